@@ -1,0 +1,1 @@
+"""Comparisons of speed, each in one run beside its peers."""

@@ -1,0 +1,1 @@
+"""X-ray flux and flare lists of the GOES satellites."""

@@ -1,0 +1,1 @@
+"""Simulated flare atmospheres and their spectra."""

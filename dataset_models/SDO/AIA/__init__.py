@@ -1,0 +1,1 @@
+"""Eight-channel images of the Atmospheric Imaging Assembly."""

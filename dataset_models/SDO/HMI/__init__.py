@@ -1,0 +1,1 @@
+"""Field and continuum of the Helioseismic and Magnetic Imager."""

@@ -1,0 +1,1 @@
+"""Labelled single-channel scenes for image classification."""

@@ -1,0 +1,1 @@
+"""The virtual Sun, whose best possible forecast is known exactly."""

@@ -1,0 +1,1 @@
+"""Networks, losses, checkpoints and the one training path; one folder per problem."""

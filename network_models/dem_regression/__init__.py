@@ -1,0 +1,1 @@
+"""Differential emission measure from AIA channels."""

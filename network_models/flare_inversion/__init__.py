@@ -1,0 +1,1 @@
+"""Flare atmospheres from spectra."""

@@ -1,0 +1,1 @@
+"""An invertible network between atmospheres and line profiles."""

@@ -1,0 +1,1 @@
+"""The classifier Slic and its small successor."""

@@ -1,0 +1,1 @@
+"""Search for network architectures with SMAC."""

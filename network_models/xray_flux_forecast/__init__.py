@@ -1,0 +1,1 @@
+"""Forecasts of the coming peak GOES X-ray flux."""

@@ -1,0 +1,1 @@
+"""What a network's filters respond to."""

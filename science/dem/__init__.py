@@ -1,0 +1,1 @@
+"""Emission measure maps from images."""

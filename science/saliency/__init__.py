@@ -1,0 +1,1 @@
+"""Which pixels a network's answer rests on."""

@@ -1,0 +1,1 @@
+"""Ground floor: numbers, files, scores, pictures and reports; nothing here imports keras."""

@@ -1,0 +1,1 @@
+"""Emission measure solvers and temperature responses, which datasets and science both need."""

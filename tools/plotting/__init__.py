@@ -1,0 +1,1 @@
+"""All drawing; the only place that imports matplotlib."""

@@ -1,0 +1,1 @@
+"""Tables of numbers, each with its source, date and unit."""
