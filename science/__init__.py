@@ -1,1 +1,1 @@
-"""The users' commands that explain, invert and embed; they read finished runs and never write networks."""
+"""Commands that explain, invert and embed; they read finished runs and write no networks."""

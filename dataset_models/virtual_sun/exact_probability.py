@@ -1,9 +1,10 @@
 """The exact probability of every virtual label: the best possible forecast, in closed form.
 
-A label says whether a flare with peak flux at least F, in front of the limb, peaks in ``(t + delay, t + delay + catch]``.
-For one region let ``q_h`` and ``m_h`` be the probabilities that it is alive and quiet, or alive and primed, after h
-hours without such a flare. With e the flare probability, S(F) the share of flares at least F, v = 1 in front of the limb
-within the window and 0 elsewhere, d the death probability, r priming, k calming and D discharge, an hour changes them by
+A label says whether a flare with peak flux at least F, in front of the limb, peaks in ``(t +
+delay, t + delay + catch]``. For one region let ``q_h`` and ``m_h`` be the probabilities that it is
+alive and quiet, or alive and primed, after h hours without such a flare. With e the flare
+probability, S(F) the share of flares at least F, v = 1 in front of the limb within the window and
+0 elsewhere, d the death probability, r priming, k calming and D discharge, an hour changes them by
 
     quiet without event     Q = q (1 - e0 v S)
     primed, no flare        A = m (1 - e1)
@@ -12,12 +13,14 @@ within the window and 0 elsewhere, d the death probability, r priming, k calming
     q' = (1 - d) [Q (1 - r) + A k + B D]
     m' = (1 - d) [Q r + A (1 - k) + B (1 - D)]
 
-and ``u = q + m + x`` after the window is the probability of no event. Regions are independent and births are Poisson
-with rate beta, uniform in longitude, so that for the whole Sun
+and ``u = q + m + x`` after the window is the probability of no event. Regions are independent and
+births are Poisson with rate beta, uniform in longitude, so that for the whole Sun
 
-    P(no event) = prod_regions u * exp(- sum_j beta_(t+j) G_(H-1-j)),   G_n = sum_c w_c mean_longitude [1 - u_n(new region)]
+    P(no event) = prod_regions u * exp(- sum_(j = 1 .. H-1) beta_(t+j-1) G_j)
+    G_j = sum_c w_c mean_longitude [1 - u(region of age 0 from hour t + j to the end)]
 
-where H = delay + catch. Nothing is approximated (the thinning of a marked Poisson process is exact).
+where H = delay + catch and w_c is the share of births of size class c. Nothing is approximated:
+the thinning of a marked Poisson process is exact.
 """
 
 from __future__ import annotations
@@ -41,12 +44,13 @@ def exact_probabilities(
     delay_h: int,
     catch_h: int,
 ) -> np.ndarray:
-    """Give the exact probability that a visible flare peaks in the window with at least the threshold flux.
+    """Give the exact probability that a visible flare of the threshold peaks in the window.
 
     Parameters
     ----------
     states : RegionStates
-        All regions, hidden ones included, at the start of each of ``hours`` (``VirtualRecord.states_at``).
+        All regions, hidden ones included, at the start of each of ``hours``
+        (``VirtualRecord.states_at``).
     hours : (time,) int
         Hours since the start of a cycle.
     thresholds : (threshold,) float, W m-2
@@ -81,13 +85,12 @@ def exact_probabilities(
             longitude_cell=states.longitude_cell[part],
             thresholds=thresholds,
             window=window,
-        )[-1]
-        for row, values in zip(log_no_event, np.log(no_event), strict=True):
+        )
+        for row, values in zip(log_no_event, np.log(np.minimum(no_event, 1.0)), strict=True):
             row += np.bincount(states.sun[part], weights=values, minlength=len(hours))
-    new_region = _new_region_event(rates, thresholds, window)
-    last = len(window) - 1
-    for j in range(len(window)):
-        log_no_event -= rates.births_per_hour(hours + j) * new_region[j + 1, :, None] if j < last else 0.0
+    born_event = _new_region_event(rates, thresholds, window)
+    for j in range(1, len(window)):
+        log_no_event -= rates.births_per_hour(hours + j - 1) * born_event[j, :, None]
     return -np.expm1(log_no_event).T
 
 
@@ -101,12 +104,11 @@ def _no_event(
     thresholds: np.ndarray,
     window: np.ndarray,
 ) -> np.ndarray:
-    """Follow regions through the hours of ``window``; give P(no event so far) as (hour, threshold, region)."""
+    """Follow regions through the hours of ``window``; give P(no event), (threshold, region)."""
     share = rates.exceedance(thresholds)[:, size_class]
     quiet = np.where(is_primed, 0.0, 1.0) * np.ones((len(thresholds), 1))
     primed, dead = 1.0 - quiet, np.zeros_like(quiet)
     discharge, calming = rates.parameters.discharge_probability, rates.calming
-    out = []
     for j, inside in enumerate(window):
         age = np.minimum(age_h + j, rates.parameters.maximum_age_h - 1)
         flare_quiet, flare_primed = rates.flare[age, size_class].T
@@ -115,16 +117,20 @@ def _no_event(
         quiet_on = quiet * (1 - flare_quiet * counts)
         primed_on, flared_on = primed * (1 - flare_primed), primed * flare_primed * (1 - counts)
         dead = dead + death * (quiet_on + primed_on + flared_on)
-        quiet = (1 - death) * (quiet_on * (1 - priming) + primed_on * calming + flared_on * discharge)
-        primed = (1 - death) * (quiet_on * priming + primed_on * (1 - calming) + flared_on * (1 - discharge))
-        out.append(quiet + primed + dead)
-    return np.array(out)
+        quiet = (1 - death) * (
+            quiet_on * (1 - priming) + primed_on * calming + flared_on * discharge
+        )
+        primed = (1 - death) * (
+            quiet_on * priming + primed_on * (1 - calming) + flared_on * (1 - discharge)
+        )
+    return quiet + primed + dead
 
 
 def _new_region_event(rates: FlareRates, thresholds: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Give the chance that a region born in hour j - 1 of the window's span has an event, as (j, threshold).
+    """Give the chance of an event for a region born at the end of hour j - 1, (j, threshold).
 
-    The region first flares in hour j; entry 0 is not used (births before the span are in the state).
+    The region first flares in hour j; entry 0 is not used (births before the span are in the
+    state).
     """
     p = rates.parameters
     cells = np.tile(np.arange(p.longitude_cells), p.n_size_classes)
@@ -139,7 +145,11 @@ def _new_region_event(rates: FlareRates, thresholds: np.ndarray, window: np.ndar
             longitude_cell=cells,
             thresholds=thresholds,
             window=window[j:],
-        )[-1]
-        by_class = (1 - no_event).reshape(len(thresholds), p.n_size_classes, p.longitude_cells).mean(axis=2)
+        )
+        by_class = (
+            (1 - no_event)
+            .reshape(len(thresholds), p.n_size_classes, p.longitude_cells)
+            .mean(axis=2)
+        )
         chance[j] = by_class @ rates.birth_share
     return chance

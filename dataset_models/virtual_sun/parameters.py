@@ -1,4 +1,4 @@
-"""The frozen parameters of the virtual Sun's flare process, and the hourly probabilities that follow from them."""
+"""The frozen parameters of the virtual Sun's flare process, and the probabilities they imply."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ HOURS_PER_YEAR = 8766  # 365.25 days
 
 @dataclass(frozen=True)
 class FlareProcessParameters:
-    """Parameters of the flare process; docs/virtual_sun.md holds the same numbers with their reasons.
+    """Parameters of the flare process; docs/virtual_sun.md gives them with their reasons.
 
-    Peak fluxes are GOES 1-8 A fluxes in W m-2 on the operational scale, that of the GOES event lists of 1996-2018.
-    Rates are per hour and become probabilities through ``1 - exp(-rate)``.
+    Peak fluxes are GOES 1-8 A fluxes in W m-2 on the operational scale, that of the GOES event
+    lists of 1996-2018. Rates are per hour and become probabilities through ``1 - exp(-rate)``.
     """
 
     n_size_classes: int = 16
@@ -64,7 +64,8 @@ class FlareRates:
     calming : float
         Probability that a primed region which does not flare becomes quiet in an hour.
     flare : (age, size_class, state) float64
-        Probability of a flare in an hour; state 0 is quiet, 1 is primed. At most one flare per region and hour.
+        Probability of a flare in an hour; state 0 is quiet, 1 is primed. At most one flare per
+        region and hour.
     death : (age, size_class) float64
         Probability that a region disappears at the end of an hour; 1 at the largest age.
     """
@@ -75,7 +76,9 @@ class FlareRates:
         weight = np.exp(-0.5 * z**2)
         self.birth_share = weight / weight.sum()
         self.size = np.exp(p.size_sigma * z)
-        self.largest_peak_flux = np.maximum(p.largest_peak_flux * self.size, 1.01 * p.smallest_peak_flux)
+        self.largest_peak_flux = np.maximum(
+            p.largest_peak_flux * self.size, 1.01 * p.smallest_peak_flux
+        )
         age_h = np.arange(p.maximum_age_h)
         self.activity = np.minimum((age_h + 1) / p.growth_h, 1) * np.exp(
             -np.maximum(age_h - p.growth_h, 0) / p.decay_h
@@ -91,10 +94,10 @@ class FlareRates:
         self.death[-1] = 1.0
 
     def exceedance(self, flux: np.ndarray) -> np.ndarray:
-        """Give the probability that a flare's peak flux is at least ``flux``: a truncated power law.
+        """Give the probability that a peak flux is at least ``flux``: a truncated power law.
 
-        ``S_c(F) = (min(F, F_c)^a - F_c^a) / (F_0^a - F_c^a)`` with ``a = 1 - alpha``, smallest peak flux ``F_0`` and
-        largest ``F_c`` of size class c; 1 for ``F <= F_0``.
+        ``S_c(F) = (min(F, F_c)^a - F_c^a) / (F_0^a - F_c^a)`` with ``a = 1 - alpha``, smallest
+        peak flux ``F_0`` and largest ``F_c`` of size class c; 1 for ``F <= F_0``.
 
         Parameters
         ----------
@@ -107,26 +110,34 @@ class FlareRates:
         power = 1 - self.parameters.peak_flux_index
         smallest, largest = self.parameters.smallest_peak_flux, self.largest_peak_flux
         flux = np.maximum(np.atleast_1d(np.asarray(flux, float)), smallest)[:, None]
-        return (np.minimum(flux, largest) ** power - largest**power) / (smallest**power - largest**power)
+        return (np.minimum(flux, largest) ** power - largest**power) / (
+            smallest**power - largest**power
+        )
 
     def draw_peak_flux(self, size_class: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Draw one peak flux in W m-2 for each entry of ``size_class`` by inverting ``exceedance``."""
+        """Draw a peak flux in W m-2 for each entry of ``size_class`` (inverts ``exceedance``)."""
         power = 1 - self.parameters.peak_flux_index
-        smallest, largest = self.parameters.smallest_peak_flux**power, self.largest_peak_flux[size_class] ** power
+        smallest, largest = (
+            self.parameters.smallest_peak_flux**power,
+            self.largest_peak_flux[size_class] ** power,
+        )
         return (largest + generator.random(len(size_class)) * (smallest - largest)) ** (1 / power)
 
     def births_per_hour(self, hour: np.ndarray) -> np.ndarray:
-        """Give the expected births per hour, on the whole Sun, at hours since the start of a cycle."""
+        """Give the expected births per hour on the whole Sun, at hours since a cycle's start."""
         p = self.parameters
         phase = np.mod(np.asarray(hour, float) / (p.cycle_years * HOURS_PER_YEAR), 1)
         rise = np.sin(np.pi * phase) ** p.cycle_sharpness
-        return p.births_per_hour_minimum + (p.births_per_hour_maximum - p.births_per_hour_minimum) * rise
+        return (
+            p.births_per_hour_minimum
+            + (p.births_per_hour_maximum - p.births_per_hour_minimum) * rise
+        )
 
     def is_in_front(self, longitude_cell: np.ndarray) -> np.ndarray:
         """Say which longitude cells lie within 90 degrees of the central meridian."""
         return np.abs(self.longitude_deg(longitude_cell)) < 90
 
     def longitude_deg(self, longitude_cell: np.ndarray) -> np.ndarray:
-        """Give the longitude from the central meridian in degrees, west positive; the Sun turns one cell an hour."""
+        """Give the longitude from the central meridian in degrees, west positive."""
         n = self.parameters.longitude_cells
         return (np.mod(longitude_cell, n) - (n - 1) / 2) * (360 / n)

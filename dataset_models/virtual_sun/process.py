@@ -1,9 +1,10 @@
-"""The virtual Sun's flare process: regions are born, age, turn over the limb and flare, hour by hour.
+"""The virtual Sun's flare process: regions are born, age, turn over the limb and flare.
 
-A region has a size, an age, a longitude that turns by one cell an hour, and a hidden state, quiet or primed. In each
-hour the order is: flares, deaths, changes of state, births (quiet, age 0). A flare of a primed region discharges it
-with a given probability. Regions are independent of one another, so that one kernel, ``simulate_lives``, serves a long
-record and thousands of futures of one state of the Sun.
+A region has a size, an age, a longitude that turns by one cell an hour, and a hidden state, quiet
+or primed. In each hour the order is: flares, deaths, changes of state, births (quiet, age 0). A
+flare of a primed region discharges it with a given probability. Regions are independent of one
+another, so that one kernel, ``simulate_lives``, serves a long record and thousands of futures of
+one state of the Sun.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ import numpy as np
 from dataset_models.virtual_sun.parameters import HOURS_PER_YEAR, FlareProcessParameters, FlareRates
 from tools.random_streams import random_stream
 
-__all__ = ["Flares", "Lives", "RegionStates", "VirtualRecord", "simulate_futures", "simulate_lives", "simulate_record"]
+__all__ = [
+    "Flares",
+    "Lives",
+    "RegionStates",
+    "VirtualRecord",
+    "simulate_futures",
+    "simulate_lives",
+    "simulate_record",
+]
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,14 @@ class RegionStates:
         """Give the regions of one Sun, renumbered as Sun 0."""
         chosen = self.sun == index
         fields = (self.identity, self.size_class, self.age_h, self.longitude_cell, self.is_primed)
-        return RegionStates(np.zeros(chosen.sum(), int), *(field[chosen] for field in fields), n_suns=1)
+        return RegionStates(
+            np.zeros(chosen.sum(), int), *(field[chosen] for field in fields), n_suns=1
+        )
 
 
 @dataclass(frozen=True)
 class Flares:
-    """Flares, one entry each: region index, hour, minute of the peak in that hour (1..60), peak flux in W m-2."""
+    """Flares: region index, hour, minute of the peak in that hour (1..60), peak flux in W m-2."""
 
     region: np.ndarray
     hour: np.ndarray
@@ -59,14 +70,17 @@ class Flares:
 
     def where(self, chosen: np.ndarray) -> Flares:
         """Give the chosen flares."""
-        return Flares(self.region[chosen], self.hour[chosen], self.minute[chosen], self.peak_flux[chosen])
+        return Flares(
+            self.region[chosen], self.hour[chosen], self.minute[chosen], self.peak_flux[chosen]
+        )
 
 
 @dataclass(frozen=True)
 class Lives:
     """What became of a set of regions: their flares (hours counted from the start) and hours alive.
 
-    ``path_region``, ``path_hour`` and ``path_is_primed`` list the state of each region at the start of each hour alive.
+    ``path_region``, ``path_hour`` and ``path_is_primed`` list the state of each region at the
+    start of each hour alive.
     """
 
     flares: Flares
@@ -127,14 +141,20 @@ def simulate_lives(
         hour += 1
         lives_on &= n_hours[region] > hour
         region, primed = region[lives_on], primed[lives_on]
-    columns = [np.concatenate(column) for column in zip(*found, strict=True)] if found else [np.zeros(0, int)] * 4
+    columns = (
+        [np.concatenate(column) for column in zip(*found, strict=True)]
+        if found
+        else [np.zeros(0, int)] * 4
+    )
     path_hours = np.repeat(np.arange(len(path)), [len(regions) for regions, _ in path])
     return Lives(
         flares=Flares(*columns),
         n_hours_alive=n_hours_alive,
         path_region=np.concatenate([regions for regions, _ in path]) if path else np.zeros(0, int),
         path_hour=path_hours,
-        path_is_primed=np.concatenate([states for _, states in path]) if path else np.zeros(0, bool),
+        path_is_primed=np.concatenate([states for _, states in path])
+        if path
+        else np.zeros(0, bool),
     )
 
 
@@ -174,8 +194,10 @@ class VirtualRecord:
         return np.mod(turned, self.rates.parameters.longitude_cells)
 
     def visible_flares(self) -> Flares:
-        """Give the flares whose region is in front of the limb: what a GOES event list would hold."""
-        return self.flares.where(self.rates.is_in_front(self.longitude_cell(self.flares.region, self.flares.hour)))
+        """Give the flares in front of the limb: what a GOES event list would hold."""
+        return self.flares.where(
+            self.rates.is_in_front(self.longitude_cell(self.flares.region, self.flares.hour))
+        )
 
     def states_at(self, hours: np.ndarray) -> RegionStates:
         """Give all regions, hidden ones included, alive at the start of each of ``hours``."""
@@ -196,10 +218,13 @@ class VirtualRecord:
         )
 
 
-def simulate_record(parameters: FlareProcessParameters, *, years: float, seed: int) -> VirtualRecord:
+def simulate_record(
+    parameters: FlareProcessParameters, *, years: float, seed: int
+) -> VirtualRecord:
     """Simulate the virtual Sun for some years from the start of a cycle.
 
-    The Sun is warmed up for the largest age of a region before hour 0, so that no region is missing at the start.
+    The Sun is warmed up for the largest age of a region before hour 0, so that no region is
+    missing at the start.
 
     Raises
     ------
@@ -239,8 +264,12 @@ def simulate_record(parameters: FlareProcessParameters, *, years: float, seed: i
         first_hour=first_hour,
         size_class=size_class,
         birth_cell=birth_cell,
-        latitude_deg=_latitudes(parameters, birth_hour, random_stream(seed, "virtual sun", "latitudes")),
-        flares=Flares(found.region[order], hour[order], found.minute[order], found.peak_flux[order]),
+        latitude_deg=_latitudes(
+            parameters, birth_hour, random_stream(seed, "virtual sun", "latitudes")
+        ),
+        flares=Flares(
+            found.region[order], hour[order], found.minute[order], found.peak_flux[order]
+        ),
         path_hour=path_hour[path_order],
         path_region=lives.path_region[path_order],
         path_is_primed=lives.path_is_primed[path_order],
@@ -270,18 +299,29 @@ def simulate_futures(
     Returns
     -------
     flares : Flares
-        All flares of all futures; ``hour`` counts from the start, ``region`` numbers the futures, not regions.
+        All flares of all futures; ``hour`` counts from the start, ``region`` numbers the futures,
+        not regions.
     is_visible : (flare,) bool
         Whether the flare is in front of the limb.
     """
     p = rates.parameters
-    births = generator.poisson(rates.births_per_hour(hour + np.arange(n_hours)), (n_futures, n_hours))
-    born_future, born_hour = (np.repeat(axis.ravel(), births.ravel()) for axis in np.indices(births.shape))
+    births = generator.poisson(
+        rates.births_per_hour(hour + np.arange(n_hours)), (n_futures, n_hours)
+    )
+    born_future, born_hour = (
+        np.repeat(axis.ravel(), births.ravel()) for axis in np.indices(births.shape)
+    )
     n_born = len(born_hour)
     future = np.r_[np.repeat(np.arange(n_futures), len(states.sun)), born_future]
     start = np.r_[np.zeros(n_futures * len(states.sun), int), born_hour + 1]
-    size_class = np.r_[np.tile(states.size_class, n_futures), generator.choice(p.n_size_classes, n_born, p=rates.birth_share)]
-    cell = np.r_[np.tile(states.longitude_cell, n_futures), generator.integers(p.longitude_cells, size=n_born)]
+    size_class = np.r_[
+        np.tile(states.size_class, n_futures),
+        generator.choice(p.n_size_classes, n_born, p=rates.birth_share),
+    ]
+    cell = np.r_[
+        np.tile(states.longitude_cell, n_futures),
+        generator.integers(p.longitude_cells, size=n_born),
+    ]
     lives = simulate_lives(
         rates,
         size_class,
@@ -292,10 +332,14 @@ def simulate_futures(
     )
     found = lives.flares
     visible = rates.is_in_front(cell[found.region] + found.hour)
-    return Flares(future[found.region], found.hour + start[found.region], found.minute, found.peak_flux), visible
+    return Flares(
+        future[found.region], found.hour + start[found.region], found.minute, found.peak_flux
+    ), visible
 
 
-def _latitudes(parameters: FlareProcessParameters, birth_hour: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def _latitudes(
+    parameters: FlareProcessParameters, birth_hour: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
     """Draw latitudes that drift towards the equator through each cycle (the butterfly diagram)."""
     phase = np.mod(birth_hour / (parameters.cycle_years * HOURS_PER_YEAR), 1)
     latitude_deg = np.clip(generator.normal(28 - 20 * phase, 5), 2, 45)
