@@ -18,6 +18,7 @@ from tools.random_streams import random_stream
 
 __all__ = [
     "Flares",
+    "Futures",
     "Lives",
     "RegionStates",
     "VirtualRecord",
@@ -276,6 +277,32 @@ def simulate_record(
     )
 
 
+@dataclass(frozen=True)
+class Futures:
+    """Many futures of one Sun.
+
+    Attributes
+    ----------
+    flares : Flares
+        All flares of all futures, in front of the limb or not; hours count from the start.
+    is_visible : (flare,) bool
+        Whether the flare is in front of the limb.
+    future : (region,) int
+        The future that each region of any future belongs to; ``flares.region`` points here.
+    start, age_h, size_class, longitude_cell, n_hours_alive : (region,) int
+        First hour, and age and place in it, and the hours that the region lives on.
+    """
+
+    flares: Flares
+    is_visible: np.ndarray
+    future: np.ndarray
+    start: np.ndarray
+    age_h: np.ndarray
+    size_class: np.ndarray
+    longitude_cell: np.ndarray
+    n_hours_alive: np.ndarray
+
+
 def simulate_futures(
     rates: FlareRates,
     states: RegionStates,
@@ -284,7 +311,7 @@ def simulate_futures(
     n_hours: int,
     n_futures: int,
     generator: np.random.Generator,
-) -> tuple[Flares, np.ndarray]:
+) -> Futures:
     """Draw many futures of one state of the Sun, births included.
 
     Parameters
@@ -295,46 +322,40 @@ def simulate_futures(
         Hour since the start of a cycle; it sets the birth rate.
     n_hours : int
         Hours that each future lasts.
-
-    Returns
-    -------
-    flares : Flares
-        All flares of all futures; ``hour`` counts from the start, ``region`` numbers the futures,
-        not regions.
-    is_visible : (flare,) bool
-        Whether the flare is in front of the limb.
     """
-    p = rates.parameters
-    births = generator.poisson(
-        rates.births_per_hour(hour + np.arange(n_hours)), (n_futures, n_hours)
-    )
-    born_future, born_hour = (
-        np.repeat(axis.ravel(), births.ravel()) for axis in np.indices(births.shape)
-    )
+    p, n_old = rates.parameters, len(states.sun)
+    births = rates.births_per_hour(hour + np.arange(n_hours))
+    births = generator.poisson(births, (n_futures, n_hours)).ravel()
+    born_future, born_hour = np.divmod(np.repeat(np.arange(births.size), births), n_hours)
     n_born = len(born_hour)
-    future = np.r_[np.repeat(np.arange(n_futures), len(states.sun)), born_future]
-    start = np.r_[np.zeros(n_futures * len(states.sun), int), born_hour + 1]
-    size_class = np.r_[
-        np.tile(states.size_class, n_futures),
-        generator.choice(p.n_size_classes, n_born, p=rates.birth_share),
-    ]
-    cell = np.r_[
-        np.tile(states.longitude_cell, n_futures),
-        generator.integers(p.longitude_cells, size=n_born),
-    ]
+    size_class = generator.choice(p.n_size_classes, n_born, p=rates.birth_share)
+    cell = generator.integers(p.longitude_cells, size=n_born)
+    future = np.r_[np.repeat(np.arange(n_futures), n_old), born_future]
+    start = np.r_[np.zeros(n_futures * n_old, int), born_hour + 1]
+    size_class = np.r_[np.tile(states.size_class, n_futures), size_class]
+    cell = np.r_[np.tile(states.longitude_cell, n_futures), cell]
+    age_h = np.r_[np.tile(states.age_h, n_futures), np.zeros(n_born, int)]
     lives = simulate_lives(
         rates,
         size_class,
         np.r_[np.tile(states.is_primed, n_futures), np.zeros(n_born, bool)],
-        age_h=np.r_[np.tile(states.age_h, n_futures), np.zeros(n_born, int)],
+        age_h=age_h,
         n_hours=n_hours - start,
         generator=generator,
     )
     found = lives.flares
-    visible = rates.is_in_front(cell[found.region] + found.hour)
-    return Flares(
-        future[found.region], found.hour + start[found.region], found.minute, found.peak_flux
-    ), visible
+    return Futures(
+        flares=Flares(
+            found.region, found.hour + start[found.region], found.minute, found.peak_flux
+        ),
+        is_visible=rates.is_in_front(cell[found.region] + found.hour),
+        future=future,
+        start=start,
+        age_h=age_h,
+        size_class=size_class,
+        longitude_cell=cell,
+        n_hours_alive=lives.n_hours_alive,
+    )
 
 
 def _latitudes(

@@ -38,11 +38,11 @@ def test_frozen_states_agree_with_simulated_futures():
         exact = exact_probabilities(
             RATES, states, [hour], thresholds=THRESHOLDS, delay_h=0, catch_h=24
         )[0]
-        flares, visible = simulate_futures(
+        futures = simulate_futures(
             RATES, states, hour=hour, n_hours=24, n_futures=n_futures, generator=generator
         )
-        peak = np.zeros(n_futures)
-        np.maximum.at(peak, flares.region[visible], flares.peak_flux[visible])
+        peak, flares = np.zeros(n_futures), futures.flares.where(futures.is_visible)
+        np.maximum.at(peak, futures.future[flares.region], flares.peak_flux)
         seen = (peak[:, None] >= THRESHOLDS).mean(axis=0)
         z = (seen - exact) / np.sqrt(exact * (1 - exact) / n_futures)
         # below 20 expected events the normal approximation is not good enough for |z| < 4
@@ -96,7 +96,7 @@ def test_births_alone_follow_the_poisson_law():
     p = FlareProcessParameters(births_per_hour_minimum=3.0, births_per_hour_maximum=3.0)
     rates = FlareRates(p)
     exact = exact_probabilities(rates, states, [5], thresholds=1e-6, delay_h=6, catch_h=18)[0, 0]
-    flares, visible = simulate_futures(
+    futures = simulate_futures(
         rates,
         states,
         hour=5,
@@ -104,8 +104,8 @@ def test_births_alone_follow_the_poisson_law():
         n_futures=20_000,
         generator=np.random.default_rng(3),
     )
-    inside = visible & (flares.hour >= 6)
-    seen = len(np.unique(flares.region[inside])) / 20_000
+    flares = futures.flares.where(futures.is_visible & (futures.flares.hour >= 6))
+    seen = len(np.unique(futures.future[flares.region])) / 20_000
     assert 0.05 < exact < 0.95
     assert abs(seen - exact) < 4 * np.sqrt(exact * (1 - exact) / 20_000)
 

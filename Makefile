@@ -1,0 +1,46 @@
+# Every target sets up what it needs: make demo, make test, make lint, make figures, make bench.
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+DATA ?=
+
+.PHONY: setup demo smoke-demo test lint figures bench lock clean
+.DELETE_ON_ERROR:
+
+setup: $(READY)
+
+$(READY): requirements.txt pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Python 3.11 to 3.13 is needed, this is %d.%d; try make PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+# the main job on the embedded Sun, or on a flare list or folder of GOES files: make demo DATA=PATH
+demo: $(READY)
+	$(RUN) network_models/xray_flux_forecast/history_only.py $(if $(DATA),--data "$(DATA)")
+
+smoke-demo: $(READY)
+	$(RUN) network_models/xray_flux_forecast/history_only.py --smoke $(if $(DATA),--data "$(DATA)")
+
+test: $(READY)
+	$(RUN) software_tests/tests.py
+
+lint: $(READY)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+figures: $(READY)
+	$(RUN) benchmarks/figures.py
+
+bench: $(READY)
+	$(RUN) benchmarks/exact_probability.py
+	$(RUN) benchmarks/streaming.py
+
+lock:
+	uv pip compile pyproject.toml --extra cpu --extra jax --extra test --universal \
+	  --python-version 3.11 --generate-hashes --custom-compile-command "make lock" -o requirements.txt
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache

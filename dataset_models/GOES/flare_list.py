@@ -1,0 +1,176 @@
+"""Flare catalogues: the GOES event list and FlareNet's list of measured peaks, with known faults.
+
+What is repaired is counted in the record's ``faults``; nothing is repaired in silence.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from dataset_models.GOES.flare_record import FlareRecord
+from tools.physics.flare_class import OPERATIONAL, class_to_flux
+
+__all__ = ["read_flare_list"]
+
+_EVENT_LIST = ["Flare Class", "Start Time", "Peak Time", "End Time", "Active Region Number"]
+_MEASURED_LIST = ["Year", "Month", "Day", "Hour Start", "Minute Start", "Hour End", "Minute End"]
+_LONGEST_FLARE_H = 20  # an end or peak further from the start is a misprint, not a long flare
+_SAME_FLARE_FLUX_RATIO = 1.1  # twins of one flare differ by rounding of the class only
+
+
+def read_flare_list(path: str | Path) -> FlareRecord:
+    """Read a flare catalogue.
+
+    Known columns: ``Flare Class, Start Time, Peak Time, End Time, Active Region Number`` (the GOES
+    event list), or ``Year, Month, Day, Hour Start, ..., Peak Flux`` (FlareNet's list; its two pairs
+    of peak columns bear the same names: the first is the event list's peak, the second the
+    measured one, which is used). Both are on the operational scale.
+
+    Faults and what becomes of them:
+
+    - a peak time that can't be read (``//``): the flare is put at its end, the first time at which
+      it was certainly over;
+    - an end or peak before the start: the flare passed midnight, a day is added; if the peak then
+      still lies outside start and end it counts as unreadable;
+    - repeated rows, and twins (same peak minute, fluxes within 10 %, one without a region): one is
+      kept, with its region;
+    - a class without a number: the lower limit of its letter;
+    - region numbers of before June 2002 with a leading 1 (NOAA counted to 9999 and then went on
+      with 10000): the 1 is taken off.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CSV file.
+
+    Returns
+    -------
+    FlareRecord
+        From the first to the last day with a flare. Fluxes on the operational scale.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the columns are unknown, the list is empty, or a row can't be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such flare list: {path}")
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+        rows = list(csv.reader(file))
+    header = [name.strip() for name in rows[0]] if rows else []
+    body = [(number, row) for number, row in enumerate(rows[1:], start=2) if any(row)]
+    if header == _EVENT_LIST:
+        parse, name = _parse_event, "GOES event list"
+    elif header[: len(_MEASURED_LIST)] == _MEASURED_LIST:
+        parse, name = _parse_measured, "FlareNet list of measured peaks"
+    else:
+        raise ValueError(
+            f"{path.name}: expected the columns {', '.join(_EVENT_LIST)} or "
+            f"{', '.join(_MEASURED_LIST)}, ..., got {', '.join(header) or 'an empty file'}"
+        )
+    if not body:
+        raise ValueError(f"{path.name}: the flare list is empty")
+    faults: Counter[str] = Counter()
+    flares = []
+    for number, row in body:
+        try:
+            flares.append(parse(row, faults))
+        except (ValueError, IndexError) as error:
+            raise ValueError(f"{path.name}, line {number}: {error}") from error
+    flares = _without_repeats(sorted(flares), faults)
+    peak_time = np.array([f[0] for f in flares], "datetime64[s]")
+    return FlareRecord(
+        peak_time=peak_time,
+        peak_flux=np.array([f[1] for f in flares]),
+        region=np.array([f[2] for f in flares]),
+        start=peak_time[0].astype("datetime64[D]").astype("datetime64[s]"),
+        end=(peak_time[-1].astype("datetime64[D]") + 1).astype("datetime64[s]"),
+        class_scale=OPERATIONAL,
+        source=f"{name} ({path.name})",
+        faults=dict(faults),
+    )
+
+
+def _parse_event(row: list[str], faults: Counter) -> tuple[datetime, float, int]:
+    """Give (peak, flux, region) of a row of the GOES event list."""
+    name, start_text, peak_text, end_text, region_text = (cell.strip() for cell in row)
+    start, end = _time(start_text), _time(end_text)
+    try:
+        peak = _time(peak_text)
+    except ValueError:
+        peak = None
+    peak = _mend_times(start, peak, end, faults)
+    if len(name) == 1:
+        faults["classes without a number taken as their letter's lower limit"] += 1
+    flux = class_to_flux(name, class_scale=OPERATIONAL, flux_scale=OPERATIONAL).value
+    region = int(region_text or 0)
+    if start < datetime(2002, 6, 1) and 17000 < region < 20000:
+        region -= 10000
+        faults["region numbers freed of a leading 1"] += 1
+    return peak, float(flux), region
+
+
+def _parse_measured(row: list[str], faults: Counter) -> tuple[datetime, float, int]:
+    """Give (peak, flux, region) of a row of FlareNet's list."""
+    year, month, day, h0, m0, h1, m1, _, _, hp, mp = (int(cell) for cell in row[:11])
+    start = datetime(year, month, day, h0, m0)
+    peak, end = start.replace(hour=hp, minute=mp), start.replace(hour=h1, minute=m1)
+    flux = float(row[11])
+    if not flux > 0 or not np.isfinite(flux):
+        raise ValueError(f"expected a positive peak flux in W m-2, got {row[11]!r}")
+    return _mend_times(start, peak, end, faults), flux, 0
+
+
+def _mend_times(start: datetime, peak: datetime | None, end: datetime, faults: Counter) -> datetime:
+    """Carry peak and end over midnight; give the peak, or the end if the peak is unreadable."""
+    day, longest = timedelta(days=1), timedelta(hours=_LONGEST_FLARE_H)
+    if end < start:
+        end += day
+        faults["end times carried over midnight"] += 1
+    if end - start > longest:
+        raise ValueError(
+            f"the flare starts at {start:%Y-%m-%dT%H:%M} and ends at {end:%m-%dT%H:%M}"
+        )
+    if peak is not None and peak < start and peak + day <= end:
+        peak += day
+        faults["peak times carried over midnight"] += 1
+    if peak is None:
+        faults["unreadable peak times replaced by the end"] += 1
+        return end
+    if not start <= peak <= end:
+        faults["peak times outside the flare replaced by the end"] += 1
+        return end
+    return peak
+
+
+def _without_repeats(flares: list, faults: Counter) -> list:
+    """Drop repeated rows and merge twins; ``flares`` is sorted by (peak, flux, region)."""
+    kept: list = []
+    for flare in flares:
+        peak, flux, region = flare
+        twin = next((k for k in kept[-3:] if k[0] == peak), None)
+        if flare in kept[-3:]:
+            faults["repeated flares dropped"] += 1
+        elif (
+            twin is not None
+            and flux <= twin[1] * _SAME_FLARE_FLUX_RATIO
+            and (twin[2] == region or 0 in (twin[2], region))
+        ):
+            faults["twins of one flare merged"] += 1
+            kept[kept.index(twin)] = (peak, max(flux, twin[1]), max(region, twin[2]))
+        else:
+            kept.append(flare)
+    return kept
+
+
+def _time(text: str) -> datetime:
+    """Read ``2011-06-07T06:41Z``."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%MZ")

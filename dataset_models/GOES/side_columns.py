@@ -1,0 +1,77 @@
+"""Side columns: further numbers, known at stated times, that a forecast may use."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["SideColumns", "read_side_columns"]
+
+
+@dataclass(frozen=True)
+class SideColumns:
+    """Numbers by time.
+
+    Attributes
+    ----------
+    time : (row,) datetime64[s], UTC, increasing
+        When each row was known.
+    values : (row, column) float32
+    names : tuple of str
+        One name per column, with its unit.
+    """
+
+    time: np.ndarray
+    values: np.ndarray
+    names: tuple[str, ...]
+
+    def at(self, times: np.ndarray) -> np.ndarray:
+        """Give the newest row at or before each time, (sample, column) float32.
+
+        NaN where there is none yet.
+        """
+        row = np.searchsorted(self.time, times, side="right") - 1
+        return np.where(row[:, None] >= 0, self.values[np.maximum(row, 0)], np.float32("nan"))
+
+
+def read_side_columns(path: str | Path) -> SideColumns:
+    """Read a CSV file with a column ``time`` (ISO, UTC) and further numeric columns.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If there is no column ``time``, no other column, an unsorted time or a value that is no
+        finite number.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file with side columns: {path}")
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        names = [name for name in reader.fieldnames or [] if name != "time"]
+        if "time" not in (reader.fieldnames or []) or not names:
+            raise ValueError(
+                f"{path.name}: expected a column 'time' and at least one other, got "
+                f"{', '.join(reader.fieldnames or []) or 'an empty file'}"
+            )
+        times, values = [], []
+        for row in reader:
+            try:
+                times.append(np.datetime64((row["time"] or "").strip().removesuffix("Z"), "s"))
+                values.append([float(row[name]) for name in names])
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{path.name}, line {reader.line_num}: {error}") from error
+            if not np.isfinite(values[-1]).all():
+                raise ValueError(
+                    f"{path.name}, line {reader.line_num}: every side value must be a finite "
+                    "number; leave out the rows that are not known"
+                )
+    time = np.array(times, "datetime64[s]")
+    if len(time) == 0 or (np.diff(time) <= np.timedelta64(0)).any():
+        raise ValueError(f"{path.name}: the times must increase from row to row, and not be empty")
+    return SideColumns(time, np.array(values, np.float32), tuple(names))

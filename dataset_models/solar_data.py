@@ -1,0 +1,202 @@
+"""The contract of every dataset: a table of samples, and a reader of named arrays.
+
+Splits, audit and baselines see only the table and small thumbnails; networks see what ``read``
+gives. Full-disc images, single pixels, spectra and flare lists all fit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from dataset_models.splits import Split
+    from dataset_models.streaming import Batches
+
+__all__ = ["INPUT", "SIDE", "TARGET", "ArrayInfo", "SampleTable", "SolarData", "hash_rows"]
+
+INPUT, SIDE, TARGET = "input", "side", "target"
+
+
+@dataclass(frozen=True)
+class ArrayInfo:
+    """What one named array of a dataset is.
+
+    Attributes
+    ----------
+    axes : tuple of str
+        Names of the axes without the batch axis, such as ``("y", "x", "channel")``.
+    shape : tuple of int
+        Length of each axis.
+    unit : str
+        Unit in astropy's spelling, such as ``W m-2``.
+    role : {"input", "side", "target"}
+        Main input, side channel (also fed to the network), or what is to be predicted.
+    """
+
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    unit: str
+    role: str
+
+
+@dataclass(frozen=True)
+class SampleTable:
+    """One row per sample; everything that splits and audit may know.
+
+    Attributes
+    ----------
+    time : (sample,) datetime64[s]
+        Issue time, UTC.
+    input_start, input_end : (sample,) datetime64[s]
+        Span of the data that the input is made from.
+    label_start, label_end : (sample,) datetime64[s]
+        Span of the data that the target is made from.
+    group : (sample,) str
+        What must not be shared between sets: an active region, an event, a year.
+    quality : (sample,) int
+        0 is good; others are left out of every set.
+    content_hash : (sample,) uint64
+        Hash of the input's content.
+    """
+
+    time: np.ndarray
+    input_start: np.ndarray
+    input_end: np.ndarray
+    label_start: np.ndarray
+    label_end: np.ndarray
+    group: np.ndarray
+    quality: np.ndarray
+    content_hash: np.ndarray
+
+    def __post_init__(self):
+        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the columns of a sample table differ in length: {lengths}")
+        if (self.input_end > self.time).any():
+            raise ValueError("an input reaches past its issue time: that is a leak")
+        if (self.label_start < self.time).any():
+            raise ValueError("a label starts before its issue time: it is no forecast")
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def good(self) -> np.ndarray:
+        """Indices of the samples of good quality."""
+        return np.flatnonzero(self.quality == 0)
+
+
+class SolarData(ABC):
+    """A dataset: ``table`` says which samples there are, ``read`` gives their arrays."""
+
+    @property
+    @abstractmethod
+    def table(self) -> SampleTable:
+        """The table of samples."""
+
+    @property
+    @abstractmethod
+    def arrays(self) -> Mapping[str, ArrayInfo]:
+        """What each array that ``read`` gives is."""
+
+    @abstractmethod
+    def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Read samples.
+
+        Parameters
+        ----------
+        indices : (batch,) int
+            Rows of the table.
+
+        Returns
+        -------
+        dict of (batch, ...) float32
+            One array for each entry of ``arrays``.
+        """
+
+    @abstractmethod
+    def provenance(self) -> dict:
+        """Say where the data are from: source, span, scale, repairs; JSON types only."""
+
+    def thumbnails(self, indices: np.ndarray) -> np.ndarray | None:
+        """Give small (batch, feature) float32 vectors for the search of near-duplicates.
+
+        Rows of NaN have too little content to be compared; None means that content is not compared.
+        """
+        return None
+
+    def read_altered(self, index: int, seed: int) -> dict[str, np.ndarray] | None:
+        """Read one sample made from data that were changed after its issue time, or None.
+
+        The audit compares it with ``read``: the inputs must be the same, the target need not.
+        """
+        return None
+
+    def dimensions(self) -> dict[str, tuple[int, ...]]:
+        """Give the shape of each array without the batch axis."""
+        return {name: info.shape for name, info in self.arrays.items()}
+
+    def names(self, *roles: str) -> list[str]:
+        """Give the names of the arrays with these roles."""
+        return [name for name, info in self.arrays.items() if info.role in roles]
+
+    def training_batches(self, split: Split, *, batch_size: int, seed: int) -> Batches:
+        """Stream the training set, in an order that depends on seed and epoch only."""
+        return self._batches(split.training, batch_size=batch_size, seed=seed)
+
+    def validation_batches(self, split: Split, *, batch_size: int) -> Batches:
+        """Stream the validation set in order of time."""
+        return self._batches(split.validation, batch_size=batch_size)
+
+    def test_batches(self, split: Split, *, batch_size: int) -> Batches:
+        """Stream the test set in order of time."""
+        return self._batches(split.test, batch_size=batch_size)
+
+    def _batches(self, indices: np.ndarray, **options) -> Batches:
+        from dataset_models.streaming import Batches  # keras is imported only where data are fed
+
+        return Batches(self, indices, **options)
+
+    def download(self) -> str:
+        """Fetch what the dataset needs; say what was done."""
+        return "nothing to download: the data are embedded or were given as files"
+
+    def verify(self) -> list[str]:
+        """Check the data as they are now; give one sentence per problem."""
+        table, problems = self.table, []
+        if len(table) == 0:
+            problems.append("the dataset holds no samples")
+            return problems
+        sample = np.unique(np.linspace(0, len(table) - 1, 16).astype(int))
+        for name, values in self.read(sample).items():
+            if name in self.names(INPUT, SIDE) and not np.isfinite(values).all():
+                problems.append(f"the array {name!r} holds values that are not finite")
+            expected = (len(sample), *self.arrays[name].shape)
+            if values.shape != expected:
+                problems.append(f"the array {name!r} has shape {values.shape}, not {expected}")
+        return problems
+
+    def fingerprint(self) -> str:
+        """Give a hash of the table: other data, another fingerprint."""
+        digest = hashlib.sha256()
+        for field in fields(self.table):
+            column = getattr(self.table, field.name)
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def hash_rows(*arrays: np.ndarray) -> np.ndarray:
+    """Hash the content of each row: (row,) uint64, equal for rows with equal bytes."""
+    out = np.empty(len(arrays[0]), np.uint64)
+    for i, rows in enumerate(zip(*arrays, strict=True)):
+        digest = hashlib.blake2b(digest_size=8)
+        for row in rows:
+            digest.update(np.ascontiguousarray(row).tobytes())
+        out[i] = int.from_bytes(digest.digest(), "little")
+    return out

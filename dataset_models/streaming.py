@@ -1,0 +1,70 @@
+"""Batches for Keras: a PyDataset over any SolarData, in an order set by seed and epoch."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from dataset_models.solar_data import INPUT, SIDE, TARGET, SolarData
+from tools.random_streams import random_stream
+
+__all__ = ["Batches", "epoch_order"]
+
+
+def epoch_order(n: int, *, seed: int, epoch: int) -> np.ndarray:
+    """Give the order of n samples in one epoch, a pure function of seed and epoch."""
+    return random_stream(seed, "batch order", epoch).permutation(n)
+
+
+class Batches(keras.utils.PyDataset):
+    """Stream samples as ``(inputs by name, target)``.
+
+    Parameters
+    ----------
+    dataset : SolarData
+        With exactly one target.
+    indices : (sample,) int
+        Rows of the dataset's table.
+    batch_size : int
+        The last batch may be smaller.
+    seed : int, optional
+        Shuffle each epoch by it; in the given order if None. ``fit`` must be called with
+        ``shuffle=False``, since Keras would permute the batches once more.
+    workers : int
+        Threads that read ahead.
+    """
+
+    def __init__(
+        self,
+        dataset: SolarData,
+        indices: np.ndarray,
+        *,
+        batch_size: int,
+        seed: int | None = None,
+        workers: int = 1,
+    ):
+        super().__init__(workers=workers, use_multiprocessing=False)
+        if batch_size < 1:
+            raise ValueError(f"a batch holds at least 1 sample, got batch_size {batch_size}")
+        if len(indices) == 0:
+            raise ValueError("there are no samples to stream")
+        self.dataset, self.indices = dataset, np.asarray(indices)
+        self.batch_size, self.seed = batch_size, seed
+        self._inputs, (self._target,) = dataset.names(INPUT, SIDE), dataset.names(TARGET)
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of this epoch; called before the epoch's first batch is asked for."""
+        if self.seed is None:
+            self._order = self.indices
+        else:
+            order = epoch_order(len(self.indices), seed=self.seed, epoch=epoch)
+            self._order = self.indices[order]
+
+    def __len__(self) -> int:
+        return -(-len(self.indices) // self.batch_size)
+
+    def __getitem__(self, batch: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        rows = self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        arrays = self.dataset.read(rows)
+        return {name: arrays[name] for name in self._inputs}, arrays[self._target]

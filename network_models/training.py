@@ -1,0 +1,277 @@
+"""The one training path: audit, configuration, resume, fit, best network."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from dataset_models.audit import audit
+from dataset_models.solar_data import SolarData
+from dataset_models.splits import Split
+from network_models.checkpoint import Progress, load_state, restore_state
+from network_models.training_callbacks import (
+    EpochOrder,
+    RunRecorder,
+    StopOnSignal,
+    TensorBoardCurves,
+)
+from tools.atomic_files import write_text
+from tools.plotting.architecture import draw_architecture
+from tools.run_folder import (
+    RunFolder,
+    code_fingerprint,
+    find_run,
+    new_run_folder,
+    software_versions,
+)
+
+__all__ = [
+    "TrainingOptions",
+    "TrainingOutcome",
+    "fit_plainly",
+    "open_run",
+    "predict",
+    "train",
+]
+
+logger = logging.getLogger(__name__)
+
+# options that change where or how much is written, but not what is computed
+_NOT_IDENTITY = frozenset({"output", "keep_epochs", "new_run"})
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a network is trained, whatever it is.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+    learning_rate : float
+        Largest learning rate; it falls to 0 along a cosine.
+    weight_decay : float
+        Decoupled weight decay (AdamW).
+    seed : int
+        Of weights, dropout and batch order.
+    keep_epochs : int
+        Files to keep in epochs/; 0 keeps all.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    seed: int
+    keep_epochs: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What a training gave: the best network and how it came about."""
+
+    network: keras.Model
+    progress: Progress
+    seconds: float
+
+
+def open_run(
+    parent: str, config: object, dataset: SolarData, *, always_new: bool, started: float
+) -> RunFolder:
+    """Give the run folder of a configuration: an unfinished or finished run of it, or a new one.
+
+    The same options on the same data give the same run. A finished one is given back only if the
+    suite's own code is what it was, and only if it was finished before this process began.
+
+    Parameters
+    ----------
+    parent : str
+        The folder ``trained_models``.
+    config : dataclass
+        All options.
+    always_new : bool
+        Start a new run in any case.
+    started : float
+        ``time.time()`` at the start of this process.
+    """
+    options = dataclasses.asdict(config)
+    described = {k: v for k, v in options.items() if k not in _NOT_IDENTITY}
+    described |= {"data": dataset.fingerprint(), "backend": keras.backend.backend()}
+    identity = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+    run = None if always_new else find_run(parent, identity)
+    if run is not None and run.is_finished:
+        report = run / "report.html"
+        if run.config.get("code") == code_fingerprint() and report.stat().st_mtime < started:
+            return run
+        run.unlock()
+        run = None
+    if run is not None:
+        if run.config.get("code") != code_fingerprint():
+            logger.warning("the suite's code has changed since %s was started", run.path)
+        return run
+    run = new_run_folder(parent)
+    config_json = {
+        "identity": identity,
+        "options": options,
+        "backend": keras.backend.backend(),
+        "code": code_fingerprint(),
+        "versions": software_versions(),
+        "data": {"fingerprint": dataset.fingerprint(), **dataset.provenance()},
+    }
+    run.write_config(json.loads(json.dumps(config_json)))
+    return run
+
+
+def train(
+    build_network: Callable[[], keras.Model],
+    loss: keras.losses.Loss,
+    *,
+    dataset: SolarData,
+    split: Split,
+    options: TrainingOptions,
+    run: RunFolder,
+    audit_seed: int = 0,
+    demonstrate_leak: bool = False,
+) -> TrainingOutcome:
+    """Train a network in its run folder, or go on where an earlier process stopped.
+
+    The audit comes first and fails the run. With equal options and data on the same machine the
+    result is the same to the last bit, however often the training was killed and resumed.
+
+    Parameters
+    ----------
+    build_network : callable
+        Makes the network, with all scaling inside; called after the seed is set.
+    demonstrate_leak : bool
+        Train in spite of a failed audit. The caller must mark all that comes of it.
+
+    Raises
+    ------
+    LeakError
+        If the audit finds a leak.
+    TrainingStopped
+        If Ctrl-C or SIGTERM asked for it; all finished epochs are saved.
+    CheckpointError
+        If the run's state can't be read or belongs to another network.
+    """
+    start = time.monotonic()
+    report = audit(dataset, split, seed=audit_seed)
+    logger.info("Audit of the data\n%s", report.text())
+    config = run.config
+    config["split"], config["audit"] = split.to_dict(dataset.table), report.to_dict()
+    if config != run.config:
+        run.write_config(config)
+    if not demonstrate_leak:
+        report.require()
+
+    make_deterministic(options.seed)
+    network = build_network()
+    batches = dataset.training_batches(split, batch_size=options.batch_size, seed=options.seed)
+    _compile(network, loss, options, len(batches))
+    describe_network(network, run)
+
+    progress = Progress(0, float("inf"), 0, [])
+    state = load_state(run.path)
+    if state is not None:
+        arrays, progress = state
+        restore_state(network, arrays)
+        logger.info("Going on after epoch %d of %s", progress.epochs_done, run.path)
+    curves = TensorBoardCurves(run / "performance")
+    stop = StopOnSignal(progress)
+    recorder = RunRecorder(
+        run,
+        progress,
+        n_epochs=options.epochs,
+        keep_epochs=options.keep_epochs,
+        curves=curves,
+    )
+    try:
+        with stop:
+            if progress.epochs_done < options.epochs:
+                network.fit(
+                    batches,
+                    validation_data=dataset.validation_batches(split, batch_size=4096),
+                    epochs=options.epochs,
+                    initial_epoch=progress.epochs_done,
+                    shuffle=False,  # our order; Keras would permute the batches as well
+                    verbose=0,
+                    callbacks=[EpochOrder(batches), recorder, stop],
+                )
+    finally:
+        curves.close()
+    best = keras.saving.load_model(run.best_network, compile=False, safe_mode=True)
+    return TrainingOutcome(best, progress, time.monotonic() - start)
+
+
+def fit_plainly(
+    network: keras.Model,
+    loss: keras.losses.Loss,
+    *,
+    dataset: SolarData,
+    split: Split,
+    options: TrainingOptions,
+) -> None:
+    """Fit without run folder, audit or choice of the best epoch: for demonstrations only."""
+    make_deterministic(options.seed)
+    batches = dataset.training_batches(split, batch_size=options.batch_size, seed=options.seed)
+    _compile(network, loss, options, len(batches))
+    order = EpochOrder(batches)
+    network.fit(batches, epochs=options.epochs, shuffle=False, verbose=0, callbacks=[order])
+
+
+def _compile(
+    network: keras.Model, loss: keras.losses.Loss, options: TrainingOptions, n_batches: int
+) -> None:
+    schedule = keras.optimizers.schedules.CosineDecay(
+        options.learning_rate, n_batches * options.epochs
+    )
+    network.compile(keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay), loss)
+
+
+def make_deterministic(seed: int) -> None:
+    """Seed Python, NumPy and the backend, and choose deterministic kernels."""
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def describe_network(network: keras.Model, run: RunFolder) -> None:
+    """Write summary.txt and architecture.png."""
+    text = io.StringIO()
+    network.summary(line_length=100, print_fn=lambda line: text.write(line + "\n"))
+    write_text(run / "summary.txt", text.getvalue())
+    layers = [
+        (layer.name, type(layer).__name__, _shape_text(layer), layer.count_params())
+        for layer in network.layers
+    ]
+    links = [
+        (parent.operation.name, layer.name)
+        for layer in network.layers
+        for node in layer._inbound_nodes
+        for parent in node.parent_nodes
+    ]
+    draw_architecture(layers, links, run / "architecture.png")
+
+
+def _shape_text(layer: keras.Layer) -> str:
+    shape = getattr(layer.output, "shape", ())
+    return " x ".join("batch" if n is None else str(n) for n in shape)
+
+
+def predict(
+    network: keras.Model, dataset: SolarData, rows: np.ndarray, *, batch_size: int = 4096
+) -> np.ndarray:
+    """Give the network's output for rows of a dataset, in their order."""
+    from dataset_models.streaming import Batches
+
+    return np.asarray(network.predict(Batches(dataset, rows, batch_size=batch_size), verbose=0))

@@ -1,0 +1,197 @@
+"""One forecast experiment from data to report; every flux network goes through it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from dataset_models.GOES.flare_history import FlareHistory
+from dataset_models.splits import Split
+from network_models.losses import BinnedLogScore
+from network_models.training import TrainingOptions, open_run, predict, train
+from network_models.xray_flux_forecast.evaluation import evaluate
+from network_models.xray_flux_forecast.flux_forecast import (
+    QUANTILES,
+    flux_bins,
+    flux_targets,
+    write_forecasts,
+)
+from network_models.xray_flux_forecast.forecast_data import ForecastData
+from network_models.xray_flux_forecast.leak_table import leak_figures, write_leak_section
+from network_models.xray_flux_forecast.misses import worst_misses
+from network_models.xray_flux_forecast.novelty import Novelty
+from network_models.xray_flux_forecast.real_sun_page import write_real_sun_section
+from network_models.xray_flux_forecast.report_sections import (
+    write_band_section,
+    write_data_section,
+    write_misses_section,
+    write_repeat_section,
+    write_scores_section,
+    write_training_section,
+)
+from tools.atomic_files import write_arrays, write_json
+from tools.binned_distribution import FluxBins
+from tools.report.report import write_report
+from tools.run_folder import RunFolder
+
+__all__ = ["ForecastNetwork", "run_experiment"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ForecastNetwork:
+    """What distinguishes one forecast network from another.
+
+    Attributes
+    ----------
+    name : str
+        Shown in the report.
+    build : callable
+        ``build(dataset, training rows, bins)`` gives the network.
+    features : callable
+        ``features(dataset, rows)`` gives the vectors that "unlike training" is judged by.
+    """
+
+    name: str
+    build: Callable[[FlareHistory, np.ndarray, FluxBins], keras.Model]
+    features: Callable[[FlareHistory, np.ndarray], np.ndarray]
+
+
+def run_experiment(
+    config: object,
+    data: ForecastData,
+    split: Split,
+    kind: ForecastNetwork,
+    *,
+    command: str,
+    started: float,
+) -> RunFolder:
+    """Train, score and report, or go on where an earlier process stopped.
+
+    Parameters
+    ----------
+    config : dataclass
+        All options of the training script.
+    data : ForecastData
+    split : Split
+    kind : ForecastNetwork
+    command : str
+        The command line that repeats the run.
+    started : float
+        ``time.time()`` at the start of the process.
+
+    Returns
+    -------
+    RunFolder
+        Finished: with scores and report.
+    """
+    dataset, bins = data.dataset, flux_bins(data.dataset.window.floor_flux)
+    run = open_run(config.output, config, dataset, always_new=config.new_run, started=started)
+    if run.is_finished:
+        logger.info("This run was made before: %s (train again with --new-run)", run.path)
+        return run
+    logger.info("Run folder %s", run.path)
+    _note(run, bins={"edges": list(bins.edges), "tail_index": bins.tail_index})
+    _note(run, targets=flux_targets(bins), network=kind.name)
+    options = TrainingOptions(
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        seed=config.seed,
+        keep_epochs=config.keep_epochs,
+    )
+    outcome = train(
+        lambda: kind.build(dataset, split.training, bins),
+        BinnedLogScore(list(bins.edges)),
+        dataset=dataset,
+        split=split,
+        options=options,
+        run=run,
+        demonstrate_leak=config.demonstrate_leak,
+    )
+    logger.info("Scoring on the test set")
+    features = kind.features(dataset, split.training)
+    write_arrays(run / "performance/novelty.npz", Novelty.of_training(features).arrays())
+    test_output = predict(outcome.network, dataset, split.test)
+    evaluation = evaluate(
+        dataset,
+        split,
+        bins,
+        training_output=predict(outcome.network, dataset, split.training),
+        test_output=test_output,
+        limit=data.limit,
+        n_draws=config.bootstrap_draws,
+        block_days=config.bootstrap_block_days,
+        seed=config.seed,
+    )
+    y = dataset.log10_peak_flux[split.test]
+    best = evaluation.forecasters[0] if data.limit is not None else None
+    more = {"observed_log10_flux": y}
+    if best is not None:
+        more |= {f"{best.name} P({event})": p for event, p in best.probability.items()}
+    write_forecasts(
+        run / "performance/predictions.csv",
+        dataset.times[split.test],
+        bins,
+        test_output,
+        more=more,
+    )
+    write_json(run / "performance/skill.json", evaluation.card)
+
+    def place(name: str) -> Path:
+        folder = run / "performance" / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    if data.limit is not None:
+        write_real_sun_section(place("real_sun"))
+    write_data_section(place("data"), run.config)
+    write_training_section(
+        place("training"), run.config, outcome.progress.history, outcome.progress.best_epoch
+    )
+    write_scores_section(place("scores"), evaluation, run.config)
+    quantiles = np.stack([bins.quantile(test_output, q) for q in QUANTILES], axis=1)
+    write_band_section(place("band"), dataset.times[split.test], quantiles, y, bins)
+    given = np.take_along_axis(test_output, bins.index(y)[:, None], axis=1)[:, 0]
+    misses = worst_misses(
+        dataset,
+        split.test,
+        quantiles[:, 2],
+        -np.log(np.maximum(given, 1e-12)),
+        virtual=data.limit.virtual if data.limit else None,
+    )
+    write_misses_section(place("misses"), misses)
+    if config.leak_table:
+        logger.info("Demonstrating what a random split would have claimed")
+        figures = leak_figures(
+            dataset,
+            split,
+            bins,
+            build_network=lambda d, rows: kind.build(d, rows, bins),
+            loss=BinnedLogScore(list(bins.edges)),
+            options=options,
+        )
+        write_json(run / "performance/leak.json", figures)
+        write_leak_section(place("leak"), figures)
+    write_repeat_section(place("repeat"), run.config, command)
+    what = "virtual Sun (synthetic)" if data.limit is not None else "real flare record"
+    write_report(
+        run.path,
+        title=f"X-ray flux forecast: {kind.name} on the {what}",
+        subtitle=f"{dataset.record.source}. Run {run.path.name}. Not for operations.",
+    )
+    return run
+
+
+def _note(run: RunFolder, **entries) -> None:
+    """Add entries to config.json, once."""
+    config = run.config
+    if any(config.get(name) != value for name, value in entries.items()):
+        run.write_config(config | entries)

@@ -1,0 +1,121 @@
+"""What all flux forecasts share: the bins, the head, the named targets, the forecast table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from network_models.layers import BinnedFluxHead
+from tools.atomic_files import write_text
+from tools.binned_distribution import FluxBins
+from tools.score_card import EVENTS
+
+__all__ = [
+    "QUANTILES",
+    "class_probabilities",
+    "flux_bins",
+    "flux_head",
+    "flux_targets",
+    "write_forecasts",
+]
+
+QUANTILES = (0.05, 0.16, 0.5, 0.84, 0.95)
+_LAST_EDGE = -4.0  # X1; above it too few flares are known to learn more than a power law
+_STEP = 0.1  # dex
+_TAIL_INDEX = 2.1  # GOES peaks >= C2 of 2010-2017: 2.116 +- 0.017
+_KNOTS = (-6.5, -6.0, -5.5, -5.0)  # above M1 all classes share their weights
+
+
+def flux_bins(floor_flux: float) -> FluxBins:
+    """Give the bins of all forecasts: 0.1 dex from the floor to X1, with every class limit.
+
+    Raises
+    ------
+    ValueError
+        If the floor is above C1.
+    """
+    floor = float(np.log10(floor_flux))
+    if floor > np.log10(EVENTS[">=C1"]) + 1e-9:
+        raise ValueError(f"floor_flux must not be above C1 (1e-6 W m-2), got {floor_flux:g}")
+    n = max(int(np.ceil((_LAST_EDGE - floor) / _STEP - 1e-9)), 1)
+    edges = _LAST_EDGE - _STEP * np.arange(n + 1)[::-1]
+    edges[0] = floor
+    for level in np.log10(list(EVENTS.values())):
+        edges[np.abs(edges - level).argmin()] = level
+    return FluxBins(tuple(float(e) for e in edges), tail_index=_TAIL_INDEX)
+
+
+def flux_head(bins: FluxBins, training_log10_flux: np.ndarray) -> BinnedFluxHead:
+    """Make the forecast head, starting from the training set's climatology."""
+    counts = bins.climatology(training_log10_flux) * len(training_log10_flux) + 0.5
+    return BinnedFluxHead(
+        list(bins.edges),
+        list(counts / counts.sum()),
+        knots=[bins.floor, *(k for k in _KNOTS if k > bins.floor)],
+        name="flux_distribution",
+    )
+
+
+def flux_targets(bins: FluxBins) -> dict[str, dict]:
+    """Give the named scalars of the network's output, each a weighted sum of its bins.
+
+    Returns
+    -------
+    dict
+        ``{name: {"unit", "weights"}}``; saved with every run.
+    """
+    targets = {
+        "expected log10 flux": {
+            "unit": "log10(W m-2)",
+            "weights": bins.expectation_weights().tolist(),
+        }
+    }
+    for event, flux in EVENTS.items():
+        weights = bins.exceedance_weights(np.log10(flux)).tolist()
+        targets[f"P({event})"] = {"unit": "1", "weights": weights}
+    return targets
+
+
+def class_probabilities(bins: FluxBins, probability: np.ndarray) -> dict[str, np.ndarray]:
+    """Give P(>= class) for every event from (sample, bin) probabilities."""
+    return {name: bins.exceedance(probability, np.log10(flux)) for name, flux in EVENTS.items()}
+
+
+def write_forecasts(
+    path: str | Path,
+    times: np.ndarray,
+    bins: FluxBins,
+    probability: np.ndarray,
+    *,
+    more: dict[str, np.ndarray] | None = None,
+) -> None:
+    """Write a forecast table: time, class probabilities, quantiles of log10 flux.
+
+    The columns are those that ``score.py`` reads.
+    """
+    columns: dict[str, np.ndarray] = {"time": times.astype("datetime64[s]").astype(str)}
+    for event, values in class_probabilities(bins, probability).items():
+        columns[f"P({event})"] = values
+    for level in QUANTILES:
+        columns[f"log10_flux_q{100 * level:02.0f}"] = bins.quantile(probability, level)
+    columns |= more or {}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow(f"{v:.6g}" if isinstance(v, float) else v for v in row)
+    write_text(path, text.getvalue())
+
+
+def load_run_network(run) -> tuple[keras.Model, FluxBins, dict]:
+    """Load a run's best network with its bins and configuration."""
+    from network_models.model_files import load_network
+
+    config = run.config
+    bins = FluxBins(tuple(config["bins"]["edges"]), tail_index=config["bins"]["tail_index"])
+    return load_network(run.best_network), bins, json.loads(json.dumps(config))

@@ -1,0 +1,189 @@
+"""From ``--data`` to samples: the virtual Sun, a flare list, X-ray files or a folder of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dataset_models.GOES.flare_finder import record_of_series
+from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
+from dataset_models.GOES.flare_list import read_flare_list
+from dataset_models.GOES.flare_record import FLARE_PEAKS, FLUX_SERIES, FlareRecord
+from dataset_models.GOES.side_columns import read_side_columns
+from dataset_models.GOES.xrs import join_xrs, read_xrs
+from dataset_models.splits import Split, by_years, chronological, leaky_random_split
+from dataset_models.virtual_sun.flux_series import virtual_flux_record
+from dataset_models.virtual_sun.limit import ForecastLimit
+from dataset_models.virtual_sun.parameters import FlareProcessParameters
+from dataset_models.virtual_sun.process import simulate_record
+from dataset_models.virtual_sun.record import virtual_flare_record
+from tools.random_streams import random_stream
+
+__all__ = [
+    "ForecastData",
+    "default_split",
+    "demonstration_split",
+    "open_data",
+    "read_record",
+]
+
+_XRS_ENDINGS = (".fits", ".fits.gz", ".fit", ".nc")
+_TEST_SHARE = 0.4
+_VALIDATION_EVERY = 4  # years
+_FEWEST_YEARS = 6  # of records that are split by years
+
+
+@dataclass(frozen=True)
+class ForecastData:
+    """Samples and, where the Sun is virtual, the limit of what can be forecast."""
+
+    dataset: FlareHistory
+    limit: ForecastLimit | None
+
+
+def open_data(
+    data: str,
+    window: HistoryWindow,
+    *,
+    side: str = "",
+    class_scale: str = "operational",
+    gap_limit_s: float = 300.0,
+    virtual_years: float = 55.0,
+    virtual_seed: int = 1,
+    virtual_label: str = "peaks",
+) -> ForecastData:
+    """Make the dataset that a training command names.
+
+    Parameters
+    ----------
+    data : str
+        Empty for the virtual Sun; else a flare list (CSV), X-ray Sensor file, or folder of them.
+    side : str
+        CSV with side columns, or empty.
+    class_scale : {"operational", "true"}
+        Scale on which X-ray files are read; flare lists stand on the operational one.
+    virtual_label : {"peaks", "flux"}
+        What virtual labels are taken from.
+    """
+    columns = read_side_columns(side) if side else None
+    if data:
+        record = read_record([data], class_scale=class_scale, gap_limit_s=gap_limit_s)
+        return ForecastData(FlareHistory(record, window, side=columns), None)
+    virtual = simulate_record(FlareProcessParameters(), years=virtual_years, seed=virtual_seed)
+    if virtual_label == "flux":
+        record, kind = virtual_flux_record(virtual), FLUX_SERIES
+    else:
+        record, kind = virtual_flare_record(virtual), FLARE_PEAKS
+    return ForecastData(FlareHistory(record, window, side=columns), ForecastLimit(virtual, kind))
+
+
+def read_record(paths: list[str], *, class_scale: str, gap_limit_s: float = 300.0) -> FlareRecord:
+    """Read one flare list, or any number of X-ray Sensor files and folders, as one record.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a path does not exist or a folder holds no X-ray file.
+    ValueError
+        If lists and X-ray files are mixed, a file can't be read, or the scales don't fit.
+    """
+    files = [file for path in paths for file in _files(Path(path))]
+    lists = [file for file in files if file.suffix.lower() == ".csv"]
+    if lists and len(files) > 1:
+        raise ValueError(
+            f"expected one flare list, or X-ray files; got {len(files)} files with "
+            f"{lists[0].name} among them"
+        )
+    if lists:
+        record = read_flare_list(lists[0])
+        if record.class_scale != class_scale:
+            raise ValueError(
+                f"{lists[0].name} stands on the {record.class_scale} scale; "
+                f"use --class-scale {record.class_scale}"
+            )
+        return record
+    series = [read_xrs(file, scaling=class_scale) for file in files]
+    return record_of_series(join_xrs(series), gap_limit_s=gap_limit_s)
+
+
+def default_split(
+    dataset: FlareHistory, *, test_from: str = "", validation_years: tuple[int, ...] = ()
+) -> Split:
+    """Split a record: the last part for testing, every fourth year before it for validation.
+
+    Without ``test_from`` the test set begins with the first calendar year after 60 % of the
+    record. Records shorter than six years are split at 45 and 60 % of their length instead.
+
+    Raises
+    ------
+    ValueError
+        If a date can't be read or a set would be empty.
+    """
+    table, record = dataset.table, dataset.record
+    length = record.end - record.start
+    if not test_from and length < np.timedelta64(_FEWEST_YEARS * 365, "D"):
+        border = record.start + (length * (1 - _TEST_SHARE)).astype("timedelta64[s]")
+        return chronological(
+            table,
+            validation_from=record.start + (length * 0.45).astype("timedelta64[s]"),
+            test_from=border,
+        )
+    try:
+        border = np.datetime64(test_from, "s") if test_from else _first_test_year(record)
+    except ValueError:
+        raise ValueError(f"expected a date such as 2011-01-01, got {test_from!r}") from None
+    if border <= record.start or border >= record.end:
+        raise ValueError(
+            f"the test set must begin within the record, {record.start} to {record.end}, "
+            f"not at {border}"
+        )
+    years = np.arange(*(_year(t) for t in (record.start, border)))
+    last = np.unique(table.time[table.time >= border].astype("datetime64[Y]")).astype(int) + 1970
+    if not validation_years:
+        validation_years = tuple(years[1:][_VALIDATION_EVERY - 1 :: _VALIDATION_EVERY].tolist())
+    if str(border)[4:] == "-01-01T00:00:00" and validation_years:
+        return by_years(table, validation_years=list(validation_years), test_years=last.tolist())
+    quarter = ((border - record.start) / 4).astype("timedelta64[s]")
+    return chronological(table, validation_from=border - quarter, test_from=border)
+
+
+def demonstration_split(dataset: FlareHistory, split: Split, *, seed: int) -> Split:
+    """Draw sets of the same sizes at random: a leak, which the audit refuses."""
+    n = sum(len(rows) for rows in split.sets.values())
+    return leaky_random_split(
+        dataset.table,
+        validation_share=len(split.validation) / n,
+        test_share=len(split.test) / n,
+        generator=random_stream(seed, "leak demonstration"),
+    )
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"no such file or folder: {path}. Expected a flare list (.csv), a GOES X-ray file "
+            f"({', '.join(_XRS_ENDINGS)}) or a folder of X-ray files"
+        )
+    found = sorted(f for f in path.rglob("*") if f.name.lower().endswith(_XRS_ENDINGS))
+    if not found:
+        raise FileNotFoundError(
+            f"{path} holds no GOES X-ray file ({', '.join('*' + e for e in _XRS_ENDINGS)})"
+        )
+    return found
+
+
+def _first_test_year(record: FlareRecord) -> np.datetime64:
+    """Give the first year that begins after 60 % of the record, two days more or less."""
+    border = record.start + ((record.end - record.start) * (1 - _TEST_SHARE)).astype(
+        "timedelta64[s]"
+    )
+    year = (border - np.timedelta64(2, "D")).astype("datetime64[Y]") + 1
+    return year.astype("datetime64[s]")
+
+
+def _year(time: np.datetime64) -> int:
+    return int(time.astype("datetime64[Y]").astype(int)) + 1970

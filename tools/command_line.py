@@ -1,0 +1,137 @@
+"""Command lines made from configuration dataclasses, and errors turned into sentences."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import difflib
+import logging
+import os
+import sys
+import tempfile
+import types
+import typing
+from collections.abc import Callable, Sequence
+
+__all__ = [
+    "EXIT_BAD_INPUT",
+    "EXIT_INTERRUPTED",
+    "config_from",
+    "config_parser",
+    "option",
+    "quiet_start",
+    "run_script",
+]
+
+EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
+
+
+def option(default: object, text: str, *, choices: Sequence | None = None) -> typing.Any:
+    """Declare a field of a configuration: its default, its meaning with unit, its choices."""
+    info = {"help": text, "choices": choices}
+    if isinstance(default, (list, dict)):
+        raise TypeError("use a tuple: configurations are frozen")
+    return dataclasses.field(default=default, metadata=info)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that names the nearest known option when it meets an unknown one."""
+
+    def error(self, message: str) -> typing.NoReturn:
+        words = message.removeprefix("unrecognized arguments: ").split()
+        known = [text for action in self._actions for text in action.option_strings]
+        if message.startswith("unrecognized") and words:
+            near = difflib.get_close_matches(words[0].split("=")[0], known, n=1)
+            message += f" (did you mean {near[0]}?)" if near else ""
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {message}\nSee {self.prog} --help.\n")
+
+
+def config_parser(config_class: type, description: str) -> argparse.ArgumentParser:
+    """Make a parser with one option for each field of a configuration dataclass.
+
+    ``batch_size: int`` becomes ``--batch-size N``; a boolean becomes a switch; a tuple takes
+    several values.
+    """
+    parser = _Parser(
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    hints = typing.get_type_hints(config_class)
+    for field in dataclasses.fields(config_class):
+        name = "--" + field.name.replace("_", "-")
+        text, choices = field.metadata.get("help", ""), field.metadata.get("choices")
+        kind = hints[field.name]
+        if kind is bool:
+            parser.add_argument(name, action="store_true", default=field.default, help=text)
+            continue
+        several = typing.get_origin(kind) is tuple
+        kind = typing.get_args(kind)[0] if several else _plain(kind)
+        parser.add_argument(
+            name,
+            type=kind,
+            nargs="*" if several else None,
+            choices=choices,
+            default=field.default,
+            help=text or " ",
+            metavar=None if choices else kind.__name__.upper(),
+        )
+    return parser
+
+
+def config_from(config_class: type, arguments: argparse.Namespace) -> typing.Any:
+    """Make the configuration from parsed arguments; its ``__post_init__`` checks the values."""
+    values = {}
+    for field in dataclasses.fields(config_class):
+        value = getattr(arguments, field.name)
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+    return config_class(**values)
+
+
+def run_script(main: Callable[[], int | None]) -> typing.NoReturn:
+    """Run a script's ``main`` and leave with its status; an expected error becomes a sentence.
+
+    ValueError, OSError and their kin tell what was wrong with the input; anything else is a defect
+    and keeps its traceback.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        status = main() or 0
+    except KeyboardInterrupt:
+        status = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        status = EXIT_INTERRUPTED
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = EXIT_BAD_INPUT
+    sys.exit(status)
+
+
+@contextlib.contextmanager
+def quiet_start() -> typing.Iterator[None]:
+    """Hold back what compiled libraries write to stderr while they are imported.
+
+    TensorFlow reports its processor options on each start, before any log level counts. If the
+    import fails, everything that was held back is shown.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held, contextlib.ExitStack() as stack:
+        kept = os.dup(2)
+        stack.callback(os.close, kept)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            held.seek(0)
+            sys.stderr.write(held.read().decode(errors="replace"))
+            raise
+        os.dup2(kept, 2)
+
+
+def _plain(kind: typing.Any) -> type:
+    """Give the type behind ``X | None``."""
+    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
+        return next(k for k in typing.get_args(kind) if k is not type(None))
+    return kind

@@ -1,0 +1,164 @@
+"""Run folders: one folder per training, made without races, found again by its configuration."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+
+from tools.atomic_files import sweep_partial_files, write_json
+
+__all__ = ["RunFolder", "code_fingerprint", "find_run", "new_run_folder", "software_versions"]
+
+_SUBFOLDERS = ("epochs", "performance", "maps", "features", "embeddings")
+_PACKAGES = ("tools", "dataset_models", "network_models", "science")
+
+
+class RunFolder:
+    """The folder of one training run.
+
+    Holds ``config.json`` (written before the first batch), ``summary.txt``, ``architecture.png``,
+    ``best_performing.keras``, ``state-0.npz`` and ``state-1.npz``, ``epochs/``, ``performance/``,
+    ``maps/``, ``features/``, ``embeddings/`` and, when all is done, ``report.html``.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._lock = None
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    @property
+    def best_network(self) -> Path:
+        """Path of the best network by validation score."""
+        return self / "best_performing.keras"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether training, scores and report are all there."""
+        return (self / "report.html").is_file()
+
+    @property
+    def config(self) -> dict:
+        """The content of config.json.
+
+        Raises
+        ------
+        ValueError
+            If the folder has none, or it can't be read.
+        """
+        try:
+            return json.loads((self / "config.json").read_text())
+        except FileNotFoundError:
+            raise ValueError(
+                f"{self.path} is no run folder: it has no config.json. A run is a folder "
+                "trained_models/TRAINING_START_TIME made by a training script"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{self / 'config.json'} can't be read: {error}") from error
+
+    @property
+    def skill(self) -> dict:
+        """The score card in performance/skill.json."""
+        return json.loads((self / "performance/skill.json").read_text())
+
+    def write_config(self, config: dict) -> None:
+        """Write config.json in one step."""
+        write_json(self / "config.json", config)
+
+    def lock(self) -> bool:
+        """Claim the folder for this process; False if another one holds it.
+
+        The kernel frees the lock when the process ends, however it ends.
+        """
+        self._lock = open(self / "run.lock", "a")  # noqa: SIM115 - held until unlock or exit
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.unlock()
+            return False
+        sweep_partial_files(self.path)
+        return True
+
+    def unlock(self) -> None:
+        """Let go of the folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def new_run_folder(parent: str | Path) -> RunFolder:
+    """Make and lock a new run folder named by the time in UTC, such as ``20261121T101500``.
+
+    ``os.mkdir`` decides between processes that start in the same second: each gets its own.
+    """
+    parent = Path(parent)
+    parent.mkdir(parents=True, exist_ok=True)
+    start = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    attempt = 0
+    while True:
+        path = parent / (f"{start}-{attempt}" if attempt else start)
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            attempt += 1
+            continue
+        run = RunFolder(path)
+        if run.lock():
+            for name in _SUBFOLDERS:
+                (path / name).mkdir()
+            return run
+
+
+def find_run(parent: str | Path, identity: str) -> RunFolder | None:
+    """Give the newest run with this identity that no other process works on, locked, or None."""
+    for path in sorted(Path(parent).glob("*/config.json"), reverse=True):
+        run = RunFolder(path.parent)
+        try:
+            same = run.config.get("identity") == identity
+        except ValueError:
+            continue
+        if same and run.lock():
+            return run
+    return None
+
+
+def code_fingerprint() -> str:
+    """Give a hash of the suite's own source files."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for package in _PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def software_versions() -> dict[str, str]:
+    """Give the versions that a result may depend on, and the commit where there is one."""
+    versions = {"python": platform.python_version(), "system": platform.system()}
+    names = ("heliolens", "keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "scikit-learn")
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    versions["commit"] = _commit()
+    return versions
+
+
+def _commit() -> str:
+    """Give the checkout's commit, with ``+`` where files differ from it."""
+    root = Path(__file__).parents[1]
+    try:
+        describe = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+        result = subprocess.run(describe, cwd=root, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return result.stdout.strip() or "unknown"
