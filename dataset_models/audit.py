@@ -112,13 +112,14 @@ def _disjoint(table: SampleTable, split: Split) -> AuditCheck:
 
 def _windows_apart(table: SampleTable, split: Split) -> AuditCheck:
     """Check that no span of data, from input start to label end, is used by two sets."""
-    overlapping, nearest = 0, None
+    touched, nearest = np.zeros(len(table), bool), None
     for a, b in _pairs(split):
         rows_a, rows_b = split.sets[a], split.sets[b]
-        overlapping += _n_overlapping(table, rows_a, rows_b)
+        touched[rows_a] |= _overlapping(table, rows_a, rows_b)
+        touched[rows_b] |= _overlapping(table, rows_b, rows_a)
         distance = _smallest_distance(table.time[rows_a], table.time[rows_b])
         nearest = distance if nearest is None else min(nearest, distance)
-    gap = required_gap(table)
+    gap, overlapping = required_gap(table), int(touched.sum())
     detail = (
         f"{overlapping} samples share data with another set; nearest issue times of two sets are "
         f"{_days(nearest)} apart, at least {_days(gap)} (label window + input span) are needed"
@@ -126,14 +127,13 @@ def _windows_apart(table: SampleTable, split: Split) -> AuditCheck:
     return AuditCheck("windows do not overlap", overlapping == 0 and nearest >= gap, detail)
 
 
-def _n_overlapping(table: SampleTable, rows: np.ndarray, others: np.ndarray) -> int:
-    """Count rows whose span [input start, label end] touches the span of any other row."""
+def _overlapping(table: SampleTable, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Say which rows' spans [input start, label end] overlap the span of any other row."""
     other = others[np.argsort(table.input_start[others])]
     start = table.input_start[other]
     latest_end = np.maximum.accumulate(table.label_end[other])
     before = np.searchsorted(start, table.label_end[rows], side="left") - 1
-    touches = (before >= 0) & (latest_end[np.maximum(before, 0)] > table.input_start[rows])
-    return int(touches.sum())
+    return (before >= 0) & (latest_end[np.maximum(before, 0)] > table.input_start[rows])
 
 
 def _smallest_distance(a: np.ndarray, b: np.ndarray) -> np.timedelta64:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ class Progress:
 
 def save_state(folder: str | Path, network: keras.Model, progress: Progress) -> None:
     """Write the state after an epoch; this is the moment at which the epoch counts as done."""
-    arrays = {name: np.asarray(v) for name, v in _variables(network).items()}
+    arrays = {name: keras.ops.convert_to_numpy(v.value) for name, v in _variables(network).items()}
     notes = json.dumps(progress.__dict__)
     arrays["progress"] = np.frombuffer(notes.encode(), np.uint8)
     write_arrays(Path(folder) / _SLOTS[progress.epochs_done % 2], arrays)
@@ -72,7 +73,8 @@ def load_state(folder: str | Path) -> tuple[dict[str, np.ndarray], Progress] | N
         if not path.exists():
             continue
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            # opened here: np.load forgets to close a file that is no archive
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
                 arrays = {key: archive[key] for key in archive.files}
             progress = Progress(**json.loads(arrays.pop("progress").tobytes()))
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
@@ -131,6 +133,10 @@ def _variables(network: keras.Model) -> dict:
     """Give all variables of network and optimizer under names that are unique and in order."""
     if hasattr(network, "jax_state_sync"):
         network.jax_state_sync()  # JAX keeps the live state outside the variables
-    named = {f"network {i} {v.path}": v for i, v in enumerate(network.variables)}
-    named |= {f"optimizer {i} {v.path}": v for i, v in enumerate(network.optimizer.variables)}
-    return named
+    owners = {"network": network.variables, "optimizer": network.optimizer.variables}
+    return {
+        # Keras numbers unnamed parts through the whole process, which says nothing of the network
+        f"{owner} {i} {re.sub(r'_[0-9]+(?=/|$)', '', variable.path)}": variable
+        for owner, variables in owners.items()
+        for i, variable in enumerate(variables)
+    }

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tools.binned_distribution import EDGE_TOLERANCE
+from tools.binned_distribution import FluxBins
 
 __all__ = ["BinnedLogScore"]
 
@@ -29,9 +29,9 @@ class BinnedLogScore(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """Give the score of each sample, (batch,)."""
-        edges = np.array(self.edges, np.float32) - np.float32(EDGE_TOLERANCE)
+        borders = FluxBins(tuple(self.edges)).borders.astype(np.float32)
         value = ops.reshape(ops.cast(y_true, "float32"), (-1, 1))
-        index = ops.sum(ops.cast(value >= edges, "int32"), axis=1, keepdims=True)
+        index = ops.sum(ops.cast(value >= borders, "int32"), axis=1, keepdims=True)
         chance = ops.take_along_axis(ops.cast(y_pred, "float32"), index, axis=1)
         return -ops.log(ops.maximum(chance[:, 0], 1e-12))
 

@@ -45,8 +45,11 @@ def load_network(path: str | Path) -> keras.Model:
             if archive.getinfo("config.json").file_size > _LARGEST_CONFIG:
                 raise ValueError(f"{path.name}: its configuration is too large to be a network's")
             config = json.loads(archive.read("config.json"))
+        if not isinstance(config, dict):
+            raise ValueError(f"{path.name}: its configuration is no dictionary")
     except (zipfile.BadZipFile, KeyError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path.name}: damaged, or no .keras file ({error})") from error
+    config.pop("compile_config", None)  # not used: networks are loaded without optimizer and loss
     _check_classes(config, path.name)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)

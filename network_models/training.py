@@ -176,7 +176,8 @@ def train(
     network = build_network()
     batches = dataset.training_batches(split, batch_size=options.batch_size, seed=options.seed)
     _compile(network, loss, options, len(batches))
-    describe_network(network, run)
+    if not (run / "architecture.png").exists():
+        describe_network(network, run)
 
     progress = Progress(0, float("inf"), 0, [])
     state = load_state(run.path)
@@ -242,6 +243,7 @@ def make_deterministic(seed: int) -> None:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
+        tf.get_logger().setLevel("ERROR")  # it warns of retracing when several networks are built
         tf.config.experimental.enable_op_determinism()
 
 

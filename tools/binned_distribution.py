@@ -1,6 +1,6 @@
 """A predictive distribution of log10 flux in bins: exceedances, quantiles, CRPS.
 
-Bin 0 is everything below the first edge (its mass is put on that edge, the floor), bins 1 .. K lie
+Bin 0 is everything up to the first edge (its mass is put on that edge, the floor), bins 1 .. K lie
 between neighbouring edges with the mass spread evenly in log10 flux, and bin K + 1, above the last
 edge, falls as a power law: ``P(>= F) = p (F / F_last)^-(alpha - 1)``. All class probabilities, the
 median and the interval come from this one distribution, so that they can't contradict each other.
@@ -49,13 +49,23 @@ class FluxBins:
         return self.edges[0]
 
     @property
+    def borders(self) -> np.ndarray:
+        """Values from which on a flux counts to the bin above each edge, in float32's reach."""
+        borders = np.array(self.edges) - EDGE_TOLERANCE
+        borders[0] = self.edges[0] + EDGE_TOLERANCE
+        return borders
+
+    @property
     def _decay(self) -> float:
         return (self.tail_index - 1) * np.log(10)
 
     def index(self, log10_flux: np.ndarray) -> np.ndarray:
-        """Give the bin of each value; a value on an edge belongs to the bin above it."""
-        edges = np.array(self.edges) - EDGE_TOLERANCE
-        return np.searchsorted(edges, np.asarray(log10_flux), side="right")
+        """Give the bin of each value.
+
+        A value on an edge belongs to the bin above it, but one on the floor to the floor's bin:
+        fluxes below the floor are given as the floor.
+        """
+        return np.searchsorted(self.borders, np.asarray(log10_flux), side="right")
 
     def climatology(self, log10_flux: np.ndarray) -> np.ndarray:
         """Give the share of values in each bin, (bin,)."""

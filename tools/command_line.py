@@ -19,6 +19,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "config_from",
     "config_parser",
+    "make_parser",
     "option",
     "quiet_start",
     "run_script",
@@ -47,17 +48,22 @@ class _Parser(argparse.ArgumentParser):
         self.exit(EXIT_BAD_INPUT, f"{self.prog}: {message}\nSee {self.prog} --help.\n")
 
 
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """Make an empty parser that shows defaults and suggests the nearest known option."""
+    return _Parser(
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
 def config_parser(config_class: type, description: str) -> argparse.ArgumentParser:
     """Make a parser with one option for each field of a configuration dataclass.
 
     ``batch_size: int`` becomes ``--batch-size N``; a boolean becomes a switch; a tuple takes
     several values.
     """
-    parser = _Parser(
-        description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = make_parser(description)
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
         name = "--" + field.name.replace("_", "-")

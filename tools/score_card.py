@@ -108,6 +108,7 @@ def score_card(
         draws = {f.name: _event_draws(f, name, observations, bootstrap) for f in able}
         card["events"][name] = {
             "events": int(event.sum()),
+            "episodes": int(event[0]) + int((event[1:] & ~event[:-1]).sum()),
             "base_rate": float(event.mean()),
             "training_rate": observations.training_rate[name],
             "scores": {f.name: _with_intervals(draws[f.name]) for f in able},

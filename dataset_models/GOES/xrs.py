@@ -135,7 +135,7 @@ def read_xrs(path: str | Path, *, scaling: str | None = None) -> XRSSeries:
     FileNotFoundError
         If there is no such file.
     DataIntegrityError
-        If the file is damaged, empty, or holds no X-ray flux.
+        If the file is damaged or empty, its times run backwards, or no flux in it is good.
     """
     path = Path(path)
     if not path.is_file():
@@ -158,6 +158,15 @@ def read_xrs(path: str | Path, *, scaling: str | None = None) -> XRSSeries:
         raise DataIntegrityError(
             f"{path.name}: cannot be read as GOES XRS data ({error})"
         ) from error
+    if (np.diff(series.time) < np.timedelta64(0)).any():
+        raise DataIntegrityError(
+            f"{path.name}: times run backwards at sample "
+            f"{int(np.argmax(np.diff(series.time) < np.timedelta64(0))) + 2}; the file is damaged"
+        )
+    if not series.long_is_good.any():
+        raise DataIntegrityError(
+            f"{path.name}: none of its {len(series.time)} samples holds a good 1-8 A flux"
+        )
     series = _in_order(series)
     return series if scaling is None else series.on_scale(scaling)
 
@@ -348,11 +357,9 @@ def _series(*, time, fluxes, good, **fields) -> XRSSeries:
 
 
 def _in_order(series: XRSSeries) -> XRSSeries:
-    """Sort by time, drop repeated times, and say so."""
+    """Sort by time and drop repeated times, counting them."""
     time, first = np.unique(series.time, return_index=True)
     repairs = list(series.repairs)
-    if (np.diff(series.time) < np.timedelta64(0)).any():
-        repairs.append("sorted by time")
     if len(time) < len(series.time):
         repairs.append(f"{len(series.time) - len(time)} repeated times dropped")
     columns = ("long_flux", "short_flux", "long_is_good", "short_is_good")

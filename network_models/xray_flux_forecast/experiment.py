@@ -168,7 +168,7 @@ def run_experiment(
         virtual=data.limit.virtual if data.limit else None,
     )
     write_misses_section(place("misses"), misses)
-    if config.leak_table:
+    if not config.skip_leak_table:
         logger.info("Demonstrating what a random split would have claimed")
         figures = leak_figures(
             dataset,

@@ -1,16 +1,13 @@
-"""What all flux forecasts share: the bins, the head, the named targets, the forecast table."""
+"""What all flux forecasts share: the bins, the named targets, the forecast table."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 
-import keras
 import numpy as np
 
-from network_models.layers import BinnedFluxHead
 from tools.atomic_files import write_text
 from tools.binned_distribution import FluxBins
 from tools.score_card import EVENTS
@@ -19,7 +16,6 @@ __all__ = [
     "QUANTILES",
     "class_probabilities",
     "flux_bins",
-    "flux_head",
     "flux_targets",
     "write_forecasts",
 ]
@@ -28,7 +24,6 @@ QUANTILES = (0.05, 0.16, 0.5, 0.84, 0.95)
 _LAST_EDGE = -4.0  # X1; above it too few flares are known to learn more than a power law
 _STEP = 0.1  # dex
 _TAIL_INDEX = 2.1  # GOES peaks >= C2 of 2010-2017: 2.116 +- 0.017
-_KNOTS = (-6.5, -6.0, -5.5, -5.0)  # above M1 all classes share their weights
 
 
 def flux_bins(floor_flux: float) -> FluxBins:
@@ -48,17 +43,6 @@ def flux_bins(floor_flux: float) -> FluxBins:
     for level in np.log10(list(EVENTS.values())):
         edges[np.abs(edges - level).argmin()] = level
     return FluxBins(tuple(float(e) for e in edges), tail_index=_TAIL_INDEX)
-
-
-def flux_head(bins: FluxBins, training_log10_flux: np.ndarray) -> BinnedFluxHead:
-    """Make the forecast head, starting from the training set's climatology."""
-    counts = bins.climatology(training_log10_flux) * len(training_log10_flux) + 0.5
-    return BinnedFluxHead(
-        list(bins.edges),
-        list(counts / counts.sum()),
-        knots=[bins.floor, *(k for k in _KNOTS if k > bins.floor)],
-        name="flux_distribution",
-    )
 
 
 def flux_targets(bins: FluxBins) -> dict[str, dict]:
@@ -110,12 +94,3 @@ def write_forecasts(
     for row in zip(*columns.values(), strict=True):
         writer.writerow(f"{v:.6g}" if isinstance(v, float) else v for v in row)
     write_text(path, text.getvalue())
-
-
-def load_run_network(run) -> tuple[keras.Model, FluxBins, dict]:
-    """Load a run's best network with its bins and configuration."""
-    from network_models.model_files import load_network
-
-    config = run.config
-    bins = FluxBins(tuple(config["bins"]["edges"]), tail_index=config["bins"]["tail_index"])
-    return load_network(run.best_network), bins, json.loads(json.dumps(config))

@@ -7,7 +7,7 @@ import numpy as np
 
 from dataset_models.GOES.flare_history import FlareHistory
 from network_models.layers import MultiScaleHistory
-from network_models.xray_flux_forecast.flux_forecast import flux_head
+from network_models.xray_flux_forecast.flux_head import flux_head
 from tools.binned_distribution import FluxBins
 
 __all__ = ["WINDOWS_H", "build_history_network", "history_features"]

@@ -59,7 +59,7 @@ class HistoryConfig:
     seed: int = option(0, "seed of weights, dropout, batch order and bootstrap")
     bootstrap_draws: int = option(1000, "resampled test sets")
     bootstrap_block_days: float = option(27.0, "length of a bootstrap block, days")
-    leak_table: bool = option(False, "also show what a random split would have claimed")
+    skip_leak_table: bool = option(False, "do not show what a random split would have claimed")
     demonstrate_leak: bool = option(
         False, "split at random in spite of the audit, and mark all results as a demonstration"
     )

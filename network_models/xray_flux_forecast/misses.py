@@ -9,7 +9,7 @@ import numpy as np
 from dataset_models.GOES.flare_history import FlareHistory
 from dataset_models.virtual_sun.process import VirtualRecord
 from dataset_models.virtual_sun.record import hour_of_time
-from tools.physics.flare_class import CLASS_LETTERS
+from tools.physics.flare_class import CLASS_LETTERS, class_name
 
 __all__ = ["Miss", "worst_misses"]
 
@@ -125,13 +125,8 @@ def _virtual_cause(virtual: VirtualRecord, region: int, time: np.datetime64) -> 
 
 def _class_of(log10_flux: float, floor_flux: float) -> str:
     if log10_flux <= np.log10(floor_flux) + 1e-9:
-        return "below " + _name(floor_flux)
-    return _name(10.0**log10_flux)
-
-
-def _name(flux: float) -> str:
-    letter = next((c for c in "XMCBA" if flux >= CLASS_LETTERS[c] * (1 - 1e-9)), "A")
-    return f"{letter}{flux / CLASS_LETTERS[letter]:.1f}"
+        return "below " + class_name(floor_flux)
+    return class_name(10.0**log10_flux)
 
 
 def _hours(step: np.timedelta64) -> str:

@@ -11,6 +11,7 @@ __all__ = ["Novelty"]
 _QUANTILE = 0.999
 _SHRINKAGE = 0.05
 _FEWEST_OBSERVED = 0.9
+_NEWEST_H = 6
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,20 @@ class Novelty:
         off = np.asarray(features, float) - self.mean
         return np.sqrt(np.einsum("ij,jk,ik->i", off, self.precision, off))
 
-    def reasons(self, features: np.ndarray, observed_share: np.ndarray) -> list[str]:
+    def reasons(self, features: np.ndarray, observed: np.ndarray) -> list[str]:
         """Say for each sample why it is unlike training; empty where it is not.
 
         Parameters
         ----------
         features : (sample, feature)
-        observed_share : (sample,) float
-            Share of the history's hours that were observed.
+        observed : (sample, hour) float
+            Share of each hour of the history that was observed, the newest last.
         """
         out = []
-        for distance, share in zip(self.distance(features), observed_share, strict=True):
-            reasons = []
+        for distance, hours in zip(self.distance(features), observed, strict=True):
+            reasons, share = [], hours.mean()
+            if hours[-_NEWEST_H:].mean() < _FEWEST_OBSERVED:
+                reasons.append(f"the last {_NEWEST_H} h before the forecast are not covered")
             if share < _FEWEST_OBSERVED:
                 reasons.append(f"only {100 * share:.0f} % of the history is covered by the data")
             if distance > self.limit:

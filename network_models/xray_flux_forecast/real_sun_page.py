@@ -115,7 +115,7 @@ def _draw_aia(path: Path, output: Path) -> str:
         extent_arcsec=(left, left + n * scale, bottom, bottom + n * header["CDELT2"]),
         radius_arcsec=header["RSUN_OBS"],
         unit="DN s$^{-1}$ pix$^{-1}$",
-        title=f"AIA {header['WAVELNTH']} $\\AA$, {date} UT",
+        title=f"AIA {header['WAVELNTH']} \u212b, {date} UT",
     )
     save_figure(axes.figure, output)
     return date

@@ -142,17 +142,27 @@ def score_tables(card: dict) -> list[Table]:
     tables = []
     for name, event in card["events"].items():
         rows = [
-            [forecaster, *(_with_interval(scores[c]) for c in _COLUMNS)]
+            [
+                forecaster,
+                _text(event["thresholds"][forecaster]),
+                *(_with_interval(scores[c]) for c in _COLUMNS),
+            ]
             for forecaster, scores in event["scores"].items()
         ]
-        few = "" if event["events"] >= 30 else " Too few to rank forecasters: read as an anecdote."
+        few = "" if event["episodes"] >= 30 else " Too few to rank forecasters: an anecdote."
         caption = (
-            f"{name}: {event['events']} events, base rate {event['base_rate']:.4f} "
-            f"(training {event['training_rate']:.4f}).{few}"
+            f"{name}: {event['events']} windows with the event, in {event['episodes']} separate "
+            f"episodes; base rate {event['base_rate']:.4f} (training "
+            f"{event['training_rate']:.4f}).{few}"
         )
-        tables.append(Table(caption, ["forecaster", *_COLUMNS], rows))
+        tables.append(Table(caption, ["forecaster", "yes from", *_COLUMNS], rows))
     rows = [
-        [event, pair, *(_with_interval(scores[c]) for c in ("Brier", "log", "BSS", "TSS", "HSS"))]
+        [
+            event,
+            pair,
+            *(_with_interval(scores[c], 4) for c in ("Brier", "log")),
+            *(_with_interval(scores[c]) for c in ("BSS", "TSS", "HSS")),
+        ]
         for event, entry in card["events"].items()
         for pair, scores in entry["differences"].items()
     ]
@@ -284,10 +294,15 @@ def _warning(config: dict) -> str:
     )
 
 
-def _with_interval(score: list[float | None]) -> str:
-    value, low, high = score
+def _with_interval(score: list[float | None], digits: int = 3) -> str:
+    """Write ``value [low, high]``."""
+    value, low, high = (_text(v, digits) for v in score)
+    return value if "infinite" in (value, low, high) else f"{value} [{low}, {high}]"
+
+
+def _text(value: float | None, digits: int = 3) -> str:
+    """Write a number, without the sign of a rounded zero; None stands for what is not finite."""
     if value is None:
-        return "not finite"
-    if low is None or high is None:
-        return f"{value:.3f}"
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+        return "infinite"
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text

@@ -21,6 +21,7 @@ __all__ = [
     "SCALES",
     "SCALING_FACTORS",
     "TRUE",
+    "class_name",
     "class_to_flux",
     "flux_to_class",
     "rescale_flux",
@@ -85,7 +86,7 @@ def flux_to_class(flux: u.Quantity, *, flux_scale: str, class_scale: str) -> str
     value = np.asarray(rescale_flux(flux, from_scale=flux_scale, to_scale=class_scale).value, float)
     if not (np.isfinite(value).all() and (value > 0).all()):
         raise ValueError("a flare class needs a positive, finite flux; mask missing values first")
-    names = [_class_name(v) for v in np.atleast_1d(value)]
+    names = [class_name(v) for v in np.atleast_1d(value)]
     return names if value.ndim else names[0]
 
 
@@ -116,7 +117,8 @@ def class_to_flux(flare_class: str | list[str], *, class_scale: str, flux_scale:
     return quantity[0] if single else quantity
 
 
-def _class_name(flux: float) -> str:
+def class_name(flux: float) -> str:
+    """Give the class of a bare 1-8 A flux in W m-2, on the scale of the flux itself."""
     letter = next((c for c in "XMCBA" if flux >= CLASS_LETTERS[c]), "A")
     number = flux / CLASS_LETTERS[letter]
     rounded = round(number, 1)

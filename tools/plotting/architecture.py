@@ -31,7 +31,7 @@ def draw_architecture(
     for name in names:
         rows.setdefault(depth[name], []).append(name)
     columns = max(len(row) for row in rows.values())
-    width, height = 1.0 + 3.3 * columns, 0.6 + 1.05 * len(rows)
+    width, height = 2.0 + 3.3 * columns, 0.6 + 1.05 * len(rows)
     figure, axes = new_figure(width, height)
     place = {}
     for level, row in rows.items():

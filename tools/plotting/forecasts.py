@@ -131,7 +131,7 @@ def plot_band(
     )
     axes.set_ylim(floor - 0.1, -3.0)
     class_lines(axes)
-    axes.set_ylabel("log10 peak 1-8 $\\AA$ flux (W m$^{-2}$)")
+    axes.set_ylabel("log10 peak 1-8 \u212b flux (W m$^{-2}$)")
     locator = AutoDateLocator()
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))

@@ -17,6 +17,17 @@ from tools.atomic_files import write_bytes
 
 __all__ = ["COLOURS", "CLASS_LINES", "class_lines", "new_figure", "save_figure"]
 
+# this module's figures only: nothing else in the suite imports matplotlib
+plt.rcParams.update(
+    {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 10,
+        "legend.frameon": False,
+    }
+)
+
 # colour-blind safe (Okabe & Ito 2008)
 COLOURS = {
     "network": "#0072B2",
@@ -33,16 +44,7 @@ CLASS_LINES = {"B": -7, "C": -6, "M": -5, "X": -4}  # log10 of W m-2
 
 def new_figure(width: float = 7.0, height: float = 4.0, **subplots) -> tuple[Figure, Axes]:
     """Make a figure with the suite's look; sizes in inches."""
-    with plt.rc_context(
-        {
-            "font.size": 9,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.titlesize": 10,
-            "legend.frameon": False,
-        }
-    ):
-        return plt.subplots(figsize=(width, height), layout="constrained", **subplots)
+    return plt.subplots(figsize=(width, height), layout="constrained", **subplots)
 
 
 def save_figure(figure: Figure, path: str | Path, *, dpi: int = 110) -> Path:

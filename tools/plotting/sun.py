@@ -73,8 +73,8 @@ def plot_xray_day(
     """
     axes = axes or new_figure(7.0, 3.6)[1]
     when = time.astype("datetime64[s]").astype(object)
-    axes.semilogy(when, long_flux, color=COLOURS["observed"], linewidth=1, label="1-8 $\\AA$")
-    axes.semilogy(when, short_flux, color=COLOURS["network"], linewidth=1, label="0.5-4 $\\AA$")
+    axes.semilogy(when, long_flux, color=COLOURS["observed"], linewidth=1, label="1-8 \u212b")
+    axes.semilogy(when, short_flux, color=COLOURS["network"], linewidth=1, label="0.5-4 \u212b")
     for peak_time, flux, text in peaks:
         axes.annotate(
             text,

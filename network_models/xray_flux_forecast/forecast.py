@@ -1,0 +1,152 @@
+"""Forecast the coming peak X-ray flux with a finished run, from new data.
+
+    python network_models/xray_flux_forecast/forecast.py RUN FILES...
+
+RUN is a run folder. FILES are one flare list (CSV), or GOES X-ray files or folders of them. One
+line per issue time: class probabilities, median and 68 % interval of the peak flux, and a flag
+where the input is unlike anything in training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tools.command_line import make_parser, quiet_start, run_script
+
+__all__ = ["main"]
+
+_HOUR = np.timedelta64(3600, "s")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Forecast and print; give the exit status."""
+    parser = make_parser(__doc__.splitlines()[0])
+    parser.add_argument("run", help="run folder made by a training script")
+    parser.add_argument("files", nargs="+", help="flare list, GOES X-ray files or folders")
+    parser.add_argument(
+        "--at",
+        nargs="+",
+        metavar="TIME",
+        help="issue times, UTC; by default the data's end",
+    )
+    parser.add_argument(
+        "--every", type=int, metavar="HOURS", help="forecast every so many hours through the data"
+    )
+    parser.add_argument("--side", default="", help="CSV with the run's side columns")
+    parser.add_argument("--output", default="", metavar="CSV", help="also write a table")
+    arguments = parser.parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    return _forecast(arguments)
+
+
+def _forecast(arguments: argparse.Namespace) -> int:
+    from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
+    from dataset_models.GOES.flare_record import FLUX_SERIES
+    from dataset_models.GOES.side_columns import read_side_columns
+    from network_models.xray_flux_forecast.forecast_data import read_record
+    from tools.run_folder import RunFolder
+
+    run = RunFolder(arguments.run)
+    config = run.config
+    options = config.get("options", {})
+    if "bins" not in config or "history_h" not in options:
+        raise ValueError(f"{run.path} is no flux forecast: its config.json names no flux bins")
+    names = ("history_h", "delay_h", "catch_h", "cadence_h", "floor_flux")
+    window = HistoryWindow(**{name: options[name] for name in names})
+    record = read_record(
+        arguments.files,
+        class_scale=config["data"]["class_scale"],
+        gap_limit_s=options["gap_limit_s"],
+    )
+    if config["data"]["label_kind"] == FLUX_SERIES:
+        if record.flux is None:
+            raise ValueError(
+                "this run was trained on X-ray light curves and needs one; a flare list holds no "
+                "flux between the flares"
+            )
+    else:
+        record = replace(record, flux_time=None, flux=None)
+    side = read_side_columns(arguments.side) if arguments.side else None
+    wanted = tuple(config["data"]["side_columns"])
+    if wanted != (side.names if side else ()):
+        raise ValueError(
+            f"this run needs the side columns {', '.join(wanted) or '(none)'}, got "
+            f"{', '.join(side.names) if side else '(none)'}; give them with --side"
+        )
+    times = _issue_times(arguments, record.start, record.end)
+    dataset = FlareHistory(record, window, side=side, times=times, need_label=False)
+
+    with quiet_start():
+        from network_models.model_files import load_network
+        from network_models.training import predict
+        from network_models.xray_flux_forecast.flux_forecast import write_forecasts
+        from network_models.xray_flux_forecast.history_network import history_features
+        from network_models.xray_flux_forecast.novelty import Novelty
+        from tools.binned_distribution import FluxBins
+
+    bins = FluxBins(tuple(config["bins"]["edges"]), tail_index=config["bins"]["tail_index"])
+    rows = np.arange(len(times))
+    output = predict(load_network(run.best_network), dataset, rows)
+    with np.load(run / "performance/novelty.npz", allow_pickle=False) as saved:
+        novelty = Novelty.from_arrays(dict(saved))
+    observed = dataset.read(rows)["flare_history"][:, :, 2]
+    flags = novelty.reasons(history_features(dataset, rows), observed)
+    for line in _lines(times, bins, output, flags, config["data"]["class_scale"]):
+        print(line)
+    if arguments.output:
+        flagged = {"unlike_training": np.array(flags)}
+        write_forecasts(arguments.output, times, bins, output, more=flagged)
+        print(f"Table: {Path(arguments.output)}")
+    return 0
+
+
+def _issue_times(
+    arguments: argparse.Namespace, start: np.datetime64, end: np.datetime64
+) -> np.ndarray:
+    """Give the times at which forecasts are issued."""
+    if arguments.at and arguments.every:
+        raise ValueError("give --at or --every, not both")
+    if arguments.at:
+        try:
+            return np.array([np.datetime64(t.removesuffix("Z"), "s") for t in arguments.at])
+        except ValueError as error:
+            raise ValueError(f"--at takes times such as 2017-09-06T12:00 ({error})") from None
+    if arguments.every is not None:
+        if arguments.every < 1:
+            raise ValueError(f"--every takes 1 or more hours, got {arguments.every}")
+        first = start.astype("datetime64[h]").astype("datetime64[s]") + _HOUR
+        return np.arange(first, end + np.timedelta64(1, "s"), arguments.every * _HOUR)
+    return np.array([end])
+
+
+def _lines(times, bins, output, flags: list[str], class_scale: str) -> list[str]:
+    """Write one line per forecast below a heading."""
+    from network_models.xray_flux_forecast.flux_forecast import class_probabilities
+    from tools.physics.flare_class import class_name
+
+    def name(log10_flux: float) -> str:
+        if log10_flux <= bins.floor + 1e-9:
+            return f"<{class_name(10**bins.floor)}"
+        return class_name(10**log10_flux)
+
+    chances = class_probabilities(bins, output)
+    low, middle, high = (bins.quantile(output, level) for level in (0.16, 0.5, 0.84))
+    heading = "issued (UTC)      " + "".join(f"P({e})  " for e in chances)
+    lines = [heading + f"median  68 % interval (classes on the {class_scale} scale)"]
+    for k, time in enumerate(times):
+        chance = "".join(f"{p[k]:7.4f}  " for p in chances.values())
+        text = f"{str(time)[:16].replace('T', ' ')}  {chance}"
+        text += f"{name(middle[k]):<6}  {name(low[k])} .. {name(high[k])}"
+        lines.append(text + (f"  UNLIKE TRAINING: {flags[k]}" if flags[k] else ""))
+    return lines
+
+
+if __name__ == "__main__":
+    run_script(lambda: main(sys.argv[1:]))
