@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 GUARD = Path(__file__).parent / "no_network" / "sitecustomize.py"
 
+SMALL = ["--virtual-years", "9", "--cadence-h", "12", "--history-h", "168", "--width", "16"]
+SMALL += ["--epochs", "3", "--bootstrap-draws", "100", "--batch-size", "128"]
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(GUARD.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -40,6 +43,17 @@ def goes_15_day():
     """Give the GOES-15 file of 2011-06-07 from sunpy's own wheel."""
     spec = importlib.util.find_spec("sunpy")
     return Path(spec.submodule_search_locations[0]) / "data/test/go1520110607.fits"
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """Give a small finished run of the history network on the virtual Sun."""
+    from network_models.xray_flux_forecast.history_only import main
+
+    output = tmp_path_factory.mktemp("trained_models")
+    assert main([*SMALL, "--output", str(output)]) == 0
+    (run,) = output.iterdir()
+    return run
 
 
 @pytest.fixture

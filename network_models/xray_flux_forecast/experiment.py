@@ -91,12 +91,29 @@ def run_experiment(
     RunFolder
         Finished: with scores and report.
     """
+    run = open_run(config.output, config, data.dataset, always_new=config.new_run, started=started)
+    try:
+        if run.is_finished:
+            logger.info("This run was made before: %s (train again with --new-run)", run.path)
+        else:
+            logger.info("Run folder %s", run.path)
+            _train_and_report(config, data, split, kind, run=run, command=command)
+    finally:
+        run.unlock()
+    return run
+
+
+def _train_and_report(
+    config: object,
+    data: ForecastData,
+    split: Split,
+    kind: ForecastNetwork,
+    *,
+    run: RunFolder,
+    command: str,
+) -> None:
+    """Do what is left to do in a run folder."""
     dataset, bins = data.dataset, flux_bins(data.dataset.window.floor_flux)
-    run = open_run(config.output, config, dataset, always_new=config.new_run, started=started)
-    if run.is_finished:
-        logger.info("This run was made before: %s (train again with --new-run)", run.path)
-        return run
-    logger.info("Run folder %s", run.path)
     _note(run, bins={"edges": list(bins.edges), "tail_index": bins.tail_index})
     _note(run, targets=flux_targets(bins), network=kind.name)
     options = TrainingOptions(
@@ -187,7 +204,6 @@ def run_experiment(
         title=f"X-ray flux forecast: {kind.name} on the {what}",
         subtitle=f"{dataset.record.source}. Run {run.path.name}. Not for operations.",
     )
-    return run
 
 
 def _note(run: RunFolder, **entries) -> None:

@@ -39,10 +39,10 @@ def build_history_network(
     """
     history = keras.Input(dataset.dimensions()["flare_history"], name="flare_history")
     summary = _summary(dataset)(history)
-    inputs, scaled = [history], [_standardise(history_features(dataset, training))(summary)]
+    inputs, scaled = {"flare_history": history}, [_standardise(history_features(dataset, training))(summary)]
     if dataset.side is not None:
         side = keras.Input(dataset.dimensions()["side"], name="side")
-        inputs.append(side)
+        inputs["side"] = side
         scaled.append(_standardise(dataset.side.at(dataset.times[training]), "side_scaling")(side))
     features = keras.layers.Concatenate()(scaled) if len(scaled) > 1 else scaled[0]
     hidden = features

@@ -237,6 +237,7 @@ def test_signals_save_and_say_how_to_go_on(tmp_path, number, status):
     assert load_state(only_run(tmp_path))[1].epochs_done >= 2
 
 
+@pytest.mark.slow
 def test_twenty_commands_of_one_second_get_twenty_folders(tmp_path):
     processes = [start(tmp_path, "--epochs", "1") for _ in range(20)]
     for process in processes:
@@ -256,45 +257,54 @@ def test_the_finished_run_is_shown_again_at_once(whole_run):
     assert only_run(whole_run[0].parent) == whole_run[0]
 
 
-def test_tensorflow_and_jax_agree(tmp_path):
+def small_process(backend, run, weights):
+    script = "software_tests/network_models/small_training.py"
+    return subprocess.Popen(
+        [sys.executable, script, str(run), str(weights)],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": backend},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def both_backends(tmp_path_factory):
+    """Give the folder with one small training on each backend, from the same weights."""
+    folder = tmp_path_factory.mktemp("backends")
+    for backend in ("tensorflow", "jax"):
+        process = small_process(backend, folder / backend, folder / "weights.npz")
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
+    return folder
+
+
+def test_tensorflow_and_jax_agree(both_backends):
     # dropout off, same weights: losses, weights and forecasts to 1e-4 relative
     results = {}
     for backend in ("tensorflow", "jax"):
-        run, weights = tmp_path / backend, tmp_path / "weights.npz"
-        script = "software_tests/network_models/small_training.py"
-        result = subprocess.run(
-            [sys.executable, script, str(run), str(weights)],
-            cwd=ROOT,
-            env={**os.environ, "KERAS_BACKEND": backend},
-            capture_output=True,
-            text=True,
-        )
-        assert result.returncode == 0, result.stderr
-        with np.load(run / "outcome.npz") as saved:
+        with np.load(both_backends / backend / "outcome.npz") as saved:
             results[backend] = {name: saved[name] for name in saved.files}
     for name, value in results["tensorflow"].items():
         difference = np.linalg.norm(value - results["jax"][name]) / np.linalg.norm(value)
         assert difference < 1e-4, (name, difference)
-    assert json.loads((tmp_path / "jax/config.json").read_text())["split"]["test"]["samples"] > 100
+    config = json.loads((both_backends / "jax/config.json").read_text())
+    assert config["split"]["test"]["samples"] > 100
 
 
-def test_jax_resumes_exactly_too(tmp_path):
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    script = "software_tests/network_models/small_training.py"
-    weights = tmp_path / "weights.npz"
-
-    def command(name):
-        return [sys.executable, script, str(tmp_path / name), str(weights)]
-
-    subprocess.run(command("whole"), cwd=ROOT, env=environment, check=True, capture_output=True)
-    process = subprocess.Popen(command("cut"), cwd=ROOT, env=environment)
-    slot = tmp_path / "cut" / "state-1.npz"
-    while not slot.exists() and process.poll() is None:
+def test_jax_resumes_exactly_too(both_backends):
+    run, weights = both_backends / "cut", both_backends / "weights.npz"
+    process = small_process("jax", run, weights)
+    while not (run / "state-1.npz").exists() and process.poll() is None:
         time.sleep(0.02)
     process.kill()
-    process.wait()
-    subprocess.run(command("cut"), cwd=ROOT, env=environment, check=True, capture_output=True)
-    assert state_hashes(tmp_path / "cut") == state_hashes(tmp_path / "whole")
+    process.communicate()
+    assert load_state(run)[1].epochs_done < OPTIONS.epochs
+    process = small_process("jax", run, weights)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert state_hashes(run) == state_hashes(both_backends / "jax")
 
 
 def test_times_left_are_readable():
