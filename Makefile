@@ -31,8 +31,11 @@ lint: $(READY)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
+# FLARES: the GOES event list; X_RAY_FILES: real GOES days. Their figures are left out without them.
+FLARES ?= $(wildcard ../shared/data/flare/catalogues/goes_flares_1996_2018.csv)
+X_RAY_FILES ?= $(wildcard ../shared/data/flare/goes/go1520110607.fits ../shared/data/goes/*.nc)
 figures: $(READY)
-	$(RUN) benchmarks/figures.py
+	$(RUN) benchmarks/figures.py $(if $(FLARES),--flares $(FLARES)) $(if $(X_RAY_FILES),--x-ray-files $(X_RAY_FILES))
 
 bench: $(READY)
 	$(RUN) benchmarks/exact_probability.py

@@ -213,7 +213,7 @@ def _read_fits(path: Path) -> XRSSeries:
     """Read an SDAC/GSFC file: one row with all times, and fluxes as (sample, channel)."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", AstropyUserWarning)  # astropy only warns of a truncated file
-        with fits.open(path, memmap=False, checksum=True) as hdus:
+        with open(path, "rb") as file, fits.open(file, memmap=False, checksum=True) as hdus:
             if "FLUXES" not in hdus:
                 raise DataIntegrityError(f"{path.name}: this FITS file has no FLUXES table")
             header, table = hdus["FLUXES"].header, hdus["FLUXES"].data

@@ -39,7 +39,10 @@ def build_history_network(
     """
     history = keras.Input(dataset.dimensions()["flare_history"], name="flare_history")
     summary = _summary(dataset)(history)
-    inputs, scaled = {"flare_history": history}, [_standardise(history_features(dataset, training))(summary)]
+    inputs, scaled = (
+        {"flare_history": history},
+        [_standardise(history_features(dataset, training))(summary)],
+    )
     if dataset.side is not None:
         side = keras.Input(dataset.dimensions()["side"], name="side")
         inputs["side"] = side

@@ -30,6 +30,7 @@ def test_a_new_folder_has_the_documented_parts(tmp_path):
     run = new_run_folder(tmp_path / "trained_models")
     parts = {"epochs", "performance", "maps", "features", "embeddings", "run.lock"}
     assert {p.name for p in run.path.iterdir()} == parts
+    run.unlock()
 
 
 def test_a_run_is_found_by_identity_unless_another_process_holds_it(tmp_path):
@@ -49,7 +50,9 @@ def test_a_broken_config_does_not_hide_other_runs(tmp_path):
     run = new_run_folder(tmp_path)
     run.write_config({"identity": "abc"})
     run.unlock()
-    assert find_run(tmp_path, "abc").path == run.path
+    found = find_run(tmp_path, "abc")
+    assert found.path == run.path
+    found.unlock()
 
 
 def test_a_folder_that_is_no_run_says_so(tmp_path):
