@@ -10,13 +10,13 @@ from benchmarks.timing import side_by_side
 from dataset_models.GOES.flare_history import HistoryWindow
 from network_models.losses import BinnedLogScore
 from network_models.xray_flux_forecast.flux_forecast import flux_bins
-from network_models.xray_flux_forecast.forecast_data import default_split, open_data
+from network_models.xray_flux_forecast.forecast_data import DataOptions, default_split, open_data
 from network_models.xray_flux_forecast.history_network import build_history_network
 
 
 def main() -> None:
     """Print one JSON line."""
-    dataset = open_data("", HistoryWindow(), virtual_years=22).dataset
+    dataset = open_data(DataOptions(virtual_years=22), HistoryWindow()).dataset
     split, bins = default_split(dataset), flux_bins(1e-7)
     networks = []
     for _ in range(2):

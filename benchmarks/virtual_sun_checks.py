@@ -37,7 +37,7 @@ def frozen_states() -> Iterator[tuple[int, RegionStates]]:
     for state in np.unique(rows[:, 0]):
         _, hour, size_class, age_h, cell, primed = rows[rows[:, 0] == state].T
         empty = np.zeros(len(hour), int)
-        yield int(hour[0]), RegionStates(empty, empty - 1, size_class, age_h, cell, primed > 0, 1)
+        yield int(hour[0]), RegionStates(empty, empty - 1, size_class, age_h, cell, primed > 0)
 
 
 def deviations(n_futures: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,9 @@ import numpy as np
 from dataset_models.audit import audit
 from dataset_models.solar_data import SolarData
 from dataset_models.splits import Split
+from dataset_models.streaming import Batches
 from network_models.checkpoint import Progress, load_state, restore_state
+from network_models.model_files import load_network
 from network_models.training_callbacks import (
     EpochOrder,
     RunRecorder,
@@ -139,7 +141,6 @@ def train(
     options: TrainingOptions,
     run: RunFolder,
     audit_seed: int = 0,
-    demonstrate_leak: bool = False,
 ) -> TrainingOutcome:
     """Train a network in its run folder, or go on where an earlier process stopped.
 
@@ -150,11 +151,11 @@ def train(
     ----------
     build_network : callable
         Makes the network, with all scaling inside; called after the seed is set.
-    demonstrate_leak : bool
-        Train in spite of a failed audit. The caller must mark all that comes of it.
 
     Raises
     ------
+    ValueError
+        If the dataset finds itself unfit (``SolarData.verify``).
     LeakError
         If the audit finds a leak.
     TrainingStopped
@@ -163,14 +164,16 @@ def train(
         If the run's state can't be read or belongs to another network.
     """
     start = time.monotonic()
+    problems = dataset.verify()
+    if problems:
+        raise ValueError("the data are not fit for training: " + "; ".join(problems))
     report = audit(dataset, split, seed=audit_seed)
     logger.info("Audit of the data\n%s", report.text())
     config = run.config
     config["split"], config["audit"] = split.to_dict(dataset.table), report.to_dict()
     if config != run.config:
         run.write_config(config)
-    if not demonstrate_leak:
-        report.require()
+    report.require()
 
     make_deterministic(options.seed)
     network = build_network()
@@ -208,8 +211,7 @@ def train(
                 )
     finally:
         curves.close()
-    best = keras.saving.load_model(run.best_network, compile=False, safe_mode=True)
-    return TrainingOutcome(best, progress, time.monotonic() - start)
+    return TrainingOutcome(load_network(run.best_network), progress, time.monotonic() - start)
 
 
 def fit_plainly(
@@ -270,10 +272,6 @@ def _shape_text(layer: keras.Layer) -> str:
     return " x ".join("batch" if n is None else str(n) for n in shape)
 
 
-def predict(
-    network: keras.Model, dataset: SolarData, rows: np.ndarray, *, batch_size: int = 4096
-) -> np.ndarray:
-    """Give the network's output for rows of a dataset, in their order."""
-    from dataset_models.streaming import Batches
-
-    return np.asarray(network.predict(Batches(dataset, rows, batch_size=batch_size), verbose=0))
+def predict(network: keras.Model, batches: Batches) -> np.ndarray:
+    """Give the network's output for all samples of some batches, in their order."""
+    return np.asarray(network.predict(batches, verbose=0))

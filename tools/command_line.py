@@ -21,6 +21,7 @@ __all__ = [
     "config_parser",
     "make_parser",
     "option",
+    "part_of",
     "quiet_start",
     "run_script",
 ]
@@ -95,6 +96,11 @@ def config_from(config_class: type, arguments: argparse.Namespace) -> typing.Any
     return config_class(**values)
 
 
+def part_of(config: object, kind: type) -> typing.Any:
+    """Make a dataclass from the fields of the same names of a larger configuration."""
+    return kind(**{field.name: getattr(config, field.name) for field in dataclasses.fields(kind)})
+
+
 def run_script(main: Callable[[], int | None]) -> typing.NoReturn:
     """Run a script's ``main`` and leave with its status; an expected error becomes a sentence.
 
@@ -105,6 +111,7 @@ def run_script(main: Callable[[], int | None]) -> typing.NoReturn:
     try:
         status = main() or 0
     except KeyboardInterrupt:
+        print("interrupted; what was finished is saved, the same command goes on", file=sys.stderr)
         status = EXIT_INTERRUPTED
     except BrokenPipeError:
         status = EXIT_INTERRUPTED

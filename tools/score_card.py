@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tools.bootstrap import BlockBootstrap, interval
-from tools.skill import Contingency, contingency, reliability, roc_area
+from tools.skill import Contingency, contingency, reliability, roc_area, surprise
 
 __all__ = ["EVENTS", "Forecaster", "Observations", "score_card"]
 
 EVENTS = {">=C1": 1e-6, ">=M1": 1e-5, ">=M5": 5e-5, ">=X1": 1e-4}  # W m-2
 
-SCORES = ("TSS", "HSS", "BSS", "BSS_train", "Brier", "log", "ROC")
 PAIRED = ("Brier", "log", "TSS", "HSS", "BSS")
 
 
@@ -135,14 +134,14 @@ def _event_draws(
     trained = (observations.training_rate[name] - y) ** 2
     reference, reference_draws = _mean_and_draws(trained, bootstrap)
     with np.errstate(divide="ignore", invalid="ignore"):
-        surprise = -np.log(np.where(event, p, 1 - p))
+        surprises = surprise(p, event)
         return {
             "TSS": (table.tss, table_draws.tss),
             "HSS": (table.hss, table_draws.hss),
             "BSS": (1 - error / (base * (1 - base)), _bss(error_draws, base_draws)),
             "BSS_train": (1 - error / reference, 1 - error_draws / reference_draws),
             "Brier": (error, error_draws),
-            "log": (surprise.mean(), bootstrap.mean(surprise)),
+            "log": (surprises.mean(), bootstrap.mean(surprises)),
             "ROC": (roc_area(p, event), bootstrap.statistic(lambda w: roc_area(p, event, w))),
         }
 

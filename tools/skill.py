@@ -1,8 +1,7 @@
 """Scores of probability forecasts: contingency tables, proper scores, reliability, ROC.
 
 All functions take plain arrays. ``probability`` is (sample,) float in [0, 1] and ``event`` is
-(sample,) bool. An optional ``weight`` (sample,) counts each sample that often, which is how the
-bootstrap resamples without copying.
+(sample,) bool.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ __all__ = [
     "brier_score",
     "brier_skill",
     "contingency",
-    "log_score",
     "reliability",
     "roc_area",
     "roc_curve",
+    "surprise",
     "threshold_of_largest_tss",
 ]
 
@@ -51,22 +50,11 @@ class Contingency:
         return _ratio(2 * (h * r - m * f), (h + m) * (m + r) + (h + f) * (f + r))
 
 
-def contingency(
-    forecast: np.ndarray, event: np.ndarray, weight: np.ndarray | None = None
-) -> Contingency:
+def contingency(forecast: np.ndarray, event: np.ndarray) -> Contingency:
     """Count hits, misses, false alarms and correct rejections of a yes/no forecast."""
     forecast, event = np.asarray(forecast, bool), np.asarray(event, bool)
-    weight = np.ones(len(event)) if weight is None else weight
-
-    def count(cell: np.ndarray) -> float:
-        return float(weight[cell].sum())
-
-    return Contingency(
-        hits=count(forecast & event),
-        misses=count(~forecast & event),
-        false_alarms=count(forecast & ~event),
-        rejections=count(~forecast & ~event),
-    )
+    cells = (forecast & event, ~forecast & event, forecast & ~event, ~forecast & ~event)
+    return Contingency(*(int(cell.sum()) for cell in cells))
 
 
 def threshold_of_largest_tss(probability: np.ndarray, event: np.ndarray) -> float:
@@ -82,37 +70,25 @@ def threshold_of_largest_tss(probability: np.ndarray, event: np.ndarray) -> floa
     return float(thresholds[np.argmax(hit_rate - false_rate)])
 
 
-def brier_score(
-    probability: np.ndarray, event: np.ndarray, weight: np.ndarray | None = None
-) -> float:
+def brier_score(probability: np.ndarray, event: np.ndarray) -> float:
     """Give the mean squared error of a probability (Brier 1950); 0 is perfect."""
-    return float(np.average((probability - np.asarray(event, float)) ** 2, weights=weight))
+    return float(np.mean((probability - np.asarray(event, float)) ** 2))
 
 
-def brier_skill(
-    probability: np.ndarray,
-    event: np.ndarray,
-    *,
-    climatology: float,
-    weight: np.ndarray | None = None,
-) -> float:
+def brier_skill(probability: np.ndarray, event: np.ndarray, *, climatology: float) -> float:
     """Give ``1 - Brier / Brier of always forecasting the climatology``; NaN if that is perfect."""
-    reference = brier_score(np.full(len(event), climatology), event, weight)
-    return (
-        float("nan") if reference == 0 else 1 - brier_score(probability, event, weight) / reference
-    )
+    reference = brier_score(np.full(len(event), climatology), event)
+    return float("nan") if reference == 0 else 1 - brier_score(probability, event) / reference
 
 
-def log_score(
-    probability: np.ndarray, event: np.ndarray, weight: np.ndarray | None = None
-) -> float:
-    """Give the mean of ``-ln`` of the probability given to what happened (Good 1952); 0 is perfect.
+def surprise(probability: np.ndarray, event: np.ndarray) -> np.ndarray:
+    """Give ``-ln`` of the probability given to what came, (sample,); its mean is the log score.
 
-    Infinite if something happened that was given no chance.
+    Infinite where something came that was given no chance (Good 1952).
     """
-    given = np.where(np.asarray(event, bool), probability, 1 - probability)
+    given = np.where(np.asarray(event, bool), probability, 1 - np.asarray(probability))
     with np.errstate(divide="ignore"):
-        return float(np.average(-np.log(given), weights=weight))
+        return -np.log(given)
 
 
 @dataclass(frozen=True)

@@ -91,9 +91,9 @@ class FlareHistory(SolarData):
         self.times = np.asarray(times, "datetime64[s]")
         delay, catch = window.delay_h * _HOUR, window.catch_h * _HOUR
         self.window_flux = window_flux(record, self.times, delay=delay, catch=catch)
+        defined = np.isfinite(self.window_flux)
+        self.n_undefined = int((~defined).sum())
         if need_label:
-            defined = np.isfinite(self.window_flux)
-            self.n_undefined = int((~defined).sum())
             self.times, self.window_flux = self.times[defined], self.window_flux[defined]
             if len(self.times) == 0:
                 raise ValueError(
@@ -189,6 +189,7 @@ class FlareHistory(SolarData):
             "label_kind": record.label_kind,
             "satellites": list(record.satellites),
             "gaps": len(record.gaps),
+            "undefined_labels": self.n_undefined,
             "repairs": record.faults,
             "side_columns": [] if self.side is None else list(self.side.names),
         }

@@ -67,10 +67,6 @@ class FlareRecord:
         """Say what a label taken from this record is: listed flare peaks, or the flux itself."""
         return FLARE_PEAKS if self.flux is None else FLUX_SERIES
 
-    def until(self, time: np.datetime64) -> FlareRecord:
-        """Give what was known at ``time``: nothing that peaked later."""
-        return self._with(self.peak_time <= time, end=min(self.end, time))
-
     def altered_after(self, time: np.datetime64, generator: np.random.Generator) -> FlareRecord:
         """Give a copy in which everything after ``time`` is other than it was, for the audit.
 
@@ -93,18 +89,3 @@ class FlareRecord:
             self.flux_time <= time, self.flux, 10 ** generator.uniform(-7, -3, len(self.flux))
         )
         return replace(altered, flux=flux)
-
-    def _with(self, chosen: np.ndarray, *, end: np.datetime64) -> FlareRecord:
-        flux = {}
-        if self.flux is not None:
-            known = self.flux_time <= end
-            flux = {"flux_time": self.flux_time[known], "flux": self.flux[known]}
-        return replace(
-            self,
-            peak_time=self.peak_time[chosen],
-            peak_flux=self.peak_flux[chosen],
-            region=self.region[chosen],
-            end=end,
-            gaps=self.gaps[self.gaps[:, 0] < end],
-            **flux,
-        )

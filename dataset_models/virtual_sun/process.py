@@ -35,12 +35,11 @@ class RegionStates:
     Attributes
     ----------
     sun : (region,) int
-        Which hour (or which copy of the Sun) the region belongs to, 0 .. n_suns - 1.
+        Which hour (or which copy of the Sun) the region belongs to, counted from 0.
     identity : (region,) int
         The region's number in its record, -1 where it has none.
     size_class, age_h, longitude_cell : (region,) int
     is_primed : (region,) bool
-    n_suns : int
     """
 
     sun: np.ndarray
@@ -49,15 +48,12 @@ class RegionStates:
     age_h: np.ndarray
     longitude_cell: np.ndarray
     is_primed: np.ndarray
-    n_suns: int
 
     def of_sun(self, index: int) -> RegionStates:
         """Give the regions of one Sun, renumbered as Sun 0."""
         chosen = self.sun == index
         fields = (self.identity, self.size_class, self.age_h, self.longitude_cell, self.is_primed)
-        return RegionStates(
-            np.zeros(chosen.sum(), int), *(field[chosen] for field in fields), n_suns=1
-        )
+        return RegionStates(np.zeros(chosen.sum(), int), *(field[chosen] for field in fields))
 
 
 @dataclass(frozen=True)
@@ -215,7 +211,6 @@ class VirtualRecord:
             age_h=hours[sun] - self.first_hour[region],
             longitude_cell=self.longitude_cell(region, hours[sun]),
             is_primed=self.path_is_primed[entry],
-            n_suns=len(hours),
         )
 
 

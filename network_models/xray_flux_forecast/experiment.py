@@ -12,6 +12,7 @@ import numpy as np
 
 from dataset_models.GOES.flare_history import FlareHistory
 from dataset_models.splits import Split
+from dataset_models.streaming import Batches
 from network_models.losses import BinnedLogScore
 from network_models.training import TrainingOptions, open_run, predict, train
 from network_models.xray_flux_forecast.evaluation import evaluate
@@ -36,6 +37,7 @@ from network_models.xray_flux_forecast.report_sections import (
 )
 from tools.atomic_files import write_arrays, write_json
 from tools.binned_distribution import FluxBins
+from tools.command_line import part_of
 from tools.report.report import write_report
 from tools.run_folder import RunFolder
 
@@ -116,14 +118,7 @@ def _train_and_report(
     dataset, bins = data.dataset, flux_bins(data.dataset.window.floor_flux)
     _note(run, bins={"edges": list(bins.edges), "tail_index": bins.tail_index})
     _note(run, targets=flux_targets(bins), network=kind.name)
-    options = TrainingOptions(
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        seed=config.seed,
-        keep_epochs=config.keep_epochs,
-    )
+    options = part_of(config, TrainingOptions)
     outcome = train(
         lambda: kind.build(dataset, split.training, bins),
         BinnedLogScore(list(bins.edges)),
@@ -131,17 +126,17 @@ def _train_and_report(
         split=split,
         options=options,
         run=run,
-        demonstrate_leak=config.demonstrate_leak,
     )
     logger.info("Scoring on the test set")
     features = kind.features(dataset, split.training)
     write_arrays(run / "performance/novelty.npz", Novelty.of_training(features).arrays())
-    test_output = predict(outcome.network, dataset, split.test)
+    test_output = predict(outcome.network, dataset.test_batches(split, batch_size=4096))
+    in_order = Batches(dataset, split.training, batch_size=4096)
     evaluation = evaluate(
         dataset,
         split,
         bins,
-        training_output=predict(outcome.network, dataset, split.training),
+        training_output=predict(outcome.network, in_order),
         test_output=test_output,
         limit=data.limit,
         n_draws=config.bootstrap_draws,
@@ -173,7 +168,7 @@ def _train_and_report(
     write_training_section(
         place("training"), run.config, outcome.progress.history, outcome.progress.best_epoch
     )
-    write_scores_section(place("scores"), evaluation, run.config)
+    write_scores_section(place("scores"), evaluation)
     quantiles = np.stack([bins.quantile(test_output, q) for q in QUANTILES], axis=1)
     write_band_section(place("band"), dataset.times[split.test], quantiles, y, bins)
     given = np.take_along_axis(test_output, bins.index(y)[:, None], axis=1)[:, 0]

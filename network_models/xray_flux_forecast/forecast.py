@@ -84,6 +84,7 @@ def _forecast(arguments: argparse.Namespace) -> int:
     dataset = FlareHistory(record, window, side=side, times=times, need_label=False)
 
     with quiet_start():
+        from dataset_models.streaming import Batches
         from network_models.model_files import load_network
         from network_models.training import predict
         from network_models.xray_flux_forecast.flux_forecast import write_forecasts
@@ -93,7 +94,7 @@ def _forecast(arguments: argparse.Namespace) -> int:
 
     bins = FluxBins(tuple(config["bins"]["edges"]), tail_index=config["bins"]["tail_index"])
     rows = np.arange(len(times))
-    output = predict(load_network(run.best_network), dataset, rows)
+    output = predict(load_network(run.best_network), Batches(dataset, rows, batch_size=4096))
     with np.load(run / "performance/novelty.npz", allow_pickle=False) as saved:
         novelty = Novelty.from_arrays(dict(saved))
     observed = dataset.read(rows)["flare_history"][:, :, 2]

@@ -13,18 +13,17 @@ from dataset_models.GOES.flare_list import read_flare_list
 from dataset_models.GOES.flare_record import FLARE_PEAKS, FLUX_SERIES, FlareRecord
 from dataset_models.GOES.side_columns import read_side_columns
 from dataset_models.GOES.xrs import join_xrs, read_xrs
-from dataset_models.splits import Split, by_years, chronological, leaky_random_split
+from dataset_models.splits import Split, by_years, chronological
 from dataset_models.virtual_sun.flux_series import virtual_flux_record
 from dataset_models.virtual_sun.limit import ForecastLimit
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.process import simulate_record
 from dataset_models.virtual_sun.record import virtual_flare_record
-from tools.random_streams import random_stream
 
 __all__ = [
+    "DataOptions",
     "ForecastData",
     "default_split",
-    "demonstration_split",
     "open_data",
     "read_record",
 ]
@@ -43,20 +42,11 @@ class ForecastData:
     limit: ForecastLimit | None
 
 
-def open_data(
-    data: str,
-    window: HistoryWindow,
-    *,
-    side: str = "",
-    class_scale: str = "operational",
-    gap_limit_s: float = 300.0,
-    virtual_years: float = 55.0,
-    virtual_seed: int = 1,
-    virtual_label: str = "peaks",
-) -> ForecastData:
-    """Make the dataset that a training command names.
+@dataclass(frozen=True)
+class DataOptions:
+    """Which data a training command names.
 
-    Parameters
+    Attributes
     ----------
     data : str
         Empty for the virtual Sun; else a flare list (CSV), X-ray Sensor file, or folder of them.
@@ -64,19 +54,39 @@ def open_data(
         CSV with side columns, or empty.
     class_scale : {"operational", "true"}
         Scale on which X-ray files are read; flare lists stand on the operational one.
+    gap_limit_s : float
+        Longest gap in X-ray samples that is no gap, in seconds.
+    virtual_years, virtual_seed
+        Length and seed of the virtual Sun.
     virtual_label : {"peaks", "flux"}
         What virtual labels are taken from.
     """
-    columns = read_side_columns(side) if side else None
-    if data:
-        record = read_record([data], class_scale=class_scale, gap_limit_s=gap_limit_s)
-        return ForecastData(FlareHistory(record, window, side=columns), None)
-    virtual = simulate_record(FlareProcessParameters(), years=virtual_years, seed=virtual_seed)
-    if virtual_label == "flux":
+
+    data: str = ""
+    side: str = ""
+    class_scale: str = "operational"
+    gap_limit_s: float = 300.0
+    virtual_years: float = 55.0
+    virtual_seed: int = 1
+    virtual_label: str = "peaks"
+
+
+def open_data(options: DataOptions, window: HistoryWindow) -> ForecastData:
+    """Make the dataset that a training command names, with its limit where the Sun is virtual."""
+    side = read_side_columns(options.side) if options.side else None
+    if options.data:
+        record = read_record(
+            [options.data], class_scale=options.class_scale, gap_limit_s=options.gap_limit_s
+        )
+        return ForecastData(FlareHistory(record, window, side=side), None)
+    virtual = simulate_record(
+        FlareProcessParameters(), years=options.virtual_years, seed=options.virtual_seed
+    )
+    if options.virtual_label == "flux":
         record, kind = virtual_flux_record(virtual), FLUX_SERIES
     else:
         record, kind = virtual_flare_record(virtual), FLARE_PEAKS
-    return ForecastData(FlareHistory(record, window, side=columns), ForecastLimit(virtual, kind))
+    return ForecastData(FlareHistory(record, window, side=side), ForecastLimit(virtual, kind))
 
 
 def read_record(paths: list[str], *, class_scale: str, gap_limit_s: float = 300.0) -> FlareRecord:
@@ -147,17 +157,6 @@ def default_split(
         return by_years(table, validation_years=list(validation_years), test_years=last.tolist())
     quarter = ((border - record.start) / 4).astype("timedelta64[s]")
     return chronological(table, validation_from=border - quarter, test_from=border)
-
-
-def demonstration_split(dataset: FlareHistory, split: Split, *, seed: int) -> Split:
-    """Draw sets of the same sizes at random: a leak, which the audit refuses."""
-    n = sum(len(rows) for rows in split.sets.values())
-    return leaky_random_split(
-        dataset.table,
-        validation_share=len(split.validation) / n,
-        test_share=len(split.test) / n,
-        generator=random_stream(seed, "leak demonstration"),
-    )
 
 
 def _files(path: Path) -> list[Path]:

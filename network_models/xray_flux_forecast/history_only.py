@@ -15,7 +15,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tools.command_line import config_from, config_parser, option, quiet_start, run_script
+from tools.command_line import (
+    config_from,
+    config_parser,
+    option,
+    part_of,
+    quiet_start,
+    run_script,
+)
 
 _SCRIPT = "network_models/xray_flux_forecast/history_only.py"
 
@@ -60,9 +67,6 @@ class HistoryConfig:
     bootstrap_draws: int = option(1000, "resampled test sets")
     bootstrap_block_days: float = option(27.0, "length of a bootstrap block, days")
     skip_leak_table: bool = option(False, "do not show what a random split would have claimed")
-    demonstrate_leak: bool = option(
-        False, "split at random in spite of the audit, and mark all results as a demonstration"
-    )
     keep_epochs: int = option(0, "newest networks to keep in epochs/; 0 keeps all")
     output: str = option(
         "network_models/xray_flux_forecast/trained_models", "where run folders are made"
@@ -105,33 +109,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(config: HistoryConfig, command: str, started: float) -> int:
     from dataset_models.GOES.flare_history import HistoryWindow
     from network_models.xray_flux_forecast.forecast_data import (
+        DataOptions,
         default_split,
-        demonstration_split,
         open_data,
     )
 
-    window = HistoryWindow(
-        history_h=config.history_h,
-        delay_h=config.delay_h,
-        catch_h=config.catch_h,
-        cadence_h=config.cadence_h,
-        floor_flux=config.floor_flux,
-    )
-    data = open_data(
-        config.data,
-        window,
-        side=config.side,
-        class_scale=config.class_scale,
-        gap_limit_s=config.gap_limit_s,
-        virtual_years=config.virtual_years,
-        virtual_seed=config.virtual_seed,
-        virtual_label=config.virtual_label,
-    )
+    data = open_data(part_of(config, DataOptions), part_of(config, HistoryWindow))
     split = default_split(
         data.dataset, test_from=config.test_from, validation_years=config.validation_years
     )
-    if config.demonstrate_leak:
-        split = demonstration_split(data.dataset, split, seed=config.seed)
 
     # keras and its backend take seconds to import; wrong input has been refused by now
     with quiet_start():

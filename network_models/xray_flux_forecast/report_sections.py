@@ -54,7 +54,9 @@ def write_data_section(folder: Path, config: dict) -> None:
     text = [
         f"Source: {data['source']}, {data['start'][:10]} to {data['end'][:10]}, "
         f"{data['flares']:,} flares, classes on the {data['class_scale']} scale, labels from "
-        f"{data['label_kind']}, {data['gaps']} gaps. Data fingerprint {data['fingerprint']}.",
+        f"{data['label_kind']}, {data['gaps']} gaps; {data['undefined_labels']} label windows that "
+        "touch a gap or the end of the record are not used. Data fingerprint "
+        f"{data['fingerprint']}.",
         f"A sample: {o['history_h']} h of hourly history before the issue time t, one sample every "
         f"{o['cadence_h']} h. Its label: log10 of the largest 1-8 A flux in (t + {o['delay_h']} h, "
         f"t + {o['delay_h'] + o['catch_h']} h], not below {o['floor_flux']:g} W m-2.",
@@ -69,7 +71,6 @@ def write_data_section(folder: Path, config: dict) -> None:
             Table("The three sets.", ["set", "samples", "first", "last"], sets),
             Table("What the audit checked before training.", ["result", "check", "found"], checks),
         ],
-        warning=_warning(config),
     )
     write_section(folder, section)
 
@@ -100,7 +101,7 @@ def write_training_section(folder: Path, config: dict, history: list[dict], best
     write_section(folder, section)
 
 
-def write_scores_section(folder: Path, evaluation: Evaluation, config: dict) -> None:
+def write_scores_section(folder: Path, evaluation: Evaluation) -> None:
     """Show the full score card with reliability and ROC."""
     card = evaluation.card
     drawn = [n for n in ("network", "logistic", "exact", "simulated") if n in card["forecasters"]]
@@ -132,7 +133,6 @@ def write_scores_section(folder: Path, evaluation: Evaluation, config: dict) -> 
         ],
         figures=figures,
         tables=score_tables(card),
-        warning=_warning(config),
     )
     write_section(folder, section)
 
@@ -283,15 +283,6 @@ def headline_figures(card: dict) -> list[str]:
         + ", ".join(others)
     )
     return lines
-
-
-def _warning(config: dict) -> str:
-    if not config["options"].get("demonstrate_leak"):
-        return ""
-    return (
-        "Demonstration of a leak: these sets were drawn at random, which the audit refuses. The "
-        "scores are inflated and are no forecast skill."
-    )
 
 
 def _with_interval(score: list[float | None], digits: int = 3) -> str:

@@ -3,6 +3,9 @@
 import dataclasses
 import hashlib
 import os
+import signal
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -19,46 +22,9 @@ from network_models.checkpoint import (
 )
 from network_models.losses import BinnedLogScore
 from network_models.training import _compile
+from software_tests.conftest import ROOT
+from software_tests.network_models.faulty_disk import FaultyDisk, SimulatedKill
 from software_tests.network_models.small_training import BINS, OPTIONS, small_network, small_train
-
-
-class SimulatedKill(BaseException):
-    """Stands for kill -9: nothing after it reaches the disk."""
-
-
-class FaultyDisk:
-    """The os module, but the process dies in operation ``n``; a write dies half way."""
-
-    def __init__(self, n):
-        self.n, self.count, self.dead = n, 0, False
-
-    def __getattr__(self, name):
-        return getattr(os, name)
-
-    def _step(self):
-        if self.dead:
-            raise SimulatedKill
-        self.count += 1
-        if self.count == self.n:
-            self.dead = True
-            return True
-        return False
-
-    def write(self, descriptor, data):
-        if self._step():
-            os.write(descriptor, data[: len(data) // 2])
-            raise SimulatedKill
-        return os.write(descriptor, data)
-
-    def fsync(self, descriptor):
-        if self._step():
-            raise SimulatedKill
-        return os.fsync(descriptor)
-
-    def replace(self, source, target):
-        if self._step():
-            raise SimulatedKill
-        return os.replace(source, target)
 
 
 def hashes(folder):
@@ -118,6 +84,25 @@ def test_killed_at_every_operation_and_resumed(uninterrupted, tmp_path, monkeypa
             small_train(folder, options=TWO_EPOCHS)
         monkeypatch.setattr(tools.atomic_files, "os", os)
         assert train(folder) == expected, f"killed at disk operation {n}"
+
+
+@pytest.mark.slow
+def test_really_killed_at_every_operation_and_resumed(tmp_path):
+    # the same with kill -9 on a process, three epochs, no shortcut
+    def process(folder, n):
+        script = "software_tests/network_models/faulty_disk.py"
+        command = [sys.executable, script, str(folder), str(n)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert process(tmp_path / "whole", 0).returncode == 0
+    expected = hashes(tmp_path / "whole")
+    n = 1
+    while process(tmp_path / str(n), n).returncode == -signal.SIGKILL:
+        resumed = process(tmp_path / str(n), 0)
+        assert resumed.returncode == 0, resumed.stderr
+        assert hashes(tmp_path / str(n)) == expected, f"killed at disk operation {n}"
+        n += 1
+    assert n > 35
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from tools.skill import (
     brier_score,
     brier_skill,
     contingency,
-    log_score,
     reliability,
     roc_area,
     roc_curve,
+    surprise,
     threshold_of_largest_tss,
 )
 
@@ -43,19 +43,11 @@ def test_hss_is_not_the_chance_agreement_that_a_published_benchmark_calls_so():
 def test_brier_and_log_by_hand():
     p, event = np.array([0.9, 0.2, 0.5]), np.array([True, False, True])
     assert brier_score(p, event) == pytest.approx((0.01 + 0.04 + 0.25) / 3)
-    assert log_score(p, event) == pytest.approx(-np.log([0.9, 0.8, 0.5]).mean())
-    assert log_score(np.array([0.0]), np.array([True])) == np.inf
+    assert surprise(p, event) == pytest.approx(-np.log([0.9, 0.8, 0.5]))
+    assert surprise(np.array([0.0]), np.array([True]))[0] == np.inf
     reference = ((1 / 3) ** 2 * 2 + (2 / 3) ** 2) / 3
     assert brier_skill(p, event, climatology=2 / 3) == pytest.approx(1 - 0.1 / reference)
     assert brier_skill(np.full(3, 2 / 3), event, climatology=2 / 3) == 0
-
-
-def test_weights_count_samples_more_than_once():
-    p, event = np.array([0.9, 0.2, 0.5]), np.array([True, False, True])
-    weight = np.array([2, 0, 1])
-    repeated = np.repeat(np.arange(3), weight)
-    assert brier_score(p, event, weight) == pytest.approx(brier_score(p[repeated], event[repeated]))
-    assert log_score(p, event, weight) == pytest.approx(log_score(p[repeated], event[repeated]))
 
 
 def test_roc_area_equals_scikit_learn_with_ties_and_weights(generator):

@@ -15,7 +15,7 @@ RATES = FlareRates(FlareProcessParameters())
 
 def one_region(size_class, is_primed, *, age_h, cell):
     as_array = [np.array([v]) for v in (0, -1, size_class, age_h, cell, bool(is_primed))]
-    return RegionStates(*as_array, n_suns=1)
+    return RegionStates(*as_array)
 
 
 def test_frozen_states_agree_with_simulated_futures():
@@ -71,7 +71,7 @@ def test_one_region_equals_an_enumeration_of_its_histories(cell, delay_h, catch_
 def test_births_alone_follow_the_poisson_law():
     # No region on the Sun: P = 1 - exp(-sum beta G); brute force draws the births one by one.
     empty = np.zeros(0, int)
-    states = RegionStates(empty, empty, empty, empty, empty, empty > 0, 1)
+    states = RegionStates(empty, empty, empty, empty, empty, empty > 0)
     p = FlareProcessParameters(births_per_hour_minimum=3.0, births_per_hour_maximum=3.0)
     rates = FlareRates(p)
     exact = exact_probabilities(rates, states, [5], thresholds=1e-6, delay_h=6, catch_h=18)[0, 0]

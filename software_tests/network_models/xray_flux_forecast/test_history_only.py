@@ -132,16 +132,6 @@ def test_labels_from_the_flux_series_get_the_simulated_limit(tmp_path):
     assert config["data"]["label_kind"] == "flux series"
 
 
-def test_a_declared_demonstration_is_marked_everywhere(tmp_path):
-    options = [*SMALL, "--epochs", "1", "--demonstrate-leak", "--skip-leak-table"]
-    assert main([*options, "--output", str(tmp_path)]) == 0
-    (run,) = tmp_path.iterdir()
-    page = (run / "report.html").read_text()
-    assert page.count("no forecast skill") >= 2
-    config = json.loads((run / "config.json").read_text())
-    assert not all(check["passed"] for check in config["audit"])
-
-
 class TestBadInput:
     """Each mistake gets a sentence and a status that is not 0."""
 
