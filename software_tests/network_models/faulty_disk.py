@@ -1,10 +1,11 @@
 """A disk on which the process dies in a chosen operation; as a script, by kill -9.
 
-``faulty_disk.py RUN N`` trains and kills itself in disk operation N of its checkpoints and files.
+``python -m software_tests.network_models.faulty_disk RUN N`` trains and kills itself in disk operation N of its checkpoints and files.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import sys
@@ -60,7 +61,7 @@ class FaultyDisk:
 
 
 if __name__ == "__main__":
-    from software_tests.network_models.small_training import small_train
+    from software_tests.network_models.small_training import OPTIONS, small_train
 
     tools.atomic_files.os = FaultyDisk(int(sys.argv[2]), really=True)
-    small_train(Path(sys.argv[1]))
+    small_train(Path(sys.argv[1]), options=dataclasses.replace(OPTIONS, epochs=2))
