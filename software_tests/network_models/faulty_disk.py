@@ -1,6 +1,7 @@
 """A disk on which the process dies in a chosen operation; as a script, by kill -9.
 
-``python -m software_tests.network_models.faulty_disk RUN N`` trains and kills itself in disk operation N of its checkpoints and files.
+``python -m software_tests.network_models.faulty_disk RUN N`` trains, and kills itself in disk
+operation N of its checkpoints and files.
 """
 
 from __future__ import annotations
