@@ -106,7 +106,8 @@ def open_run(
     """
     options = dataclasses.asdict(config)
     described = {k: v for k, v in options.items() if k not in _NOT_IDENTITY}
-    described |= {"data": dataset.fingerprint(), "backend": keras.backend.backend()}
+    described |= {"kind": type(config).__qualname__, "data": dataset.fingerprint()}
+    described |= {"backend": keras.backend.backend()}
     identity = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
     run = None if always_new else find_run(parent, identity)
     if run is not None and run.is_finished:
