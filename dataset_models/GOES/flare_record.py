@@ -55,7 +55,7 @@ class FlareRecord:
             raise ValueError(f"{self.source}: unknown class scale {self.class_scale!r}")
         if not (len(self.peak_time) == len(self.peak_flux) == len(self.region)):
             raise ValueError(f"{self.source}: peak times, fluxes and regions differ in number")
-        if len(self.peak_time) and (np.diff(self.peak_time) < np.timedelta64(0)).any():
+        if (self.peak_time[1:] < self.peak_time[:-1]).any():
             raise ValueError(f"{self.source}: flares must be sorted by peak time")
         if not (np.isfinite(self.peak_flux).all() and (self.peak_flux > 0).all()):
             raise ValueError(f"{self.source}: every peak flux must be positive and finite")

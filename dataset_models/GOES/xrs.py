@@ -158,10 +158,10 @@ def read_xrs(path: str | Path, *, scaling: str | None = None) -> XRSSeries:
         raise DataIntegrityError(
             f"{path.name}: cannot be read as GOES XRS data ({error})"
         ) from error
-    if (np.diff(series.time) < np.timedelta64(0)).any():
+    if (series.time[1:] < series.time[:-1]).any():
         raise DataIntegrityError(
             f"{path.name}: times run backwards at sample "
-            f"{int(np.argmax(np.diff(series.time) < np.timedelta64(0))) + 2}; the file is damaged"
+            f"{int(np.argmax(series.time[1:] < series.time[:-1])) + 2}; the file is damaged"
         )
     if not series.long_is_good.any():
         raise DataIntegrityError(

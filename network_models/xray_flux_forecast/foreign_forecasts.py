@@ -89,7 +89,7 @@ def read_forecasts(path: str | Path) -> ForeignForecasts:
                 f"{path.name}, line {k + 2}: expected probabilities from 0 to 1, got "
                 f"{', '.join(row[name] for name in columns)}"
             )
-    if np.isnat(times).any() or (np.diff(times) <= np.timedelta64(0)).any():
+    if np.isnat(times).any() or (times[1:] <= times[:-1]).any():
         raise ValueError(f"{path.name}: issue times must increase from row to row, without repeats")
     probability = dict(zip(columns.values(), values.T, strict=True))
     return ForeignForecasts(
