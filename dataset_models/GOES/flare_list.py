@@ -92,7 +92,9 @@ def read_flare_list(path: str | Path) -> FlareRecord:
         peak_flux=np.array([f[1] for f in flares]),
         region=np.array([f[2] for f in flares]),
         start=peak_time[0].astype("datetime64[D]").astype("datetime64[s]"),
-        end=(peak_time[-1].astype("datetime64[D]") + 1).astype("datetime64[s]"),
+        end=(peak_time[-1].astype("datetime64[D]") + np.timedelta64(1, "D")).astype(
+            "datetime64[s]"
+        ),
         class_scale=OPERATIONAL,
         source=f"{name} ({path.name})",
         faults=dict(faults),

@@ -111,7 +111,9 @@ class XRSSeries:
         count = np.bincount(index[good], minlength=index[-1] + 1)
         total = np.bincount(index[good], self.long_flux[good], minlength=index[-1] + 1)
         flux = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-        return (minute[0] + np.arange(len(count))).astype("datetime64[s]"), flux
+        return (minute[0] + np.arange(len(count)).astype("timedelta64[m]")).astype(
+            "datetime64[s]"
+        ), flux
 
 
 def read_xrs(path: str | Path, *, scaling: str | None = None) -> XRSSeries:

@@ -180,7 +180,7 @@ def _first_test_year(record: FlareRecord) -> np.datetime64:
     border = record.start + ((record.end - record.start) * (1 - _TEST_SHARE)).astype(
         "timedelta64[s]"
     )
-    year = (border - np.timedelta64(2, "D")).astype("datetime64[Y]") + 1
+    year = (border - np.timedelta64(2, "D")).astype("datetime64[Y]") + np.timedelta64(1, "Y")
     return year.astype("datetime64[s]")
 
 
