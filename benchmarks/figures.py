@@ -146,6 +146,27 @@ def real_forecast(output: Path, flares: str) -> list[str]:
     return [title, text, *_scores(output)]
 
 
+def _verdicts(card: dict) -> str:
+    """Say what the paired intervals decide, event by event."""
+    lines = []
+    for event, entry in card["events"].items():
+        for pair, scores in entry["differences"].items():
+            first, second = pair.split(" - ")
+            if second not in ("logistic", "exact") or event not in (">=C1", ">=M1"):
+                continue
+            for score in ("Brier", "log"):
+                value, low, high = scores[score]
+                words = f"{value:.4f} [{low:.4f}, {high:.4f}]"
+                if second == "exact":
+                    verdict = "BETTER than exact: a defect" if high < 0 else "not better than exact"
+                elif low > 0:
+                    verdict = "WORSE than logistic"
+                else:
+                    verdict = "better than logistic" if high < 0 else "not below logistic"
+                lines.append(f"- {event}, {score}: {first} is {verdict}: difference {words}")
+    return "What the paired intervals decide:\n\n" + "\n".join(lines) + "\n"
+
+
 def _keep_pictures(output: Path, names: dict[str, str]) -> None:
     """Copy figures of the only run in a folder to docs/pictures, for README.md."""
     (path,) = output.iterdir()
@@ -168,6 +189,7 @@ def _scores(output: Path) -> list[str]:
         f"{b['blocks']} blocks of {b['block_days']:g} days. Yes/no thresholds are fixed on the "
         "training set.\n"
     ]
+    lines.append(_verdicts(card))
     lines += [_markdown(table) for table in score_tables(card)]
     leak = next(s for _, s in read_sections(path) if s.title.startswith("What a random split"))
     return [*lines, f"{leak.title}: {leak.text[-1]}\n", _markdown(leak.tables[0])]

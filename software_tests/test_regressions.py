@@ -1,14 +1,17 @@
 """The defects of the original FlareNet and its peers that this code could contain, by name.
 
 The numbers are those of the list that the project was started from. Defects whose code does not
-exist here yet (architecture search 5 and 6, attribution 9) get their tests with that code.
+exist here yet (architecture search 5 and 6, attribution 9) get their tests with that code; 7, 10
+and 14 are tested where they could occur: test_training.py, test_streaming.py, test_history_only.py.
 """
 
+import astropy.units as u
 import numpy as np
 import pytest
 
 from dataset_models.GOES.flare_finder import record_of_series
 from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
+from dataset_models.GOES.flare_list import read_flare_list
 from dataset_models.GOES.targets import window_flux
 from dataset_models.GOES.xrs import read_xrs
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
@@ -20,6 +23,8 @@ from network_models.xray_flux_forecast.history_network import (
     history_features,
 )
 from software_tests.network_models.small_training import BINS, small_data
+from tools.physics.flare_class import flux_to_class, rescale_flux
+from tools.skill import contingency
 
 HOUR = np.timedelta64(3600, "s")
 
@@ -86,6 +91,56 @@ def test_13_missing_flux_is_not_flux_0(goes_15_day):
     assert flux[0] > 1e-5
     assert np.isnan(flux[1])
     assert len(record.gaps) == 1
+
+
+def test_8_a_run_has_its_documented_folders_and_no_folder_named_like_a_file(finished_run):
+    # FlareNet made a directory called weights.{epoch:02d}-{val_loss:.2f}.hdf5 and kept no config
+    assert (finished_run / "config.json").is_file()
+    assert all(path.is_file() for path in (finished_run / "epochs").iterdir())
+    assert any((finished_run / "epochs").iterdir())
+
+
+def test_12_the_first_row_counts_and_peaks_after_midnight_are_of_the_next_day(tmp_path):
+    # FlareNet's reader ate the first row, and dated peaks by the day of the flare's start
+    header = "Flare Class,Start Time,Peak Time,End Time,Active Region Number\n"
+    rows = [
+        "X6.9,2011-08-09T07:48Z,2011-08-09T08:05Z,2011-08-09T08:08Z,11263\n",
+        "C2.0,2011-08-09T23:55Z,2011-08-09T00:04Z,2011-08-09T00:10Z,0\n",
+    ]
+    (tmp_path / "flares.csv").write_text(header + "".join(rows))
+    record = read_flare_list(tmp_path / "flares.csv")
+    assert record.peak_time.astype(str).tolist() == ["2011-08-09T08:05:00", "2011-08-10T00:04:00"]
+    assert record.peak_flux[0] == pytest.approx(6.9e-4)
+
+
+def test_sdobenchmark_the_factor_of_1_8_a_is_0_7_and_counts_for_the_class_too():
+    # its labels were divided by 0.85, the short channel's factor, its class limit was not
+    flux = 7e-6 * u.W / u.m**2
+    true = rescale_flux(flux, channel="long", from_scale="operational", to_scale="true")
+    assert true.value == pytest.approx(1e-5)
+    assert flux_to_class(flux, flux_scale="operational", class_scale="true") == "M1.0"
+    assert flux_to_class(flux, flux_scale="operational", class_scale="operational") == "C7.0"
+
+
+def test_sdobenchmark_hss_is_skill_beyond_chance_not_the_chance_agreement():
+    perfect = contingency(np.array([True, False, False]), np.array([True, False, False]))
+    useless = contingency(np.array([True, True, False, False]), np.array([True, False] * 2))
+    assert (perfect.hss, useless.hss) == (1, 0)
+
+
+def test_suryabench_labels_are_by_peak_time_and_x13_is_above_x8(tmp_path):
+    # its labels are by the flare's start, its classes sort as text
+    header = "Flare Class,Start Time,Peak Time,End Time,Active Region Number\n"
+    rows = [
+        "X8.2,2017-09-10T11:50Z,2017-09-10T12:10Z,2017-09-10T12:20Z,0\n",
+        "X13.3,2017-09-10T12:30Z,2017-09-10T12:40Z,2017-09-10T12:50Z,0\n",
+    ]
+    (tmp_path / "flares.csv").write_text(header + "".join(rows))
+    record = read_flare_list(tmp_path / "flares.csv")
+    noon = np.array([np.datetime64("2017-09-10T12:00:00")])
+    before = window_flux(record, noon - 12 * HOUR, delay=0 * HOUR, catch=12 * HOUR)
+    after = window_flux(record, noon, delay=0 * HOUR, catch=12 * HOUR)
+    assert (before[0], after[0]) == (0, pytest.approx(1.33e-3))
 
 
 @pytest.mark.parametrize("history_h", [24, 100, 672])

@@ -29,15 +29,21 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     """Write ``data`` to ``path`` in one step that a kill can't split."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    except OSError as error:
+        reason = f"can't be written ({error.strerror}); does the folder exist?"
+        raise OSError(error.errno, reason, str(path)) from None
     try:
         view = memoryview(data)
         while len(view):
             view = view[os.write(descriptor, view[:_CHUNK]) :]
         os.fsync(descriptor)
-    except OSError as error:
+    except BaseException as error:
         os.close(descriptor)
         partial.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise OSError(
             error.errno,
             f"{len(data)} bytes could not be written ({error.strerror}); what was there is kept",

@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["BlockBootstrap", "interval"]
+__all__ = ["FEWEST_BLOCKS", "BlockBootstrap", "interval"]
 
+FEWEST_BLOCKS = 10  # below this many blocks no interval is given
+_UNDEFINED_SHARE = 0.025  # of the draws, above which no interval is given
 _WEIGHTS_AT_ONCE = 2_000_000  # bounds memory at 16 MB per array
 
 
@@ -72,10 +74,14 @@ class BlockBootstrap:
 
 
 def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Give the central interval of resampled values; those not defined (NaN) are left out."""
-    draws = draws[~np.isnan(draws)]
-    if len(draws) == 0:
+    """Give the central interval of resampled values.
+
+    Draws that give no value (NaN: no event was drawn, say) are left out; where they are more than
+    one tail of the interval, none is given: (nan, nan).
+    """
+    defined = draws[~np.isnan(draws)]
+    if len(defined) < (1 - _UNDEFINED_SHARE) * len(draws) or len(defined) == 0:
         return float("nan"), float("nan")
     tail = (1 - level) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail], method="inverted_cdf")
+    low, high = np.quantile(defined, [tail, 1 - tail], method="inverted_cdf")
     return float(low), float(high)

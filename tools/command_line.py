@@ -8,6 +8,8 @@ import dataclasses
 import difflib
 import logging
 import os
+import shlex
+import signal
 import sys
 import tempfile
 import types
@@ -17,6 +19,7 @@ from collections.abc import Callable, Sequence
 __all__ = [
     "EXIT_BAD_INPUT",
     "EXIT_INTERRUPTED",
+    "EXIT_TERMINATED",
     "config_from",
     "config_parser",
     "make_parser",
@@ -26,7 +29,7 @@ __all__ = [
     "run_script",
 ]
 
-EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
+EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
 
 
 def option(default: object, text: str, *, choices: Sequence | None = None) -> typing.Any:
@@ -108,16 +111,23 @@ def run_script(main: Callable[[], int | None]) -> typing.NoReturn:
     and keeps its traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         status = main() or 0
-    except KeyboardInterrupt:
-        print("interrupted; what was finished is saved, the same command goes on", file=sys.stderr)
-        status = EXIT_INTERRUPTED
+    except KeyboardInterrupt as stop:
+        status = EXIT_TERMINATED if isinstance(stop, _Terminated) else EXIT_INTERRUPTED
+        print(
+            "Stopped; what was finished is saved. To go on, give the same command again:\n"
+            f"  python {shlex.join(sys.argv)}",
+            file=sys.stderr,
+        )
     except BrokenPipeError:
         status = EXIT_INTERRUPTED
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         status = EXIT_BAD_INPUT
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sys.exit(status)
 
 
@@ -135,12 +145,23 @@ def quiet_start() -> typing.Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
+        except KeyboardInterrupt:
+            os.dup2(kept, 2)
+            raise
         except BaseException:
             os.dup2(kept, 2)
             held.seek(0)
             sys.stderr.write(held.read().decode(errors="replace"))
             raise
         os.dup2(kept, 2)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came: leave as after Ctrl-C."""
+
+
+def _terminate(signal_number: int, frame: object) -> None:
+    raise _Terminated
 
 
 def _plain(kind: typing.Any) -> type:

@@ -55,8 +55,11 @@ class RunFolder:
             If the folder has none, or it can't be read.
         """
         try:
-            return json.loads((self / "config.json").read_text())
-        except FileNotFoundError:
+            config = json.loads((self / "config.json").read_text())
+            if not isinstance(config, dict):
+                raise ValueError(f"expected an object, got {type(config).__name__}")
+            return config
+        except (FileNotFoundError, NotADirectoryError):
             raise ValueError(
                 f"{self.path} is no run folder: it has no config.json. A run is a folder "
                 "trained_models/TRAINING_START_TIME made by a training script"
@@ -100,7 +103,11 @@ def new_run_folder(parent: str | Path) -> RunFolder:
     ``os.mkdir`` decides between processes that start in the same second: each gets its own.
     """
     parent = Path(parent)
-    parent.mkdir(parents=True, exist_ok=True)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"the folder for runs can't be made ({error.strerror}); give another --output"
+        raise OSError(error.errno, reason, str(parent)) from None
     start = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     attempt = 0
     while True:

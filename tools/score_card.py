@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tools.bootstrap import BlockBootstrap, interval
+from tools.bootstrap import FEWEST_BLOCKS, BlockBootstrap, interval
 from tools.skill import Contingency, contingency, reliability, roc_area, surprise
 
 __all__ = ["EVENTS", "Forecaster", "Observations", "score_card"]
@@ -87,8 +87,9 @@ def score_card(
     -------
     dict
         JSON types. Each score is ``[value, low, high]`` with the 95 % interval; None stands for
-        what is not defined or not finite. ``BSS`` is against the test set's own climatology,
-        ``BSS_train`` against the training set's, which flatters where the base rate drifts.
+        what is not defined, ``"infinite"`` for what is infinite. No interval is given with fewer
+        than ten blocks. ``BSS`` is against the test set's own climatology, ``BSS_train`` against
+        the training set's, which flatters where the base rate drifts.
     """
     bootstrap = BlockBootstrap(
         observations.times, generator=generator, block_days=block_days, n_draws=n_draws
@@ -110,9 +111,9 @@ def score_card(
             "episodes": int(event[0]) + int((event[1:] & ~event[:-1]).sum()),
             "base_rate": float(event.mean()),
             "training_rate": observations.training_rate[name],
-            "scores": {f.name: _with_intervals(draws[f.name]) for f in able},
+            "scores": {f.name: _with_intervals(draws[f.name], bootstrap.n_blocks) for f in able},
             "thresholds": {f.name: _number(f.threshold[name]) for f in able},
-            "differences": _differences(draws, pairs),
+            "differences": _differences(draws, pairs, bootstrap.n_blocks),
             "reliability": {f.name: _reliability(f.probability[name], event) for f in able},
         }
     card["flux"] = _flux_scores(observations, forecasters, bootstrap, pairs)
@@ -154,14 +155,18 @@ def _mean_and_draws(values: np.ndarray, bootstrap: BlockBootstrap) -> tuple[floa
     return values.mean(), bootstrap.mean(values)
 
 
-def _with_intervals(scores: dict[str, tuple[float, np.ndarray]]) -> dict[str, list]:
-    return {
-        name: [_number(value), *(_number(v) for v in interval(draws))]
-        for name, (value, draws) in scores.items()
-    }
+def _with_intervals(scores: dict[str, tuple[float, np.ndarray]], n_blocks: int) -> dict[str, list]:
+    out = {}
+    for name, (value, draws) in scores.items():
+        enough = n_blocks >= FEWEST_BLOCKS and not np.isnan(value)
+        low, high = interval(draws) if enough else (np.nan, np.nan)
+        out[name] = [_number(value), _number(low), _number(high)]
+    return out
 
 
-def _differences(draws: dict, pairs: list[tuple[str, str]]) -> dict[str, dict[str, list]]:
+def _differences(
+    draws: dict, pairs: list[tuple[str, str]], n_blocks: int
+) -> dict[str, dict[str, list]]:
     """Give first minus second for each pair, with paired intervals."""
     out = {}
     for first, second in pairs:
@@ -174,7 +179,7 @@ def _differences(draws: dict, pairs: list[tuple[str, str]]) -> dict[str, dict[st
                 )
                 for name in PAIRED
             }
-        out[f"{first} - {second}"] = _with_intervals(scores)
+        out[f"{first} - {second}"] = _with_intervals(scores, n_blocks)
     return out
 
 
@@ -203,9 +208,10 @@ def _flux_scores(
                 {
                     n: tuple(a - b for a, b in zip(draws[first][n], draws[second][n], strict=True))
                     for n in sorted(shared)
-                }
+                },
+                bootstrap.n_blocks,
             )
-    scores = {name: _with_intervals(values) for name, values in draws.items()}
+    scores = {name: _with_intervals(v, bootstrap.n_blocks) for name, v in draws.items()}
     return {"unit": "dex", "scores": scores, "differences": differences}
 
 
@@ -218,5 +224,10 @@ def _reliability(probability: np.ndarray, event: np.ndarray) -> dict[str, list]:
     }
 
 
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _number(value: float) -> float | str | None:
+    """Give a number for JSON, which has neither NaN (None) nor infinity (a word)."""
+    if np.isnan(value):
+        return None
+    if np.isinf(value):
+        return "infinite" if value > 0 else "-infinite"
+    return float(value)

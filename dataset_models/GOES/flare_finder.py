@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_models.GOES.flare_record import FlareRecord
+from dataset_models.GOES.flare_record import NEVER_KNOWN, FlareRecord
 from dataset_models.GOES.xrs import XRSSeries
 
 __all__ = ["FoundFlares", "find_flares", "record_of_minutes", "record_of_series"]
@@ -23,11 +23,17 @@ _RISE_MINUTES, _RISE_FACTOR = 4, 1.4
 
 @dataclass(frozen=True)
 class FoundFlares:
-    """Flares found in a light curve: indices into its minutes, and peak fluxes in W m-2."""
+    """Flares found in a light curve: indices into its minutes, and peak fluxes in W m-2.
+
+    ``known`` is the minute after which nothing that follows can change the flare any more: its end,
+    or, where a gap cut it off, the first minute after the gap; the number of minutes where the
+    light curve stops before that.
+    """
 
     start: np.ndarray
     peak: np.ndarray
     end: np.ndarray
+    known: np.ndarray
     peak_flux: np.ndarray
 
 
@@ -44,22 +50,27 @@ def find_flares(flux: np.ndarray) -> FoundFlares:
     FoundFlares
     """
     flux = np.asarray(flux, float)
+    measured = np.flatnonzero(np.isfinite(flux))
     found, end = [], -1
     for i in np.flatnonzero(_rises(flux)):
         if i <= end:
             continue
         peak = end = i + _RISE_MINUTES - 1
+        known = len(flux)
         for j in range(peak, len(flux)):
             if not np.isfinite(flux[j]):
+                later = np.searchsorted(measured, j)
+                known = int(measured[later]) if later < len(measured) else len(flux)
                 break
             end = j
             if flux[j] > flux[peak]:
                 peak = j
             elif flux[j] <= (flux[peak] + flux[i]) / 2:
+                known = j
                 break
-        found.append((i, peak, end))
-    start, peak, end = np.array(found, int).reshape(-1, 3).T
-    return FoundFlares(start, peak, end, flux[peak])
+        found.append((i, peak, end, known))
+    start, peak, end, known = np.array(found, int).reshape(-1, 4).T
+    return FoundFlares(start, peak, end, known, flux[peak])
 
 
 def record_of_series(series: XRSSeries, *, gap_limit_s: float = 300.0) -> FlareRecord:
@@ -91,7 +102,9 @@ def record_of_minutes(minute: np.ndarray, flux: np.ndarray, **fields) -> FlareRe
     """Turn one-minute averages into a record, with the flares found in them.
 
     A minute's flux is known when the minute is over, so ``flux_time`` is the end of each minute;
-    ``peak_time`` is the start of the peak minute, as event lists give it.
+    ``peak_time`` is the start of the peak minute, as event lists give it, and ``known_time`` the
+    end of the minute in which the flare was over. The record reaches from the first to the last
+    minute with a flux.
 
     Parameters
     ----------
@@ -102,16 +115,19 @@ def record_of_minutes(minute: np.ndarray, flux: np.ndarray, **fields) -> FlareRe
     **fields
         Further fields of the record.
     """
-    flares, known = find_flares(flux), np.isfinite(flux)
+    flares, measured = find_flares(flux), np.isfinite(flux)
     one_minute = np.timedelta64(60, "s")
+    flux_time = minute[measured] + one_minute
+    over_at = np.append(minute + one_minute, NEVER_KNOWN)
     return FlareRecord(
         peak_time=minute[flares.peak],
         peak_flux=flares.peak_flux,
         region=np.zeros(len(flares.peak), int),
-        start=minute[0],
-        end=minute[-1] + one_minute,
-        flux_time=minute[known] + one_minute,
-        flux=flux[known],
+        start=flux_time[0] - one_minute,
+        end=flux_time[-1],
+        known_time=over_at[flares.known],
+        flux_time=flux_time,
+        flux=flux[measured],
         **fields,
     )
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from dataset_models.GOES.alteration import altered_after
 from dataset_models.GOES.flare_record import FlareRecord
 from dataset_models.GOES.side_columns import SideColumns
 from dataset_models.GOES.targets import window_flux, window_peak
@@ -53,9 +54,10 @@ class FlareHistory(SolarData):
     Arrays
     ------
     flare_history : (hour, channel) float32
-        The newest hour last. Channels: largest peak flux of the flares that peaked in the hour
-        (W m-2, 0 where none did), number of flares of at least C1, share of the hour that was
-        observed, and, for records with a light curve, the mean 1-8 A flux (W m-2).
+        The newest hour last. Channels: largest peak flux of the flares that became known in the
+        hour (W m-2, 0 where none did: a list's flares at their peak, a light curve's when they
+        are over), number of flares of at least C1, share of the hour that was observed, and, for
+        records with a light curve, the mean 1-8 A flux (W m-2).
     side : (column,) float32
         Side columns, where some were given: the newest values at or before the issue time.
     log10_peak_flux : () float32
@@ -149,9 +151,14 @@ class FlareHistory(SolarData):
 
     def read_altered(self, index: int, seed: int) -> dict[str, np.ndarray]:
         """Read one sample from a record that differs in all that came after its issue time."""
-        time = self.times[index]
-        generator = np.random.default_rng([seed, index])
-        altered = self.record.altered_after(time, generator)
+        time, w = self.times[index], self.window
+        altered = altered_after(
+            self.record,
+            time,
+            np.random.default_rng([seed, index]),
+            before=w.history_h * _HOUR,
+            after=(w.delay_h + w.catch_h) * _HOUR,
+        )
         other = FlareHistory(
             altered, self.window, side=self.side, times=self.times[[index]], need_label=False
         )
@@ -165,15 +172,20 @@ class FlareHistory(SolarData):
         return out
 
     def past_peak(self, hours: int) -> np.ndarray:
-        """Give the largest peak flux in the last ``hours`` at each issue time, W m-2, 0 if none."""
-        span = hours * _HOUR
+        """Give the largest flux that was known of the last ``hours``, W m-2, 0 if there is none.
+
+        Of a light curve the largest flux, of a list the largest flare: the same quantity as the
+        label, one window earlier.
+        """
+        record, span = self.record, hours * _HOUR
+        known = record.known_time, record.peak_flux
+        values = known if record.flux is None else (record.flux_time, record.flux)
         zero = np.timedelta64(0, "s")
-        peaks = self.record.peak_time, self.record.peak_flux
-        return window_peak(*peaks, self.times - span, delay=zero, catch=span)
+        return window_peak(*values, self.times - span, delay=zero, catch=span)
 
     def past_count(self, hours: int, flux: float) -> np.ndarray:
-        """Give the number of flares of at least ``flux`` in the last ``hours``."""
-        time = self.record.peak_time[self.record.peak_flux >= flux]
+        """Give the number of flares of at least ``flux`` known of the last ``hours``."""
+        time = self.record.known_time[self.record.peak_flux >= flux]
         first = np.searchsorted(time, self.times - hours * _HOUR, side="right")
         return np.searchsorted(time, self.times, side="right") - first
 
@@ -197,7 +209,11 @@ class FlareHistory(SolarData):
     def fingerprint(self) -> str:
         """Give a hash of the record and of the samples made from it."""
         digest = hashlib.sha256(super().fingerprint().encode())
-        for column in (self.record.peak_time, self.record.peak_flux, self.window_flux):
+        columns = [self.record.peak_time, self.record.peak_flux, self.window_flux]
+        if self.side is not None:
+            digest.update("\n".join(self.side.names).encode())
+            columns += [self.side.time, self.side.values]
+        for column in columns:
             digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()[:16]
 
@@ -245,7 +261,7 @@ class FlareHistory(SolarData):
             return (time.astype("datetime64[s]").astype(np.int64) - phase - 1) // 3600 - first
 
         hourly = np.zeros((count, len(self.channels)), np.float32)
-        hour = hour_of(record.peak_time)
+        hour = hour_of(record.known_time)
         inside = (hour >= 0) & (hour < count)
         hour, flux = hour[inside], record.peak_flux[inside]
         np.maximum.at(hourly[:, 0], hour, flux.astype(np.float32))

@@ -5,7 +5,6 @@ What is repaired is counted in the record's ``faults``; nothing is repaired in s
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset_models.GOES.flare_record import FlareRecord
+from tools.csv_files import read_csv_rows
 from tools.physics.flare_class import OPERATIONAL, class_to_flux
 
 __all__ = ["read_flare_list"]
@@ -61,12 +61,8 @@ def read_flare_list(path: str | Path) -> FlareRecord:
         If the columns are unknown, the list is empty, or a row can't be read.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such flare list: {path}")
-    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
-        rows = list(csv.reader(file))
-    header = [name.strip() for name in rows[0]] if rows else []
-    body = [(number, row) for number, row in enumerate(rows[1:], start=2) if any(row)]
+    rows = read_csv_rows(path, "flare list")
+    header, body = [name.strip() for name in rows[0][1]] if rows else [], rows[1:]
     if header == _EVENT_LIST:
         parse, name = _parse_event, "GOES event list"
     elif header[: len(_MEASURED_LIST)] == _MEASURED_LIST:
@@ -103,6 +99,8 @@ def read_flare_list(path: str | Path) -> FlareRecord:
 
 def _parse_event(row: list[str], faults: Counter) -> tuple[datetime, float, int]:
     """Give (peak, flux, region) of a row of the GOES event list."""
+    if len(row) != len(_EVENT_LIST):
+        raise ValueError(f"expected {len(_EVENT_LIST)} columns, got {len(row)}")
     name, start_text, peak_text, end_text, region_text = (cell.strip() for cell in row)
     start, end = _time(start_text), _time(end_text)
     try:
@@ -113,6 +111,8 @@ def _parse_event(row: list[str], faults: Counter) -> tuple[datetime, float, int]
     if len(name) == 1:
         faults["classes without a number taken as their letter's lower limit"] += 1
     flux = class_to_flux(name, class_scale=OPERATIONAL, flux_scale=OPERATIONAL).value
+    if not flux > 0:
+        raise ValueError(f"expected a class above 0 such as C1.0, got {name!r}")
     region = int(region_text or 0)
     if start < datetime(2002, 6, 1) and 17000 < region < 20000:
         region -= 10000

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from tools.csv_files import read_csv_table
 
 __all__ = ["SideColumns", "read_side_columns"]
 
@@ -49,29 +50,26 @@ def read_side_columns(path: str | Path) -> SideColumns:
         finite number.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file with side columns: {path}")
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        names = [name for name in reader.fieldnames or [] if name != "time"]
-        if "time" not in (reader.fieldnames or []) or not names:
+    header, rows = read_csv_table(path, "table of side columns")
+    names = [name for name in header if name != "time"]
+    if "time" not in header or not names:
+        raise ValueError(
+            f"{path.name}: expected a column 'time' and at least one other, got "
+            f"{', '.join(header) or 'an empty file'}"
+        )
+    times, values = [], []
+    for number, row in rows:
+        try:
+            times.append(np.datetime64(row["time"].strip().removesuffix("Z"), "s"))
+            values.append([float(row[name]) for name in names])
+        except ValueError as error:
+            raise ValueError(f"{path.name}, line {number}: {error}") from error
+        if not np.isfinite(values[-1]).all():
             raise ValueError(
-                f"{path.name}: expected a column 'time' and at least one other, got "
-                f"{', '.join(reader.fieldnames or []) or 'an empty file'}"
+                f"{path.name}, line {number}: every side value must be a finite number; leave "
+                "out the rows that are not known"
             )
-        times, values = [], []
-        for row in reader:
-            try:
-                times.append(np.datetime64((row["time"] or "").strip().removesuffix("Z"), "s"))
-                values.append([float(row[name]) for name in names])
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{path.name}, line {reader.line_num}: {error}") from error
-            if not np.isfinite(values[-1]).all():
-                raise ValueError(
-                    f"{path.name}, line {reader.line_num}: every side value must be a finite "
-                    "number; leave out the rows that are not known"
-                )
     time = np.array(times, "datetime64[s]")
-    if len(time) == 0 or (time[1:] <= time[:-1]).any():
+    if len(time) == 0 or np.isnat(time).any() or (time[1:] <= time[:-1]).any():
         raise ValueError(f"{path.name}: the times must increase from row to row, and not be empty")
     return SideColumns(time, np.array(values, np.float32), tuple(names))

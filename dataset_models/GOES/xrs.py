@@ -174,7 +174,7 @@ def read_xrs(path: str | Path, *, scaling: str | None = None) -> XRSSeries:
 
 
 def join_xrs(series: list[XRSSeries]) -> XRSSeries:
-    """Join light curves in time; where they overlap the first given one counts.
+    """Join light curves in time; within the span of an earlier given one, later ones are left out.
 
     Raises
     ------
@@ -191,15 +191,26 @@ def join_xrs(series: list[XRSSeries]) -> XRSSeries:
             "(scaling='true' or 'operational')"
         )
     columns = ("time", "long_flux", "short_flux", "long_is_good", "short_is_good")
-    joined = {name: np.concatenate([getattr(s, name) for s in series]) for name in columns}
+    kept = []
+    for k, one in enumerate(series):
+        covered = np.zeros(len(one.time), bool)
+        for other in series[:k]:
+            covered |= (one.time >= other.time[0]) & (one.time <= other.time[-1])
+        kept.append(~covered)
+    joined = {
+        name: np.concatenate([getattr(s, name)[rows] for s, rows in zip(series, kept, strict=True)])
+        for name in columns
+    }
+    n_left = sum(int((~rows).sum()) for rows in kept)
     satellites = list(dict.fromkeys(s.satellite for s in series))
+    overlap = [f"{n_left} samples within the span of another file left out"] if n_left else []
     return _in_order(
         replace(
             series[0],
             **joined,
             satellite=", ".join(satellites),
             source=", ".join(s.source for s in series),
-            repairs=tuple(dict.fromkeys(r for s in series for r in s.repairs)),
+            repairs=tuple(dict.fromkeys([r for s in series for r in s.repairs] + overlap)),
         )
     )
 

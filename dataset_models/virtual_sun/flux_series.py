@@ -6,6 +6,8 @@ simulated (``simulated_exceedances``), never the closed form, which is for flare
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from dataset_models.GOES.flare_finder import record_of_minutes
@@ -15,6 +17,8 @@ from dataset_models.virtual_sun.process import VirtualRecord, simulate_futures
 from dataset_models.virtual_sun.record import VIRTUAL_START
 from tools.physics.flare_class import OPERATIONAL
 from tools.random_streams import random_stream
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["simulated_exceedances", "virtual_flux", "virtual_flux_record"]
 
@@ -87,7 +91,10 @@ def simulated_exceedances(
     fluxes, n_hours = np.asarray(fluxes, float), delay_h + catch_h
     out = np.empty((len(hours), len(fluxes)))
     states, past = virtual.states_at(hours), virtual.visible_flares()
+    logger.info("Simulating the limit: %d futures for each of %d windows", n_futures, len(hours))
     for row, hour in enumerate(hours):
+        if row and row % max(len(hours) // 10, 1) == 0:
+            logger.info("  %d of %d windows", row, len(hours))
         generator = random_stream(seed, "simulated limit", int(hour))
         futures = simulate_futures(
             virtual.rates,

@@ -28,7 +28,8 @@ def four_features(dataset: FlareHistory) -> np.ndarray:
     """Give the logistic baseline's features of all samples, (sample, 4) float64.
 
     log10 of the largest peak in the last 24 h, ln(1 + number of flares >= C1 in 24 h), log10 of
-    the largest peak in 72 h and in 6 h; fluxes not below the floor.
+    the largest peak in 72 h and in 6 h; fluxes not below the floor. Of light curves the largest
+    flux counts instead of the largest peak.
     """
     floor = dataset.window.floor_flux
     peaks = [np.log10(np.maximum(dataset.past_peak(h), floor)) for h in (24, 72, 6)]
@@ -59,7 +60,7 @@ def persistence(dataset: FlareHistory, split: Split) -> Forecaster:
     median = np.log10(np.maximum(last, floor))
     probability = {n: (median >= np.log10(f) - 1e-9).astype(float) for n, f in EVENTS.items()}
     error = np.abs(median - dataset.log10_peak_flux[split.test])
-    note = "the largest flare of the last window comes again"
+    note = "the largest flux of the last window comes again"
     half = dict.fromkeys(EVENTS, 0.5)
     return Forecaster("persistence", probability, half, median=median, crps=error, note=note)
 

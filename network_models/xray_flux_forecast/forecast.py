@@ -56,9 +56,15 @@ def _forecast(arguments: argparse.Namespace) -> int:
     run = RunFolder(arguments.run)
     config = run.config
     options = config.get("options", {})
-    if "bins" not in config or "history_h" not in options:
-        raise ValueError(f"{run.path} is no flux forecast: its config.json names no flux bins")
     names = ("history_h", "delay_h", "catch_h", "cadence_h", "floor_flux")
+    lacking = [name for name in (*names, "gap_limit_s") if name not in options]
+    if "bins" not in config or "data" not in config or lacking:
+        raise ValueError(
+            f"{run.path} is no finished flux forecast: its config.json names no flux bins or "
+            f"lacks options ({', '.join(lacking) or 'none'})"
+        )
+    if arguments.output and not Path(arguments.output).absolute().parent.is_dir():
+        raise ValueError(f"the folder of --output {arguments.output} does not exist")
     window = HistoryWindow(**{name: options[name] for name in names})
     record = read_record(
         arguments.files,
@@ -81,6 +87,11 @@ def _forecast(arguments: argparse.Namespace) -> int:
             f"{', '.join(side.names) if side else '(none)'}; give them with --side"
         )
     times = _issue_times(arguments, record.start, record.end)
+    if side is not None and (times < side.time[0]).any():
+        raise ValueError(
+            f"the side columns begin at {side.time[0]}, so nothing can be forecast at "
+            f"{times.min()}; give later times with --at"
+        )
     dataset = FlareHistory(record, window, side=side, times=times, need_label=False)
 
     with quiet_start():
@@ -88,7 +99,7 @@ def _forecast(arguments: argparse.Namespace) -> int:
         from network_models.model_files import load_network
         from network_models.training import predict
         from network_models.xray_flux_forecast.flux_forecast import write_forecasts
-        from network_models.xray_flux_forecast.history_network import history_features
+        from network_models.xray_flux_forecast.history_network import novelty_features
         from network_models.xray_flux_forecast.novelty import Novelty
         from tools.binned_distribution import FluxBins
 
@@ -98,7 +109,7 @@ def _forecast(arguments: argparse.Namespace) -> int:
     with np.load(run / "performance/novelty.npz", allow_pickle=False) as saved:
         novelty = Novelty.from_arrays(dict(saved))
     observed = dataset.read(rows)["flare_history"][:, :, 2]
-    flags = novelty.reasons(history_features(dataset, rows), observed)
+    flags = novelty.reasons(novelty_features(dataset, rows), observed)
     for line in _lines(times, bins, output, flags, config["data"]["class_scale"]):
         print(line)
     if arguments.output:
@@ -116,9 +127,12 @@ def _issue_times(
         raise ValueError("give --at or --every, not both")
     if arguments.at:
         try:
-            return np.array([np.datetime64(t.removesuffix("Z"), "s") for t in arguments.at])
+            times = np.array([np.datetime64(t.removesuffix("Z"), "s") for t in arguments.at])
         except ValueError as error:
             raise ValueError(f"--at takes times such as 2017-09-06T12:00 ({error})") from None
+        if np.isnat(times).any():
+            raise ValueError("--at takes times such as 2017-09-06T12:00, got one that is none")
+        return times
     if arguments.every is not None:
         if arguments.every < 1:
             raise ValueError(f"--every takes 1 or more hours, got {arguments.every}")

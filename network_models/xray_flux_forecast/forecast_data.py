@@ -104,7 +104,7 @@ def read_record(paths: list[str], *, class_scale: str, gap_limit_s: float = 300.
     if lists and len(files) > 1:
         raise ValueError(
             f"expected one flare list, or X-ray files; got {len(files)} files with "
-            f"{lists[0].name} among them"
+            f"{lists[0].name} among them; give the list, or the X-ray files, alone"
         )
     if lists:
         record = read_flare_list(lists[0])
@@ -134,6 +134,7 @@ def default_split(
     table, record = dataset.table, dataset.record
     length = record.end - record.start
     if not test_from and length < np.timedelta64(_FEWEST_YEARS * 365, "D"):
+        _refuse_years(validation_years, f"a record shorter than {_FEWEST_YEARS} years")
         border = record.start + (length * (1 - _TEST_SHARE)).astype("timedelta64[s]")
         return chronological(
             table,
@@ -151,12 +152,25 @@ def default_split(
         )
     years = np.arange(*(_year(t) for t in (record.start, border)))
     last = np.unique(table.time[table.time >= border].astype("datetime64[Y]")).astype(int) + 1970
-    if not validation_years:
+    whole_years = str(border)[4:] == "-01-01T00:00:00"
+    if whole_years and not validation_years:
         validation_years = tuple(years[1:][_VALIDATION_EVERY - 1 :: _VALIDATION_EVERY].tolist())
-    if str(border)[4:] == "-01-01T00:00:00" and validation_years:
+    if whole_years and validation_years:
+        unknown = sorted(set(validation_years) - set(years.tolist()))
+        if unknown:
+            raise ValueError(
+                f"expected validation years before the test set, {years[0]} to {years[-1]}; got "
+                f"{', '.join(map(str, unknown))}"
+            )
         return by_years(table, validation_years=list(validation_years), test_years=last.tolist())
+    _refuse_years(validation_years, f"a test set that begins at {border}, within a year")
     quarter = ((border - record.start) / 4).astype("timedelta64[s]")
     return chronological(table, validation_from=border - quarter, test_from=border)
+
+
+def _refuse_years(validation_years: tuple[int, ...], why: str) -> None:
+    if validation_years:
+        raise ValueError(f"--validation-years can't be used with {why}; leave it out")
 
 
 def _files(path: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,10 @@ from dataset_models.splits import Split, required_gap
 from network_models.xray_flux_forecast.baselines import chance, climatology, logistic, persistence
 from network_models.xray_flux_forecast.evaluation import observations_of
 from network_models.xray_flux_forecast.flux_forecast import flux_bins
+from tools.csv_files import read_csv_table
 from tools.random_streams import random_stream
 from tools.score_card import EVENTS, Forecaster, score_card
+from tools.skill import roc_area
 
 __all__ = ["ForeignForecasts", "audit_forecasts", "read_forecasts", "score_forecasts"]
 
@@ -26,7 +27,7 @@ _COLUMN = re.compile(
     r"(?:p_?|prob(?:ability)?_?)?\(?\s*(?:>=|>|ge)?\s*_?([CMX]\d*(?:\.\d)?)\+?\)?", re.I
 )
 _HOUR = np.timedelta64(3600, "s")
-_ANSWER_SHARE = 0.99
+_ANSWER_ROC_AREA = 0.995
 _FEWEST_EVENTS = 10
 _SELECTION_Z = 4.0
 _MISSING_SHARE = 0.05
@@ -61,32 +62,28 @@ def read_forecasts(path: str | Path) -> ForeignForecasts:
         probability.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such forecasts: {path}")
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-        header = list(rows[0]) if rows else []
+    header, rows = read_csv_table(path, "table of forecasts")
     if not rows:
         raise ValueError(f"{path.name}: there are no forecasts in this file")
     columns = {name: event for name in header if name and (event := _event_of(name))}
     if "time" not in header or not columns:
         raise ValueError(
             f"{path.name}: expected a column 'time' and at least one of "
-            f"{', '.join(f'P({e})' for e in EVENTS)}; got {', '.join(map(str, header))}"
+            f"{', '.join(f'P({e})' for e in EVENTS)}; got {', '.join(header)}"
         )
     if len(set(columns.values())) < len(columns):
         raise ValueError(f"{path.name}: several columns mean the same event: {', '.join(columns)}")
     times = np.empty(len(rows), "datetime64[s]")
     values = np.empty((len(rows), len(columns)))
-    for k, row in enumerate(rows):
+    for k, (number, row) in enumerate(rows):
         try:
-            times[k] = np.datetime64((row["time"] or "").strip().removesuffix("Z"), "s")
+            times[k] = np.datetime64(row["time"].strip().removesuffix("Z"), "s")
             values[k] = [float(row[name]) for name in columns]
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path.name}, line {k + 2}: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"{path.name}, line {number}: {error}") from error
         if not ((values[k] >= 0) & (values[k] <= 1)).all():
             raise ValueError(
-                f"{path.name}, line {k + 2}: expected probabilities from 0 to 1, got "
+                f"{path.name}, line {number}: expected probabilities from 0 to 1, got "
                 f"{', '.join(row[name] for name in columns)}"
             )
     if np.isnat(times).any() or (times[1:] <= times[:-1]).any():
@@ -185,17 +182,17 @@ def _is_no_answer(forecasts: ForeignForecasts, flux: np.ndarray, event: str) -> 
     came = flux[defined] >= EVENTS[event] * (1 - 1e-9)
     p = forecasts.probability[event][defined]
     few = min(came.sum(), (~came).sum()) < _FEWEST_EVENTS
-    same = float((np.abs(p - came) < 0.01).mean()) if len(p) else 0.0
-    detail = f"{100 * same:.1f} % of the probabilities equal the outcome to 0.01"
-    if few:
-        detail += f"; fewer than {_FEWEST_EVENTS} events or non-events, so this says nothing"
     name = f"P({event}) is not the answer"
-    return AuditCheck(name, few or same < _ANSWER_SHARE or _is_rare(came), detail)
-
-
-def _is_rare(came: np.ndarray) -> bool:
-    """Say whether always forecasting 'no' would equal the outcome nearly always, too."""
-    return came.mean() <= 1 - _ANSWER_SHARE
+    if few:
+        detail = f"fewer than {_FEWEST_EVENTS} events or non-events, so this can't be told"
+        return AuditCheck(name, True, detail)
+    same, area = float((np.abs(p - came) < 0.01).mean()), roc_area(p, came)
+    separation = max(area, 1 - area)
+    detail = (
+        f"{100 * same:.1f} % of the probabilities equal the outcome to 0.01, they separate events "
+        f"from the rest with ROC area {separation:.4f} (no forecast reaches {_ANSWER_ROC_AREA})"
+    )
+    return AuditCheck(name, separation < _ANSWER_ROC_AREA, detail)
 
 
 def _is_no_selection(

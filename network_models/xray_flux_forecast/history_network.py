@@ -10,7 +10,7 @@ from network_models.layers import MultiScaleHistory
 from network_models.xray_flux_forecast.flux_head import flux_head
 from tools.binned_distribution import FluxBins
 
-__all__ = ["WINDOWS_H", "build_history_network", "history_features"]
+__all__ = ["WINDOWS_H", "build_history_network", "history_features", "novelty_features"]
 
 WINDOWS_H = (1, 3, 6, 12, 24, 48, 72, 120, 168, 336, 504, 672)
 _ROWS_AT_ONCE = 4096
@@ -67,6 +67,14 @@ def history_features(dataset: FlareHistory, rows: np.ndarray) -> np.ndarray:
         for start in range(0, len(rows), _ROWS_AT_ONCE)
     ]
     return np.concatenate(parts)
+
+
+def novelty_features(dataset: FlareHistory, rows: np.ndarray) -> np.ndarray:
+    """Give what "unlike training" is judged by: summaries and side columns, (row, feature)."""
+    features = history_features(dataset, rows)
+    if dataset.side is None:
+        return features
+    return np.concatenate([features, dataset.side.at(dataset.times[rows])], axis=1)
 
 
 def _summary(dataset: FlareHistory) -> MultiScaleHistory:

@@ -13,7 +13,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tools.command_line import (
     config_from,
@@ -80,12 +80,22 @@ class HistoryConfig:
         if not 0 <= self.dropout < 1:
             raise ValueError(f"--dropout must be at least 0 and below 1, got {self.dropout}")
         for name in ("learning_rate", "virtual_years", "gap_limit_s", "bootstrap_block_days"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"--{name.replace('_', '-')} must be positive")
-        if self.keep_epochs < 0 or self.weight_decay < 0 or self.seed < 0:
-            raise ValueError("--keep-epochs, --weight-decay and --seed must not be negative")
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"--{name.replace('_', '-')} must be positive and finite")
+        if self.virtual_years > _MOST_YEARS:
+            raise ValueError(f"--virtual-years takes at most {_MOST_YEARS} years")
+        if self.keep_epochs < 0 or not 0 <= self.weight_decay < float("inf"):
+            raise ValueError("--keep-epochs and --weight-decay must not be negative")
+        for name in ("seed", "virtual_seed"):
+            if not 0 <= getattr(self, name) < 2**32:
+                raise ValueError(f"--{name.replace('_', '-')} takes 0 to 2^32 - 1")
+        if not 0 < self.floor_flux <= 5e-7:
+            raise ValueError(
+                f"--floor-flux must be positive and at most 5e-7 W m-2 (B5), got {self.floor_flux}"
+            )
 
 
+_MOST_YEARS = 2000
 SMOKE = {"virtual_years": 11.0, "epochs": 4, "bootstrap_draws": 200, "width": 32}
 
 
@@ -97,10 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--smoke", action="store_true", help="a small run of a minute, to see that all works"
     )
-    parsed = parser.parse_args(arguments)
-    config = config_from(HistoryConfig, parsed)
-    if parsed.smoke:
-        config = replace(config, **SMOKE)
+    if parser.parse_args(arguments).smoke:
+        parser.set_defaults(**SMOKE)  # what is given on the command line still counts
+    config = config_from(HistoryConfig, parser.parse_args(arguments))
     command = " ".join(["python", _SCRIPT, *(shlex.quote(a) for a in arguments)])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     return _run(config, command, started)
@@ -125,7 +134,7 @@ def _run(config: HistoryConfig, command: str, started: float) -> int:
         from network_models.xray_flux_forecast.experiment import ForecastNetwork, run_experiment
         from network_models.xray_flux_forecast.history_network import (
             build_history_network,
-            history_features,
+            novelty_features,
         )
         from network_models.xray_flux_forecast.report_sections import headline_figures
 
@@ -139,7 +148,7 @@ def _run(config: HistoryConfig, command: str, started: float) -> int:
             depth=config.depth,
             dropout=config.dropout,
         ),
-        features=history_features,
+        features=novelty_features,
     )
     try:
         run = run_experiment(config, data, split, kind, command=command, started=started)

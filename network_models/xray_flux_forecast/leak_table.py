@@ -54,6 +54,8 @@ def leak_figures(
         generator=random_stream(options.seed, "leak demonstration"),
     )
     refusal = [c for c in audit(dataset, leaky, seed=options.seed).checks if not c.passed]
+    if not refusal:
+        raise RuntimeError("the audit let a random split pass: it is broken")
 
     def network(dataset: FlareHistory, split: Split) -> dict:
         trained = build_network(dataset, split.training)

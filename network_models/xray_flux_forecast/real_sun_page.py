@@ -45,7 +45,13 @@ def write_real_sun_section(folder: str | Path) -> None:
         peaks.append((time, peak, f"{names[0]} at {str(time)[11:16]}"))
         rows.append([str(time)[:16].replace("T", " "), f"{peak:.3e}", *names])
     short = _minute_mean(series.time, series.short_flux, series.short_is_good, minute)
-    axes = plot_xray_day(minute, flux, short, peaks=peaks, title=f"{series.satellite}, real data")
+    axes = plot_xray_day(
+        minute,
+        flux,
+        short,
+        peaks=peaks,
+        title=f"{series.satellite}, real data, {series.scaling} scale",
+    )
     save_figure(axes.figure, folder / "goes_day.png")
     date = _draw_aia(data / _AIA_FILE, folder / "aia_171.png")
     faults = ", ".join(f"{name}: {count}" for name, count in record.faults.items())

@@ -34,7 +34,8 @@ _EXPLAINED = (
     "TSS = hit rate - false alarm rate; HSS = share right beyond chance; BSS = 1 - Brier / Brier "
     "of climatology (of the test set; BSS_train: of the training set, which flatters where the "
     "base rate drifts); log = mean -ln of the probability given to what came; ROC = area. In "
-    "brackets: 95 % interval by block bootstrap."
+    "brackets: 95 % interval by block bootstrap, not defined with fewer than 10 blocks or where "
+    "more than 2.5 % of the draws hold no event."
 )
 _COLUMNS = ("TSS", "HSS", "BSS", "BSS_train", "Brier", "log", "ROC")
 
@@ -266,7 +267,7 @@ def headline_figures(card: dict) -> list[str]:
         others = [
             f"{name} {scores[name]['BSS'][0]:.3f}"
             for name in ("exact", "simulated", "logistic", "persistence")
-            if name in scores and scores[name]["BSS"][0] is not None
+            if name in scores and isinstance(scores[name]["BSS"][0], float)
         ]
         lines.append(
             f"Brier skill {event}: network {_with_interval(scores['network']['BSS'])}; "
@@ -285,15 +286,19 @@ def headline_figures(card: dict) -> list[str]:
     return lines
 
 
-def _with_interval(score: list[float | None], digits: int = 3) -> str:
-    """Write ``value [low, high]``."""
+def _with_interval(score: list[float | str | None], digits: int = 3) -> str:
+    """Write ``value [low, high]``; an interval that is not defined is said to be so."""
     value, low, high = (_text(v, digits) for v in score)
-    return value if "infinite" in (value, low, high) else f"{value} [{low}, {high}]"
+    if not isinstance(score[0], float):
+        return value
+    return f"{value} [not defined]" if None in score else f"{value} [{low}, {high}]"
 
 
-def _text(value: float | None, digits: int = 3) -> str:
-    """Write a number, without the sign of a rounded zero; None stands for what is not finite."""
+def _text(value: float | str | None, digits: int = 3) -> str:
+    """Write a number, without the sign of a rounded zero; None stands for what is not defined."""
     if value is None:
-        return "infinite"
+        return "not defined"
+    if isinstance(value, str):
+        return value
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text

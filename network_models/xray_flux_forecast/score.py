@@ -53,12 +53,17 @@ def _score(arguments: argparse.Namespace) -> int:
     from tools.atomic_files import write_json
     from tools.report.report import Section, write_report, write_section
 
+    if arguments.output and (Path(arguments.output) / "config.json").exists():
+        raise ValueError(
+            f"{arguments.output} is a run folder; its report would be overwritten. Give --output "
+            "another folder"
+        )
     forecasts = read_forecasts(arguments.forecasts)
     record = read_record([arguments.truth], class_scale=arguments.class_scale)
     window = {"delay_h": arguments.delay_h, "catch_h": arguments.catch_h}
     report = audit_forecasts(forecasts, record, trained_until=arguments.trained_until, **window)
     print("Audit of the forecasts\n" + report.text())
-    report.require()
+    report.require("to score these forecasts")
     card = score_forecasts(forecasts, record, seed=arguments.seed, **window)
     tables = score_tables(card)
     for table in tables:

@@ -124,6 +124,21 @@ def test_side_columns_that_are_the_answer_are_found(kind, generator):
     assert found == ([] if kind in ("noise", "weak") else ["side column 1 is not the answer"])
 
 
+@pytest.mark.parametrize("kind", ["parts", "curved parts", "noise"])
+def test_side_columns_that_together_are_the_answer_are_found(kind, generator):
+    data = ToyData(3000)
+    target, noise = data.series[8 : 8 + data.n], generator.normal(size=(data.n, 2))
+    side = {
+        "parts": np.column_stack([noise, target - noise.sum(axis=1)]),
+        "curved parts": np.stack([noise[:, 0], np.exp(target - 0.3 * noise[:, 0])], axis=1),
+        "noise": noise,
+    }[kind]
+    with_side = ToyData(3000, side=side)
+    found = failed(audit(with_side, honest(with_side)))
+    assert [name for name in found if "together" not in name] == []
+    assert len(found) == (kind != "noise")
+
+
 def test_a_table_whose_inputs_or_labels_contradict_time_is_refused():
     columns = {name: getattr(ToyData(9).table, name) for name in SampleTable.__dataclass_fields__}
     with pytest.raises(ValueError, match="past its issue time"):

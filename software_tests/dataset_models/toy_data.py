@@ -19,13 +19,14 @@ T0 = np.datetime64("2001-01-01T00:00:00")
 class ToyData(SolarData):
     """Inputs are the last values of a series, the target is its next value.
 
-    ``leak`` makes the input look ahead; ``side`` adds a side column; reads are counted.
+    ``leak`` makes the input look ahead; ``side`` adds side columns; reads are counted.
     """
 
     def __init__(self, n=600, *, seed=0, leak=False, side=None, group=None, step_h=6, bad=()):
         generator = np.random.default_rng(seed)
         self.series = generator.normal(size=n + 60)
-        self.n, self.leak, self.side, self.step_h = n, leak, side, step_h
+        self.n, self.leak, self.step_h = n, leak, step_h
+        self.side = None if side is None else np.asarray(side, np.float32).reshape(n, -1)
         self.n_read = 0
         time = T0 + np.arange(n) * step_h * HOUR
         quality = np.zeros(n, int)
@@ -49,7 +50,7 @@ class ToyData(SolarData):
     def arrays(self):
         arrays = {"series": ArrayInfo(("step",), (8,), "1", INPUT)}
         if self.side is not None:
-            arrays["side"] = ArrayInfo(("column",), (1,), "1", SIDE)
+            arrays["side"] = ArrayInfo(("column",), self.side.shape[1:], "1", SIDE)
         arrays["target"] = ArrayInfo((), (), "1", TARGET)
         return arrays
 
@@ -61,7 +62,7 @@ class ToyData(SolarData):
     def _read(self, series, indices):
         out = {"series": self._inputs(series, indices)}
         if self.side is not None:
-            out["side"] = np.asarray(self.side, np.float32)[indices, None]
+            out["side"] = self.side[indices]
         out["target"] = series[np.asarray(indices) + 8].astype(np.float32)
         return out
 

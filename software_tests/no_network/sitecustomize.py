@@ -1,27 +1,42 @@
 """Refuse every connection beyond loopback, in the test process and in those that it starts."""
 
+import functools
 import socket
 
-_connect, _getaddrinfo = socket.socket.connect, socket.getaddrinfo
 _LOOPBACK = ("127.", "::1", "localhost")
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
-def _is_near(host):
-    return not isinstance(host, str) or host == "" or host.startswith(_LOOPBACK)
+def _refuse(host):
+    host = host.decode() if isinstance(host, bytes) else host
+    if isinstance(host, str) and host and not host.startswith(_LOOPBACK):
+        raise OSError(f"tests must not reach the network: {host}")
 
 
-def connect(self, address):
-    if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_near(address[0]):
-        raise OSError(f"tests must not reach the network: {address}")
-    return _connect(self, address)
+def _guard_address(name):
+    plain = getattr(socket.socket, name)
+
+    @functools.wraps(plain)
+    def guarded(self, *arguments):
+        if self.family in _FAMILIES and isinstance(arguments[-1], tuple):
+            _refuse(arguments[-1][0])
+        return plain(self, *arguments)
+
+    setattr(socket.socket, name, guarded)
 
 
-def getaddrinfo(host, *args, **kwargs):
-    host_text = host.decode() if isinstance(host, bytes) else host
-    if host_text is not None and not _is_near(host_text):
-        raise OSError(f"tests must not reach the network: {host_text}")
-    return _getaddrinfo(host, *args, **kwargs)
+def _guard_name(name):
+    plain = getattr(socket, name)
+
+    @functools.wraps(plain)
+    def guarded(host, *args, **kwargs):
+        _refuse(host)
+        return plain(host, *args, **kwargs)
+
+    setattr(socket, name, guarded)
 
 
-socket.socket.connect = connect
-socket.getaddrinfo = getaddrinfo
+for _name in ("connect", "connect_ex", "sendto"):
+    _guard_address(_name)
+for _name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+    _guard_name(_name)

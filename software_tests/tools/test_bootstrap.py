@@ -60,5 +60,10 @@ def test_impossible_blocks_are_refused(n, days, generator):
 
 
 def test_undefined_draws_are_left_out():
-    assert interval(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
+    assert interval(np.r_[np.nan, np.ones(99)]) == (1.0, 1.0)
     assert np.isnan(interval(np.array([np.nan]))).all()
+
+
+def test_no_interval_where_many_draws_hold_no_event():
+    assert np.isnan(interval(np.r_[np.full(3, np.nan), np.ones(97)])).all()
+    assert interval(np.r_[np.full(2, np.nan), np.ones(98)]) == (1.0, 1.0)

@@ -1,5 +1,6 @@
 """Command lines follow their configuration and answer mistakes with sentences."""
 
+import signal
 from dataclasses import dataclass
 
 import pytest
@@ -60,3 +61,15 @@ def test_defects_keep_their_traceback():
 
     with pytest.raises(ZeroDivisionError):
         run_script(main)
+
+
+def test_sigterm_leaves_with_a_sentence_and_the_command(capsys):
+    def main():
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stop:
+        run_script(main)
+    assert stop.value.code == 143
+    assert "give the same command again" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before

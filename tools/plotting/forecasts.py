@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.ticker import NullFormatter
 
 from tools.plotting.style import COLOURS, class_lines, new_figure
 
@@ -66,6 +67,7 @@ def plot_reliability(events: dict[str, dict[str, dict]]) -> list[Axes]:
         top.set_ylim(0, 1)
         top.set_aspect("equal")
         bottom.set_yscale("log")
+        bottom.yaxis.set_minor_formatter(NullFormatter())
         bottom.set_xlabel("forecast probability")
     grid[0, 0].set_ylabel("observed frequency")
     grid[1, 0].set_ylabel("forecasts per bin")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dataset_models.GOES.flare_finder import find_flares, record_of_minutes
+from dataset_models.GOES.flare_record import NEVER_KNOWN
 
 
 def light_curve(*flares, n=400, background=1e-7):
@@ -52,3 +53,23 @@ def test_record_knows_a_minute_when_it_is_over():
     assert str(record.peak_time[0]) == "2014-01-01T01:50:00"
     assert record.flux_time[0] == minute[0] + np.timedelta64(60, "s")
     assert record.label_kind == "flux series"
+    # over when half way from peak to start level: 20 ln 2 = 13.9 minutes after the peak
+    assert str(record.known_time[0]) == "2014-01-01T02:05:00"
+
+
+def test_a_flare_is_known_when_it_is_over_or_after_the_gap_that_cut_it_off():
+    minute = np.datetime64("2014-01-01T00:00:00") + 60 * np.arange(400).astype("timedelta64[s]")
+    flux = light_curve((100, 10, 1e-5, 20))
+    flux[115:130] = np.nan
+    found = find_flares(flux)
+    assert (found.peak[0], found.known[0]) == (110, 130)
+    cut = record_of_minutes(minute[:104], flux[:104], class_scale="true", source="test")
+    assert cut.peak_time[0] < cut.end < cut.known_time[0] == NEVER_KNOWN
+
+
+def test_a_record_reaches_from_the_first_to_the_last_good_sample():
+    minute = np.datetime64("2014-01-01T00:00:00") + 60 * np.arange(400).astype("timedelta64[s]")
+    flux = np.full(400, 1e-7)
+    flux[:50] = flux[300:] = np.nan
+    record = record_of_minutes(minute, flux, class_scale="true", source="test")
+    assert (record.start, record.end) == (minute[50], minute[300])

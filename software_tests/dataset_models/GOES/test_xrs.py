@@ -144,6 +144,16 @@ def test_repeated_times_are_dropped_and_counted(tmp_path):
     assert series.repairs == ("1 repeated times dropped",)
 
 
+def test_satellites_that_overlap_are_not_interleaved(tmp_path):
+    one = write_netcdf(tmp_path / "a.nc", time=np.arange(0, 100.0), long_flux=np.full(100, 1e-6))
+    time = np.arange(0.7, 120.0)
+    other = write_netcdf(tmp_path / "b.nc", time=time, long_flux=np.full(len(time), 2e-6))
+    joined = join_xrs([read_xrs(one), read_xrs(other)])
+    np.testing.assert_allclose(joined.long_flux[:100], 1e-6)
+    np.testing.assert_allclose(joined.long_flux[100:], 2e-6)
+    assert (joined.time[1:] > joined.time[:-1]).all()
+
+
 def test_files_of_one_scale_are_joined_in_time(tmp_path):
     later = write_netcdf(
         tmp_path / "b.nc", time=np.arange(100, 200.0), long_flux=np.full(100, 2e-6)
@@ -154,6 +164,7 @@ def test_files_of_one_scale_are_joined_in_time(tmp_path):
     joined = join_xrs([read_xrs(later), read_xrs(earlier)])
     assert len(joined.time) == 200
     assert joined.long_flux[110] == pytest.approx(2e-6)  # the first given file counts
+    assert "20 samples within the span of another file left out" in joined.repairs
     with pytest.raises(ValueError, match="mix the operational and the true"):
         join_xrs([read_xrs(later), read_xrs(earlier, scaling="operational")])
 

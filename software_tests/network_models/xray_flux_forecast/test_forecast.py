@@ -72,7 +72,7 @@ def test_stale_data_are_flagged(finished_run, flares, capsys):
         (["--at", "tomorrow"], "--at takes times"),
         (["--every", "0"], "--every takes 1 or more"),
         (["--at", "2015-03-20", "--every", "3"], "not both"),
-        (["--side", "none.csv"], "no such file with side columns"),
+        (["--side", "none.csv"], "no such table of side columns"),
     ],
 )
 def test_wrong_options_are_refused(finished_run, flares, arguments, message):

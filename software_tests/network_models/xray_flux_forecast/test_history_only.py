@@ -36,7 +36,7 @@ def test_chance_has_no_skill_and_persistence_scores_like_itself(skill):
     assert low < 0.05
     assert high > -0.05
     assert scores["climatology (test)"]["BSS"][0] == pytest.approx(0, abs=1e-9)
-    assert scores["persistence"]["log"][0] is None  # infinite: it forecast 0 and was wrong
+    assert scores["persistence"]["log"][0] == "infinite"  # it forecast 0 and was wrong
 
 
 def test_nobody_beats_the_exact_limit_beyond_its_interval(skill):
@@ -219,7 +219,12 @@ class TestBadInput:
             ("epochs", 0, "--epochs must be 1 or more"),
             ("dropout", 1.0, "--dropout must be at least 0 and below 1"),
             ("learning_rate", 0.0, "--learning-rate must be positive"),
-            ("seed", -1, "must not be negative"),
+            ("seed", -1, "--seed takes 0 to"),
+            ("seed", 2**32, "--seed takes 0 to"),
+            ("virtual_years", float("inf"), "must be positive and finite"),
+            ("learning_rate", float("inf"), "must be positive and finite"),
+            ("keep_epochs", -1, "must not be negative"),
+            ("floor_flux", 1e-5, "--floor-flux must be positive and at most"),
         ],
     )
     def test_impossible_options(self, option, value, message):
@@ -231,10 +236,37 @@ class TestBadInput:
         [
             (["--test-from", "soon"], "expected a date"),
             (["--test-from", "1999-01-01"], "must begin within the record"),
-            (["--floor-flux", "1e-5"], "must not be above C1"),
+            (["--validation-years", "1850"], "expected validation years before the test set"),
+            (["--test-from", "2105-06-01", "--validation-years", "2102"], "can't be used with"),
             (["--catch-h", "0"], "catch_h must be at least 1"),
         ],
     )
     def test_impossible_windows_and_dates(self, arguments, message, tmp_path):
         with pytest.raises(ValueError, match=message):
             main([*SMALL, *arguments, "--output", str(tmp_path)])
+
+
+def test_smoke_gives_way_to_what_was_asked_for(tmp_path):
+    options = ["--smoke", "--virtual-years", "7", "--epochs", "1", "--skip-leak-table"]
+    assert main([*options, "--output", str(tmp_path)]) == 0
+    (run,) = tmp_path.iterdir()
+    config = json.loads((run / "config.json").read_text())["options"]
+    assert (config["virtual_years"], config["epochs"], config["width"]) == (7, 1, 32)
+
+
+def test_other_side_values_are_another_data_set(tmp_path):
+    from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
+    from dataset_models.GOES.side_columns import SideColumns
+    from dataset_models.virtual_sun.parameters import FlareProcessParameters
+    from dataset_models.virtual_sun.process import simulate_record
+    from dataset_models.virtual_sun.record import VIRTUAL_START, virtual_flare_record
+
+    record = virtual_flare_record(simulate_record(FlareProcessParameters(), years=1, seed=1))
+    time = VIRTUAL_START + np.arange(365) * np.timedelta64(86400, "s")
+    prints = {
+        FlareHistory(
+            record, HistoryWindow(), side=SideColumns(time, np.full((365, 1), value, "f4"), (name,))
+        ).fingerprint()
+        for value, name in ((1, "a"), (2, "a"), (1, "b"))
+    }
+    assert len(prints) == 3

@@ -75,8 +75,33 @@ def test_the_answer_itself_is_refused(truth, daily, tmp_path, run_command):
     result = run_command(script, path, truth[0], check=False)
     assert result.returncode == 2
     assert "FAILED  P(>=C1) is not the answer: 100.0 %" in result.stdout
+    assert "training" not in result.stderr
     assert "TSS" not in result.stdout
     assert "Traceback" not in result.stderr
+
+
+def test_a_forecast_that_separates_without_a_fault_is_the_answer(truth, daily, tmp_path, capsys):
+    c1, m1 = outcomes(truth, daily)
+    path = write(tmp_path / "f.csv", daily, 0.3 + 0.2 * c1, np.full(len(m1), 0.1))
+    with pytest.raises(ValueError, match="refuses to score these forecasts"):
+        main([str(path), str(truth[0])])
+    assert "ROC area 1.0000" in capsys.readouterr().out
+
+
+def test_a_run_folder_is_not_overwritten(truth, daily, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    path = write(tmp_path / "f.csv", daily, np.full(len(daily), 0.5), np.full(len(daily), 0.1))
+    with pytest.raises(ValueError, match="is a run folder"):
+        main([str(path), str(truth[0]), "--output", str(tmp_path)])
+
+
+def test_few_blocks_and_few_events_give_no_interval(truth, tmp_path, capsys):
+    days = np.arange(np.datetime64("2009-06-01"), np.datetime64("2009-06-20"))
+    p = np.random.default_rng(1).uniform(0.2, 0.8, len(days))
+    main([str(write(tmp_path / "f.csv", days, p, p / 4)), str(truth[0])])
+    text = capsys.readouterr().out
+    assert "[not defined]" in text
+    assert " [-" not in text.replace("not defined", "")
 
 
 def test_forecasts_for_active_days_only_are_refused(truth, daily, tmp_path):
@@ -146,6 +171,9 @@ def test_column_names_of_other_people(tmp_path, name, event):
         ("time,P(>=C1)\n2005-01-02,0.5\n2005-01-01,0.5\n", "issue times must increase"),
         ("time,P(>=C1)\n2005-01-01,0.5\n2005-01-01,0.5\n", "issue times must increase"),
         ("time,C1,P(>=C1)\n2005-01-01,0.5,0.5\n", "mean the same event"),
+        ("time,P(>=C1),P(>=C1)\n2005-01-01,0.5,0.5\n", "stand there twice"),
+        ("time,P(>=C1)\n2005-01-01,0.5,0.1\n", "line 2: expected 2 columns"),
+        (f"time,P(>=C1)\n2005-01-01,{'1' * 200000}\n", "as CSV text"),
     ],
 )
 def test_bad_forecasts_are_refused(tmp_path, text, message):
@@ -156,5 +184,5 @@ def test_bad_forecasts_are_refused(tmp_path, text, message):
 
 
 def test_missing_forecasts_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such forecasts"):
+    with pytest.raises(FileNotFoundError, match="no such table of forecasts"):
         read_forecasts(tmp_path / "none.csv")
