@@ -155,6 +155,8 @@ def _verdicts(card: dict) -> str:
             if second not in ("logistic", "exact") or event not in (">=C1", ">=M1"):
                 continue
             for score in ("Brier", "log"):
+                if not all(isinstance(v, float) for v in scores[score]):
+                    continue  # not defined, or infinite
                 value, low, high = scores[score]
                 words = f"{value:.4f} [{low:.4f}, {high:.4f}]"
                 if second == "exact":
