@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 # registers the suite's own classes
-from network_models import layers, losses  # noqa: F401
+from network_models import image_layers, layers, losses  # noqa: F401
 
 __all__ = ["load_network"]
 

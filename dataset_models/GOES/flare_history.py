@@ -140,10 +140,23 @@ class FlareHistory(SolarData):
         """Targets of all samples, (sample,) float64; NaN where not defined."""
         return np.log10(np.maximum(self.window_flux, self.window.floor_flux))
 
+    @property
+    def rows_at_once(self) -> int:
+        """Samples that can be read at once without thinking of memory."""
+        return 4096
+
+    def describe_sample(self) -> str:
+        """Say in a sentence what a sample is."""
+        w = self.window
+        return (
+            f"{w.history_h} h of hourly history before the issue time t, one sample every "
+            f"{w.cadence_h} h"
+        )
+
     def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Read samples by their rows in the table."""
         indices = np.asarray(indices)
-        out = {"flare_history": self._histories(indices)}
+        out = {"flare_history": self.histories(indices)}
         if self.side is not None:
             out["side"] = self.side.at(self.times[indices])
         out["log10_peak_flux"] = self.log10_peak_flux[indices].astype(np.float32)
@@ -166,7 +179,7 @@ class FlareHistory(SolarData):
 
     def thumbnails(self, indices: np.ndarray) -> np.ndarray:
         """Give log10 of the hourly peak fluxes above A1; NaN where hardly anything happened."""
-        flux = self._histories(np.asarray(indices))[..., 0]
+        flux = self.histories(np.asarray(indices))[..., 0]
         out = np.log10(np.maximum(flux, 1e-8) / 1e-8)
         out[(flux > 0).sum(axis=1) < _FEWEST_FLARE_HOURS] = np.nan
         return out
@@ -204,6 +217,7 @@ class FlareHistory(SolarData):
             "undefined_labels": self.n_undefined,
             "repairs": record.faults,
             "side_columns": [] if self.side is None else list(self.side.names),
+            "sample": self.describe_sample(),
         }
 
     def fingerprint(self) -> str:
@@ -219,7 +233,7 @@ class FlareHistory(SolarData):
 
     def _content_hashes(self) -> np.ndarray:
         chunks = np.array_split(np.arange(len(self.times)), max(len(self.times) // 2048, 1))
-        return np.concatenate([hash_rows(self._histories(chunk)) for chunk in chunks])
+        return np.concatenate([hash_rows(self.histories(chunk)) for chunk in chunks])
 
     def _without_side_values(self) -> np.ndarray:
         """Say which samples come before the first row of side columns."""
@@ -227,7 +241,7 @@ class FlareHistory(SolarData):
             return np.zeros(len(self.times), bool)
         return self.times < self.side.time[0]
 
-    def _histories(self, indices: np.ndarray) -> np.ndarray:
+    def histories(self, indices: np.ndarray) -> np.ndarray:
         """Give (batch, hour, channel) float32; hour j ends ``history_h - 1 - j`` hours before t."""
         n = self.window.history_h
         out = np.empty((len(indices), n, len(self.channels)), np.float32)

@@ -20,7 +20,7 @@ from tools.random_streams import random_stream
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["simulated_exceedances", "virtual_flux", "virtual_flux_record"]
+__all__ = ["flare_profile", "simulated_exceedances", "virtual_flux", "virtual_flux_record"]
 
 # declared choices of this model, on the operational scale
 QUIET_SUN_FLUX = 3e-8  # W m-2
@@ -154,7 +154,7 @@ def _add_flares(flux: np.ndarray, row: np.ndarray, minute: np.ndarray, peak: np.
     position = minute[flare] - 1 + offset
     inside = (position >= 0) & (position < flux.shape[1])
     flare, offset, position = flare[inside], offset[inside], position[inside]
-    np.add.at(flux, (row[flare], position), peak[flare] * _profile(offset, peak[flare]))
+    np.add.at(flux, (row[flare], position), peak[flare] * flare_profile(offset, peak[flare]))
 
 
 def _tails(flares, hour: int, n_minutes: int) -> np.ndarray:
@@ -170,7 +170,7 @@ def _decay_minutes(peak: np.ndarray) -> np.ndarray:
     return DECAY_MINUTES * (peak / 1e-6) ** DECAY_EXPONENT
 
 
-def _profile(offset: np.ndarray, peak: np.ndarray) -> np.ndarray:
+def flare_profile(offset: np.ndarray, peak: np.ndarray) -> np.ndarray:
     """Give a flare's share of its peak flux ``offset`` minutes after the peak."""
     rise = np.exp(-((np.minimum(offset, 0) / RISE_MINUTES) ** 2))
     return rise * np.exp(-np.maximum(offset, 0) / _decay_minutes(peak))

@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dataset_models.GOES.flare_history import FlareHistory
+from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.splits import Split
 from network_models.xray_flux_forecast.flux_forecast import class_probabilities
 from tools.binned_distribution import FluxBins
@@ -17,6 +18,7 @@ from tools.skill import threshold_of_largest_tss
 __all__ = [
     "chance",
     "climatology",
+    "disc_totals",
     "distribution_forecaster",
     "four_features",
     "logistic",
@@ -39,19 +41,40 @@ def four_features(dataset: FlareHistory) -> np.ndarray:
 
 def logistic(dataset: FlareHistory, split: Split) -> Forecaster:
     """Fit one logistic regression on four history features for each event."""
-    features, y = four_features(dataset), dataset.log10_peak_flux
+    note = "logistic regression on 4 history features; threshold of largest TSS on training"
+    return _logistic("logistic", four_features(dataset), dataset, split, note)
+
+
+def disc_totals(dataset: FDL1, split: Split) -> Forecaster:
+    """Fit one logistic regression on the eight disc totals and four history features."""
+    totals = dataset.disc_totals
+    usual = np.nanmedian(totals[split.training], axis=0)
+    features = np.column_stack(
+        [np.where(np.isfinite(totals), totals, usual), four_features(dataset)]
+    )
+    note = (
+        "logistic regression on the log10 of 8 disc totals and 4 history features; threshold of "
+        "largest TSS on training"
+    )
+    return _logistic("disc totals", features, dataset, split, note)
+
+
+def _logistic(
+    name: str, features: np.ndarray, dataset: FlareHistory, split: Split, note: str
+) -> Forecaster:
+    """Fit one logistic regression on some features (sample, feature) for each event."""
+    y = dataset.log10_peak_flux
     probability, threshold = {}, {}
-    for name, flux in EVENTS.items():
+    for event_name, flux in EVENTS.items():
         event = y[split.training] >= np.log10(flux) - 1e-9
         if event.all() or not event.any():
             continue  # nothing to learn: the event never, or always, came in training
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         model.fit(features[split.training], event)
         known = model.predict_proba(features[split.training])[:, 1]
-        threshold[name] = threshold_of_largest_tss(known, event)
-        probability[name] = model.predict_proba(features[split.test])[:, 1]
-    note = "logistic regression on 4 history features; threshold of largest TSS on training"
-    return Forecaster("logistic", probability, threshold, note=note)
+        threshold[event_name] = threshold_of_largest_tss(known, event)
+        probability[event_name] = model.predict_proba(features[split.test])[:, 1]
+    return Forecaster(name, probability, threshold, note=note)
 
 
 def persistence(dataset: FlareHistory, split: Split) -> Forecaster:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataset_models.GOES.flare_history import FlareHistory
+from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.splits import Split
 from dataset_models.virtual_sun.limit import ForecastLimit
 from network_models.xray_flux_forecast.baselines import (
     chance,
     climatology,
+    disc_totals,
     distribution_forecaster,
     logistic,
     persistence,
@@ -78,6 +80,8 @@ def evaluate(
         climatology("climatology (test)", dataset, split.test, split.test, bins),
         chance(network, random_stream(seed, "chance")),
     ]
+    if isinstance(dataset, FDL1):
+        forecasters.insert(1, disc_totals(dataset, split))
     pairs = [("network", f.name) for f in forecasters[1:]]
     if limit is not None:
         best = limit_forecaster(dataset, split, bins, limit)

@@ -130,8 +130,10 @@ def _train_and_report(
     logger.info("Scoring on the test set")
     features = kind.features(dataset, split.training)
     write_arrays(run / "performance/novelty.npz", Novelty.of_training(features).arrays())
-    test_output = predict(outcome.network, dataset.test_batches(split, batch_size=4096))
-    in_order = Batches(dataset, split.training, batch_size=4096)
+    test_output = predict(
+        outcome.network, dataset.test_batches(split, batch_size=dataset.rows_at_once)
+    )
+    in_order = Batches(dataset, split.training, batch_size=dataset.rows_at_once)
     evaluation = evaluate(
         dataset,
         split,

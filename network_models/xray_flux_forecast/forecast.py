@@ -63,6 +63,11 @@ def _forecast(arguments: argparse.Namespace) -> int:
             f"{run.path} is no finished flux forecast: its config.json names no flux bins or "
             f"lacks options ({', '.join(lacking) or 'none'})"
         )
+    if "store" in config["data"]:
+        raise ValueError(
+            f"{run.path} was trained on images; this command forecasts from flare lists and X-ray "
+            "files only"
+        )
     if arguments.output and not Path(arguments.output).absolute().parent.is_dir():
         raise ValueError(f"the folder of --output {arguments.output} does not exist")
     window = HistoryWindow(**{name: options[name] for name in names})
@@ -105,7 +110,9 @@ def _forecast(arguments: argparse.Namespace) -> int:
 
     bins = FluxBins(tuple(config["bins"]["edges"]), tail_index=config["bins"]["tail_index"])
     rows = np.arange(len(times))
-    output = predict(load_network(run.best_network), Batches(dataset, rows, batch_size=4096))
+    output = predict(
+        load_network(run.best_network), Batches(dataset, rows, batch_size=dataset.rows_at_once)
+    )
     with np.load(run / "performance/novelty.npz", allow_pickle=False) as saved:
         novelty = Novelty.from_arrays(dict(saved))
     observed = dataset.read(rows)["flare_history"][:, :, 2]

@@ -25,6 +25,7 @@ __all__ = [
     "ForecastData",
     "default_split",
     "open_data",
+    "open_record",
     "read_record",
 ]
 
@@ -74,11 +75,17 @@ class DataOptions:
 def open_data(options: DataOptions, window: HistoryWindow) -> ForecastData:
     """Make the dataset that a training command names, with its limit where the Sun is virtual."""
     side = read_side_columns(options.side) if options.side else None
+    record, limit = open_record(options)
+    return ForecastData(FlareHistory(record, window, side=side), limit)
+
+
+def open_record(options: DataOptions) -> tuple[FlareRecord, ForecastLimit | None]:
+    """Give the record that a training command names, with its limit where the Sun is virtual."""
     if options.data:
         record = read_record(
             [options.data], class_scale=options.class_scale, gap_limit_s=options.gap_limit_s
         )
-        return ForecastData(FlareHistory(record, window, side=side), None)
+        return record, None
     virtual = simulate_record(
         FlareProcessParameters(), years=options.virtual_years, seed=options.virtual_seed
     )
@@ -86,7 +93,7 @@ def open_data(options: DataOptions, window: HistoryWindow) -> ForecastData:
         record, kind = virtual_flux_record(virtual), FLUX_SERIES
     else:
         record, kind = virtual_flare_record(virtual), FLARE_PEAKS
-    return ForecastData(FlareHistory(record, window, side=side), ForecastLimit(virtual, kind))
+    return record, ForecastLimit(virtual, kind)
 
 
 def read_record(paths: list[str], *, class_scale: str, gap_limit_s: float = 300.0) -> FlareRecord:

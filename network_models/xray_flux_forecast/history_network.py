@@ -10,7 +10,13 @@ from network_models.layers import MultiScaleHistory
 from network_models.xray_flux_forecast.flux_head import flux_head
 from tools.binned_distribution import FluxBins
 
-__all__ = ["WINDOWS_H", "build_history_network", "history_features", "novelty_features"]
+__all__ = [
+    "WINDOWS_H",
+    "build_history_network",
+    "history_features",
+    "history_input",
+    "novelty_features",
+]
 
 WINDOWS_H = (1, 3, 6, 12, 24, 48, 72, 120, 168, 336, 504, 672)
 _ROWS_AT_ONCE = 4096
@@ -37,12 +43,8 @@ def build_history_network(
     dropout : float
         Share of units left out in training.
     """
-    history = keras.Input(dataset.dimensions()["flare_history"], name="flare_history")
-    summary = _summary(dataset)(history)
-    inputs, scaled = (
-        {"flare_history": history},
-        [_standardise(history_features(dataset, training))(summary)],
-    )
+    history, summary = history_input(dataset, training)
+    inputs, scaled = {"flare_history": history}, [summary]
     if dataset.side is not None:
         side = keras.Input(dataset.dimensions()["side"], name="side")
         inputs["side"] = side
@@ -59,11 +61,17 @@ def build_history_network(
     return keras.Model(inputs, output, name="history_only")
 
 
+def history_input(dataset: FlareHistory, training: np.ndarray) -> tuple:
+    """Give the input ``flare_history`` and its standardised summaries, two Keras tensors."""
+    history = keras.Input(dataset.dimensions()["flare_history"], name="flare_history")
+    return history, _standardise(history_features(dataset, training))(_summary(dataset)(history))
+
+
 def history_features(dataset: FlareHistory, rows: np.ndarray) -> np.ndarray:
     """Give the summaries over windows that the network starts from, (row, feature) float32."""
     layer = _summary(dataset)
     parts = [
-        np.asarray(layer(dataset.read(rows[start : start + _ROWS_AT_ONCE])["flare_history"]))
+        np.asarray(layer(dataset.histories(rows[start : start + _ROWS_AT_ONCE])))
         for start in range(0, len(rows), _ROWS_AT_ONCE)
     ]
     return np.concatenate(parts)

@@ -60,7 +60,7 @@ def leak_figures(
     def network(dataset: FlareHistory, split: Split) -> dict:
         trained = build_network(dataset, split.training)
         fit_plainly(trained, loss, dataset=dataset, split=split, options=options)
-        output = predict(trained, dataset.test_batches(split, batch_size=4096))
+        output = predict(trained, dataset.test_batches(split, batch_size=dataset.rows_at_once))
         median = bins.quantile(output, 0.5)
         return _scores(dataset, split, class_probabilities(bins, output), median)
 

@@ -58,9 +58,9 @@ def write_data_section(folder: Path, config: dict) -> None:
         f"{data['label_kind']}, {data['gaps']} gaps; {data['undefined_labels']} label windows that "
         "touch a gap or the end of the record are not used. Data fingerprint "
         f"{data['fingerprint']}.",
-        f"A sample: {o['history_h']} h of hourly history before the issue time t, one sample every "
-        f"{o['cadence_h']} h. Its label: log10 of the largest 1-8 A flux in (t + {o['delay_h']} h, "
-        f"t + {o['delay_h'] + o['catch_h']} h], not below {o['floor_flux']:g} W m-2.",
+        f"A sample: {data['sample']}. Its label: log10 of the largest 1-8 A flux in (t + "
+        f"{o['delay_h']} h, t + {o['delay_h'] + o['catch_h']} h], not below "
+        f"{o['floor_flux']:g} W m-2.",
         f"Split by {split['scheme']}; {split['purged']} samples between the sets were left out.",
     ]
     section = Section(

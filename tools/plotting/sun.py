@@ -11,7 +11,7 @@ from sunpy.visualization.colormaps import cm as sun_colours
 
 from tools.plotting.style import CLASS_LINES, COLOURS, new_figure
 
-__all__ = ["plot_aia_image", "plot_xray_day"]
+__all__ = ["plot_aia_image", "plot_channels", "plot_xray_day"]
 
 
 def plot_aia_image(
@@ -52,6 +52,40 @@ def plot_aia_image(
     axes.set_title(title)
     axes.figure.colorbar(shown, ax=axes, label=unit, shrink=0.85)
     return axes
+
+
+def plot_channels(images: np.ndarray, channels: tuple[int, ...], *, title: str = "") -> list[Axes]:
+    """Draw all channels of one image side by side, each in its own colour table.
+
+    Parameters
+    ----------
+    images : (channel, y, x) float, DN s-1 pix-1
+        Row 0 is the southern edge. A channel without a value is named as missing.
+    channels : tuple of int
+        Angstrom.
+    """
+    columns = -(-len(channels) // 2)
+    figure, grid = new_figure(2.7 * columns, 5.6, nrows=2, ncols=columns, squeeze=False)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for axes, image, channel in zip(grid.ravel(), images, channels, strict=False):
+        finite = np.isfinite(image)
+        axes.set_title(f"{channel} \u212b")
+        if not finite.any():
+            axes.text(0.5, 0.5, "missing", ha="center", transform=axes.transAxes)
+            continue
+        shown = axes.imshow(
+            np.where(finite, image, 0),
+            origin="lower",
+            cmap=sun_colours.cmlist[f"sdoaia{channel}"],
+            norm=PowerNorm(0.5, vmin=0, vmax=np.percentile(image[finite], 99.7), clip=True),
+            interpolation="nearest",
+        )
+        bar = figure.colorbar(shown, ax=axes, orientation="horizontal", shrink=0.8, pad=0.02)
+        top = shown.norm.vmax
+        bar.set_ticks([0, top / 4, top], labels=[f"{v:.3g}" for v in (0, top / 4, top)])
+    figure.suptitle(f"{title} (DN s$^{{-1}}$ pix$^{{-1}}$)".strip(), fontsize=9)
+    return list(grid.ravel())
 
 
 def plot_xray_day(

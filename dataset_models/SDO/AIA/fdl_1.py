@@ -1,0 +1,245 @@
+"""AIA images in eight channels with the peak flux to come: the samples of the FDL networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
+from dataset_models.GOES.flare_record import FlareRecord
+from dataset_models.GOES.side_columns import SideColumns
+from dataset_models.SDO.AIA.coding import decode, decoding_tables
+from dataset_models.solar_data import INPUT, ArrayInfo, hash_rows
+from dataset_models.store import ImageStore
+
+__all__ = ["FDL1", "ImageFrames"]
+
+_HOUR = np.timedelta64(3600, "s")
+_MEMORY_BYTES = 2 << 30  # stores up to this size are held in memory, still coded
+_LARGEST_AGE = np.timedelta64(1800, "s")  # of a frame, against the time it should stand for
+_MISSING_SHARE = 0.01  # of a channel's pixels, from which on it counts as missing
+_THUMBNAIL_SIDE = 8
+_BATCH_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class ImageFrames:
+    """Which images a sample holds.
+
+    Attributes
+    ----------
+    frames : int
+        1 to 4 images, the newest last.
+    frame_step_h : int
+        Hours between them.
+    """
+
+    frames: int = 1
+    frame_step_h: int = 6
+
+    def __post_init__(self):
+        if not 1 <= self.frames <= 4:
+            raise ValueError(f"a sample holds 1 to 4 frames, not {self.frames}")
+        if self.frame_step_h < 1:
+            raise ValueError(f"frame_step_h must be at least 1 hour, got {self.frame_step_h}")
+
+
+class FDL1(FlareHistory):
+    """Eight-channel images as input, log10 of the coming peak flux as target.
+
+    Arrays
+    ------
+    aia : (frame, y, x, channel) float32
+        Brightness, DN s-1 pix-1, channels in the order of ``tools.channels.AIA_CHANNELS``; the
+        newest frame last. 0 where a pixel has no value.
+    aia_present : (frame, channel) float32
+        1 where a channel was observed, 0 where it is missing.
+    flare_history, side, log10_peak_flux
+        As in ``FlareHistory``; the history only if ``with_history``.
+
+    Parameters
+    ----------
+    store : ImageStore
+        Images; those marked as bad are left out.
+    record : FlareRecord
+        Flares or fluxes that targets, history and baselines are made from.
+    window : HistoryWindow
+    frames : ImageFrames
+    with_history : bool
+        Give the flare history to the network, too.
+    """
+
+    def __init__(
+        self,
+        store: ImageStore,
+        record: FlareRecord,
+        window: HistoryWindow,
+        frames: ImageFrames = ImageFrames(),
+        *,
+        with_history: bool = False,
+        side: SideColumns | None = None,
+        times: np.ndarray | None = None,
+        need_label: bool = True,
+    ):
+        self.store, self.frames, self.with_history = store, frames, with_history
+        wanted = store.times if times is None else np.asarray(times, "datetime64[s]")
+        if times is None:
+            first = record.start + window.history_h * _HOUR
+            wanted = wanted[wanted >= first]
+        rows = self._frame_rows(wanted)
+        complete = (rows >= 0).all(axis=1)
+        self.n_without_frames = int((~complete).sum())
+        if not complete.any():
+            raise ValueError(
+                f"{store.path}: no time has all {frames.frames} frames, "
+                f"{frames.frame_step_h} h apart; the store reaches from {store.times[0]} to "
+                f"{store.times[-1]}"
+            )
+        super().__init__(record, window, side=side, times=wanted[complete], need_label=need_label)
+        self._rows = self._frame_rows(self.times)
+
+    @property
+    def arrays(self) -> dict[str, ArrayInfo]:
+        """What ``read`` gives."""
+        n, k, size = self.frames.frames, len(self.store.channels), self.store.size
+        arrays = {
+            "aia": ArrayInfo(
+                ("frame", "y", "x", "channel"), (n, size, size, k), "DN s-1 pix-1", INPUT
+            ),
+            "aia_present": ArrayInfo(("frame", "channel"), (n, k), "1", INPUT),
+        }
+        others = super().arrays
+        if not self.with_history:
+            others.pop("flare_history")
+        return arrays | others
+
+    @property
+    def rows_at_once(self) -> int:
+        """Samples of 64 MiB together."""
+        sample_bytes = 4 * int(np.prod(self.arrays["aia"].shape))
+        return int(np.clip(_BATCH_BYTES // sample_bytes, 1, 1024))
+
+    def describe_sample(self) -> str:
+        """Say in a sentence what a sample is."""
+        f, size = self.frames, self.store.size
+        steps = f", {f.frame_step_h} h apart" if f.frames > 1 else ""
+        history = f", with {super().describe_sample()}" if self.with_history else ""
+        return (
+            f"{f.frames} image(s) of {size} x {size} pixels in {len(self.store.channels)} channels "
+            f"at or before the issue time t{steps}{history}"
+        )
+
+    def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Read samples by their rows in the table."""
+        indices = np.asarray(indices)
+        images, present = self._images(indices)
+        out = {"aia": images, "aia_present": present}
+        if self.with_history:
+            out["flare_history"] = self.histories(indices)
+        if self.side is not None:
+            out["side"] = self.side.at(self.times[indices])
+        return out | {"log10_peak_flux": self.log10_peak_flux[indices].astype(np.float32)}
+
+    def read_altered(self, index: int, seed: int) -> dict[str, np.ndarray]:
+        """Read one sample from a record that differs in all that came after its issue time.
+
+        An image was taken at or before the issue time; no later data enter it.
+        """
+        images, present = self._images(np.array([index]))
+        others = super().read_altered(index, seed)
+        if not self.with_history:
+            others.pop("flare_history")
+        return {"aia": images, "aia_present": present, **others}
+
+    def thumbnails(self, indices: np.ndarray) -> np.ndarray:
+        """Give the newest frame in small, (batch, feature): logarithms about their median."""
+        return self._thumbnails[np.asarray(indices)]
+
+    @cached_property
+    def disc_totals(self) -> np.ndarray:
+        """log10 of each channel's mean over the newest frame, (sample, channel); NaN if missing."""
+        return self._summaries[0]
+
+    @property
+    def _thumbnails(self) -> np.ndarray:
+        return self._summaries[1]
+
+    @cached_property
+    def _summaries(self) -> tuple[np.ndarray, np.ndarray]:
+        """Go through all images once for totals and thumbnails."""
+        totals, small = [], []
+        for rows in np.array_split(np.arange(len(self.times)), max(len(self.times) // 256, 1)):
+            images, present = self._images(rows, newest_only=True)
+            means = np.maximum(images[:, 0].mean(axis=(1, 2)), 1e-3)
+            totals.append(np.where(present[:, 0] > 0, np.log10(means), np.nan))
+            n = self.store.size // _THUMBNAIL_SIDE
+            cut = images[:, 0, : n * _THUMBNAIL_SIDE, : n * _THUMBNAIL_SIDE]
+            blocks = cut.reshape(len(rows), _THUMBNAIL_SIDE, n, _THUMBNAIL_SIDE, n, -1)
+            logs = np.log(np.maximum(blocks.mean(axis=(2, 4)), 1e-3))
+            small.append(logs.reshape(len(rows), -1))
+        thumbnails = np.concatenate(small).astype(np.float32)
+        return np.concatenate(totals), thumbnails - np.median(thumbnails, axis=0)
+
+    def provenance(self) -> dict:
+        """Say where images and record are from."""
+        images = {
+            "store": str(self.store.path),
+            "store_fingerprint": self.store.fingerprint(),
+            "images": len(self.store),
+            "bad_images": int(self.store.is_bad.sum()),
+            "samples_without_all_frames": self.n_without_frames,
+            **{f"image_{name}": v for name, v in self.store.manifest["source"].items()},
+        }
+        return super().provenance() | images
+
+    def fingerprint(self) -> str:
+        """Give a hash of record, samples and images."""
+        return f"{super().fingerprint()}{self.store.fingerprint()}"
+
+    def _frame_rows(self, times: np.ndarray) -> np.ndarray:
+        """Give the store's rows of each sample's frames, (sample, frame), -1 where one is lacking.
+
+        A frame is the newest good image at or before its time, at most half an hour older.
+        """
+        good = np.flatnonzero(~self.store.is_bad)
+        image_times = self.store.times[good]
+        steps = np.arange(self.frames.frames)[::-1] * self.frames.frame_step_h * _HOUR
+        wanted = times[:, None] - steps
+        row = np.searchsorted(image_times, wanted, side="right") - 1
+        found = good[np.maximum(row, 0)]
+        old = wanted - self.store.times[found] > _LARGEST_AGE
+        return np.where((row < 0) | old, -1, found)
+
+    def _images(self, indices: np.ndarray, *, newest_only: bool = False) -> tuple:
+        rows = self._rows[indices][:, -1:] if newest_only else self._rows[indices]
+        codes = self._codes(rows.ravel())
+        images = decode(codes, self._tables)
+        lacking = ~np.isfinite(images)
+        present = lacking.mean(axis=(2, 3)) < _MISSING_SHARE
+        images = np.where(lacking | ~present[:, :, None, None], 0, images)
+        shape = (len(indices), rows.shape[1])
+        images = np.moveaxis(images, 1, -1).reshape(*shape, *images.shape[2:], -1)
+        return images.astype(np.float32), present.reshape(*shape, -1).astype(np.float32)
+
+    def _content_hashes(self) -> np.ndarray:
+        """Hash the coded newest frame of each sample."""
+        newest = self._rows[:, -1]
+        parts = np.array_split(newest, max(len(newest) // 256, 1))
+        return np.concatenate([hash_rows(self._codes(part)) for part in parts])
+
+    def _codes(self, rows: np.ndarray) -> np.ndarray:
+        return self.store.read_codes(rows) if self._held is None else self._held[rows]
+
+    @cached_property
+    def _held(self) -> np.ndarray | None:
+        """All coded images in memory, where they fit."""
+        image_bytes = 2 * len(self.store.channels) * self.store.size**2
+        if image_bytes * len(self.store) > _MEMORY_BYTES:
+            return None
+        return self.store.read_codes(np.arange(len(self.store)))
+
+    @cached_property
+    def _tables(self) -> np.ndarray:
+        return decoding_tables(pixels_averaged=self.store.manifest["pixels_averaged"])

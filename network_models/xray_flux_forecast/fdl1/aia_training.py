@@ -1,0 +1,156 @@
+"""What the image networks' training scripts share: their options, their data, their network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from network_models.xray_flux_forecast.training_script import ForecastConfig, run_training_script
+from tools.command_line import option, part_of
+
+if TYPE_CHECKING:
+    from dataset_models.splits import Split
+    from dataset_models.store import ImageStore
+    from network_models.xray_flux_forecast.experiment import ForecastNetwork
+    from network_models.xray_flux_forecast.forecast_data import ForecastData
+
+__all__ = ["AIAConfig", "run_aia_script"]
+
+logger = logging.getLogger(__name__)
+
+_SMOKE = {
+    "virtual_years": 6.5,
+    "cadence_h": 24,
+    "size": 32,
+    "epochs": 3,
+    "width": 16,
+    "bootstrap_draws": 100,
+}
+
+
+@dataclass(frozen=True)
+class AIAConfig(ForecastConfig):
+    """Options of the training; the command line is made from these fields."""
+
+    data: str = option("", "image store (dataset_models/store.py); the virtual Sun if not given")
+    flares: str = option("", "flare list or X-ray files for the labels of a store of real images")
+    virtual_years: float = option(33.0, "length of the virtual record: three cycles, years")
+    cadence_h: int = option(12, "hours between issue times on the virtual Sun")
+    size: int = option(64, "pixels along a side of virtual images")
+    frames: int = option(1, "images in a sample, 1 to 4")
+    frame_step_h: int = option(12, "hours between them")
+    stores: str = option("image_stores", "folder in which rendered virtual images are kept")
+    width: int = option(32, "feature maps")
+    rates: int = option(16, "rates that each cell of the disc adds to the sum")
+    dropout: float = option(0.2, "share of units left out in training")
+    epochs: int = option(10, "passes through the training set")
+    batch_size: int = option(64, "samples per step")
+    learning_rate: float = option(3e-3, "largest learning rate")
+    skip_leak_table: bool = option(True, "do not train again to show what a leak is worth")
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("size", "rates", "cadence_h"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
+
+
+def run_aia_script(
+    script: str, description: str, *, with_history: bool, argv: Sequence[str] | None
+) -> int:
+    """Train, score and report a network on images; give the exit status."""
+    return run_training_script(
+        AIAConfig,
+        script=script,
+        description=description,
+        smoke=_SMOKE,
+        prepare=lambda config: _prepare(config, with_history),
+        make_network=lambda config: _make_network(config, with_history),
+        argv=argv,
+    )
+
+
+def _prepare(config: AIAConfig, with_history: bool) -> tuple[ForecastData, Split]:
+    from dataset_models.GOES.flare_history import HistoryWindow
+    from dataset_models.GOES.side_columns import read_side_columns
+    from dataset_models.SDO.AIA.fdl_1 import FDL1, ImageFrames
+    from dataset_models.store import ImageStore
+    from network_models.xray_flux_forecast.forecast_data import (
+        DataOptions,
+        ForecastData,
+        default_split,
+        open_record,
+        read_record,
+    )
+
+    frames = part_of(config, ImageFrames)
+    if config.data:
+        if not config.flares:
+            raise ValueError("a store of real images needs labels: give --flares FLARES.csv")
+        store = ImageStore(config.data)
+        if "virtual" in store.manifest["source"]["source"]:
+            raise ValueError(
+                f"{config.data} holds the virtual Sun, whose labels come from its own record: "
+                "leave --data out"
+            )
+        record, limit = read_record([config.flares], class_scale=config.class_scale), None
+    else:
+        record, limit = open_record(part_of(config, DataOptions))
+        store = _virtual_store(config, limit.virtual)
+    side = read_side_columns(config.side) if config.side else None
+    window = part_of(config, HistoryWindow)
+    dataset = FDL1(store, record, window, frames, with_history=with_history, side=side)
+    split = default_split(
+        dataset, test_from=config.test_from, validation_years=config.validation_years
+    )
+    return ForecastData(dataset, limit), split
+
+
+def _virtual_store(config: AIAConfig, virtual) -> ImageStore:
+    """Render the virtual Sun into a store, go on with one, or give the finished one."""
+    from dataset_models.store import build_store
+    from dataset_models.virtual_sun.images import VirtualImages
+    from dataset_models.virtual_sun.record import VIRTUAL_START
+
+    hours = np.arange(config.history_h, virtual.n_hours, config.cadence_h)
+    times = VIRTUAL_START + hours * np.timedelta64(3600, "s")
+    images = VirtualImages(virtual, times, config.size)
+    described = json.dumps([images.describe(), len(times), str(times[0]), config.size])
+    name = hashlib.sha256(described.encode()).hexdigest()[:10]
+    path = Path(config.stores) / f"virtual_{config.size}_{name}"
+    logger.info(
+        "Images of the virtual Sun (synthetic): %d of %d x %d pixels in %s",
+        len(times),
+        config.size,
+        config.size,
+        path,
+    )
+    return build_store(path, images)
+
+
+def _make_network(config: AIAConfig, with_history: bool) -> ForecastNetwork:
+    from network_models.xray_flux_forecast.experiment import ForecastNetwork
+    from network_models.xray_flux_forecast.fdl1.aia_network import (
+        build_aia_network,
+        image_features,
+    )
+
+    return ForecastNetwork(
+        name="AIA images and flare history" if with_history else "AIA images",
+        build=lambda dataset, rows, bins: build_aia_network(
+            dataset,
+            rows,
+            bins,
+            width=config.width,
+            rates=config.rates,
+            dropout=config.dropout,
+        ),
+        features=image_features,
+    )

@@ -1,0 +1,66 @@
+"""Coded brightness: rounding stays far below the photon noise, missing values stay missing."""
+
+import numpy as np
+import pytest
+
+from dataset_models.SDO.AIA.coding import MISSING, decode, decoding_tables, encode
+from tools.channels import AIA_CHANNELS, CAMERA
+
+
+def there_and_back(images, pixels_averaged):
+    tables = decoding_tables(pixels_averaged=pixels_averaged)
+    return decode(encode(images, pixels_averaged=pixels_averaged), tables)
+
+
+@pytest.mark.parametrize("side", [4096, 2048, 1024, 512])
+@pytest.mark.parametrize("channel", AIA_CHANNELS)
+def test_added_noise_is_below_a_tenth_of_the_photon_noise(side, channel, generator):
+    n, camera, k = (4096 / side) ** 2, CAMERA[channel], AIA_CHANNELS.index(channel)
+    for dn in (0.1, 1, 10, 100, 1000, 10000, 16383):
+        bright = dn * generator.uniform(0.8, 1.0, (64, 64)) / camera.exposure_s
+        images = np.zeros((8, 64, 64))
+        images[k] = bright
+        error = (there_and_back(images, n)[k] - bright) * camera.exposure_s
+        photons = 0.9 * dn / camera.dn_per_photon
+        noise = np.sqrt(photons * camera.dn_per_photon**2 + camera.read_noise_dn**2) / np.sqrt(n)
+        assert np.sqrt(np.mean(error**2)) < 0.1 * noise, dn
+
+
+@pytest.mark.parametrize("channel", AIA_CHANNELS)
+def test_coding_has_no_bias(channel, generator):
+    camera, k = CAMERA[channel], AIA_CHANNELS.index(channel)
+    dn = 10 ** generator.uniform(-1, 4, (200, 200))
+    images = np.zeros((8, 200, 200))
+    images[k] = dn / camera.exposure_s
+    error = (there_and_back(images, 16)[k] - images[k]) * camera.exposure_s
+    noise = np.sqrt(dn * camera.dn_per_photon + camera.read_noise_dn**2) / 4
+    assert abs(np.mean(error / noise)) < 2e-3
+
+
+def test_the_brightest_pixel_fits_at_any_size():
+    for side in (4096, 1024, 256, 64, 16):
+        images = np.full((8, 1, 1), 16383 / 2.9)
+        np.testing.assert_allclose(there_and_back(images, (4096 / side) ** 2), images, rtol=1e-2)
+
+
+def test_missing_and_negative_values_survive():
+    images = np.full((8, 2, 2), 5.0)
+    images[2, 0, 0] = np.nan
+    images[3, 1, 1] = -0.4
+    codes = encode(images, pixels_averaged=16)
+    assert codes[2, 0, 0] == MISSING
+    assert (codes == MISSING).sum() == 1
+    back = there_and_back(images, 16)
+    assert np.isnan(back[2, 0, 0])
+    assert back[3, 1, 1] == pytest.approx(-0.4, abs=0.05)
+
+
+def test_brighter_is_never_coded_lower():
+    values = np.linspace(-2, 6000, 20000)
+    codes = encode(np.broadcast_to(values, (8, 1, len(values))), pixels_averaged=16)
+    assert (np.diff(codes, axis=-1) >= 0).all()
+
+
+def test_another_number_of_channels_is_refused():
+    with pytest.raises(ValueError, match="expected 8 channels"):
+        encode(np.zeros((6, 4, 4)), pixels_averaged=1)

@@ -1,0 +1,223 @@
+"""Stores: what was written is read, damage raises, a killed build ends as an unbroken one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dataset_models.SDO.AIA.coding import encode
+from dataset_models.store import ImageStore, StoreError, build_store, main
+from tools.channels import AIA_CHANNELS
+from tools.run_folder import claim
+
+ROOT = Path(__file__).parents[2]
+
+
+class ToyImages:
+    """A source of random images; ``fails_at`` stands for a kill while one is made."""
+
+    channels = AIA_CHANNELS
+    pixels_averaged = 16.0
+
+    def __init__(self, n=7, size=700, seed=0, fails_at=None):
+        # 700 x 700: one image in a chunk, and no power of two
+        self.times = np.datetime64("2014-01-01T00:00:00") + np.arange(n) * np.timedelta64(720, "s")
+        self.size, self.seed, self.fails_at = size, seed, fails_at
+        self.n_made = 0
+
+    def __len__(self):
+        return len(self.times)
+
+    def image(self, index):
+        if index == self.fails_at:
+            raise KeyboardInterrupt
+        self.n_made += 1
+        generator = np.random.default_rng([self.seed, index])
+        image = generator.gamma(2, 50, (8, self.size, self.size)).astype(np.float32)
+        image[3] = np.nan if index == 2 else image[3]
+        return image
+
+    def is_bad(self, index):
+        return index == 4
+
+    def describe(self):
+        return {"source": "toy", "seed": self.seed}
+
+
+def small(**options):
+    return ToyImages(**{"size": 32, "n": 20, **options})
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return build_store(tmp_path_factory.mktemp("stores") / "a", ToyImages())
+
+
+def hashes(path):
+    files = sorted(p for p in Path(path).rglob("*") if p.is_file() and p.name != "build.lock")
+    return {p.relative_to(path).as_posix(): p.read_bytes() for p in files}
+
+
+def test_images_come_back_in_any_order_with_times_quality_and_missing_channels(store):
+    source = ToyImages()
+    rows = np.array([5, 0, 2])
+    expected = np.stack([source.image(k) for k in rows])
+    found = store.read(rows)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    # a step is a sixth of the noise: far below 1 % at these counts
+    np.testing.assert_allclose(found, expected, rtol=0.02, atol=0.2)
+    np.testing.assert_array_equal(store.times, source.times)
+    assert np.flatnonzero(store.is_bad).tolist() == [4]
+    assert store.verify() == []
+    codes = encode(source.image(1), pixels_averaged=16)
+    np.testing.assert_array_equal(store.read_codes(1)[0], codes)
+
+
+def test_small_images_share_chunks(tmp_path):
+    store = build_store(tmp_path / "s", small(n=300))
+    assert store.manifest["chunk_length"] == 256
+    expected = small(n=300).image(299)
+    np.testing.assert_allclose(store.read([299])[0], expected, rtol=0.02, atol=0.2)
+
+
+@pytest.mark.parametrize("fails_at", [0, 1, 4, 6])
+def test_an_interrupted_build_goes_on_and_ends_the_same(store, tmp_path, fails_at):
+    path = tmp_path / "b"
+    with pytest.raises(KeyboardInterrupt):
+        build_store(path, ToyImages(fails_at=fails_at))
+    with pytest.raises(StoreError, match="is not finished"):
+        ImageStore(path)
+    rest = ToyImages()
+    again = build_store(path, rest)
+    assert rest.n_made == 7 - fails_at
+    assert again.fingerprint() == store.fingerprint()
+    assert hashes(path) == hashes(store.path)
+
+
+def test_a_journal_line_that_was_cut_off_does_not_count(store, tmp_path):
+    path = tmp_path / "b"
+    build_store(path, ToyImages())
+    journal = path / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-30])
+    rest = ToyImages()
+    again = build_store(path, rest)
+    assert rest.n_made == 1
+    assert again.fingerprint() == store.fingerprint()
+    assert again.verify() == []
+
+
+def test_killed_at_ten_moments(tmp_path):
+    command = [sys.executable, "dataset_models/store.py", "build"]
+    options = ["--size", "256", "--years", "0.02"]
+    whole = tmp_path / "whole"
+    subprocess.run([*command, str(whole), *options], cwd=ROOT, check=True, capture_output=True)
+    path, kills = tmp_path / "killed", 0
+    for wanted in (1, 1, 3, 3, 5, 5, 8, 8, 11, 13):
+        process = subprocess.Popen(
+            [*command, str(path), *options],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        journal = path / "journal.jsonl"
+        while process.poll() is None:
+            if journal.exists() and journal.read_bytes().count(b"\n") >= min(wanted, 4):
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+                break
+        process.communicate()
+    subprocess.run([*command, str(path), *options], cwd=ROOT, check=True, capture_output=True)
+    assert kills > 0
+    assert hashes(path) == hashes(whole)
+
+
+def test_a_missing_chunk_raises_and_does_not_read_as_zeros(tmp_path):
+    store = build_store(tmp_path / "b", ToyImages())
+    (tmp_path / "b/images.zarr/c/3/0/0/0").unlink()
+    with pytest.raises(StoreError, match="chunk 3 is missing"):
+        store.read([3])
+    assert store.verify() == [f"{store.path}: chunk 3 is missing (0); build it again"]
+
+
+def test_every_flipped_bit_is_found(tmp_path, generator):
+    store = build_store(tmp_path / "b", small())
+    file = tmp_path / "b/images.zarr/c/0/0/0/0"
+    whole = file.read_bytes()
+    for bit in generator.choice(8 * len(whole), 300, replace=False):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        file.write_bytes(damaged)
+        with pytest.raises(StoreError, match="chunk 0 is damaged"):
+            store.read([0])
+
+
+def test_a_chunk_that_was_cut_off_is_found(tmp_path):
+    store = build_store(tmp_path / "b", small())
+    file = tmp_path / "b/images.zarr/c/0/0/0/0"
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(StoreError, match="chunk 0 is damaged"):
+        store.read([0])
+
+
+class TestOccupiedFolders:
+    """What is there already is never overwritten."""
+
+    def test_another_store(self, tmp_path):
+        build_store(tmp_path, small())
+        with pytest.raises(StoreError, match="a store of other images"):
+            build_store(tmp_path, small(seed=1))
+
+    def test_other_files(self, tmp_path):
+        (tmp_path / "notes.txt").write_text("hello")
+        with pytest.raises(StoreError, match="holds other files"):
+            build_store(tmp_path, small())
+
+    def test_another_process(self, tmp_path):
+        with claim(tmp_path / "build.lock"), pytest.raises(StoreError, match="another process"):
+            build_store(tmp_path, small())
+
+    def test_a_finished_store_is_not_built_again(self, tmp_path):
+        build_store(tmp_path, small())
+        source = small()
+        build_store(tmp_path, source)
+        assert source.n_made == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "has no manifest.json"), ("{half", "can't be read"), ("[1]", "no store of version 1")],
+)
+def test_what_is_no_store_says_so(tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(StoreError, match=message):
+        ImageStore(tmp_path)
+
+
+def test_impossible_sources_are_refused(tmp_path):
+    backwards = small()
+    backwards.times = backwards.times[::-1]
+    for source, message in ((backwards, "in order of time"), (small(size=9000), "1 to 8192")):
+        with pytest.raises(StoreError, match=message):
+            build_store(tmp_path / "x", source)
+
+
+def test_build_and_inspect_from_the_command_line(tmp_path, capsys):
+    path = tmp_path / "store"
+    assert main(["build", str(path), "--size", "64", "--years", "0.01"]) == 0
+    picture = tmp_path / "sheet.png"
+    assert main(["inspect", str(path), "--verify", "--contact-sheet", str(picture)]) == 0
+    text = capsys.readouterr().out
+    assert "8 images, 2101-01-01T00:00:00 to 2101-01-04T12:00:00, every 12 h" in text
+    assert "every chunk is what was written" in text
+    assert "171 A: mean" in text
+    assert picture.stat().st_size > 20_000
+    entry = json.loads((path / "journal.jsonl").read_text().splitlines()[0])
+    entry["sha256"] = "0" * 32
+    (path / "journal.jsonl").write_text(json.dumps(entry) + "\n")
+    assert main(["inspect", str(path), "--verify"]) == 1

@@ -1,0 +1,96 @@
+"""AIA's channels and what its cameras do to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from tools.tables import read_table
+
+__all__ = ["AIA_CHANNELS", "CAMERA", "Camera", "aia_degradation"]
+
+AIA_CHANNELS = (94, 131, 171, 193, 211, 304, 335, 1600)  # angstrom; the order of all images
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One channel's camera.
+
+    Attributes
+    ----------
+    dn_per_photon : float
+        Of the version 8 calibration (2017-12-10).
+    exposure_s : float
+        Usual exposure time.
+    read_noise_dn : float
+        Per full-resolution pixel and exposure (Boerner et al. 2012).
+    saturation_dn : float
+        Largest value that the 14-bit converter gives.
+    """
+
+    dn_per_photon: float
+    exposure_s: float
+    read_noise_dn: float = 1.15
+    saturation_dn: float = 16383.0
+
+
+CAMERA = {
+    94: Camera(1.97671, 2.9),
+    131: Camera(1.47100, 2.9),
+    171: Camera(1.12159, 2.0),
+    193: Camera(0.95137, 2.0),
+    211: Camera(0.87843, 2.9),
+    304: Camera(0.61097, 2.9),
+    335: Camera(0.57542, 2.9),
+    1600: Camera(0.11994, 2.9),
+}
+
+
+@cache
+def _epochs(channel: int) -> list[tuple[np.datetime64, np.datetime64, tuple[float, ...]]]:
+    columns, rows = read_table("aia_degradation_v8")
+    found = []
+    for row in rows:
+        cells = dict(zip(columns, row, strict=True))
+        if int(cells["wavelength_angstrom"]) == channel:
+            numbers = ("area_cm2", "p1_per_day", "p2_per_day2", "p3_per_day3")
+            span = [np.datetime64(cells[name], "s") for name in ("start", "stop")]
+            found.append((*span, tuple(float(cells[name]) for name in numbers)))
+    return sorted(found)
+
+
+def aia_degradation(channel: int, times: np.ndarray) -> np.ndarray:
+    """Give what is left of a channel's throughput, relative to its first calibration epoch.
+
+    Divide data by it. Version 8 of the calibration: fitted until 2017, extrapolated after.
+
+    Parameters
+    ----------
+    channel : int
+        Angstrom.
+    times : (sample,) datetime64
+
+    Returns
+    -------
+    (sample,) float64
+
+    Raises
+    ------
+    ValueError
+        If the channel has no calibration, or a time lies before 2010-03-24.
+    """
+    epochs = _epochs(channel)
+    if not epochs:
+        raise ValueError(
+            f"no calibration for {channel} angstrom; known are {', '.join(map(str, AIA_CHANNELS))}"
+        )
+    times = np.atleast_1d(np.asarray(times, "datetime64[s]"))
+    if (times < epochs[0][0]).any():
+        raise ValueError(f"AIA's calibration begins at {epochs[0][0]}, asked for {times.min()}")
+    starts = np.array([start for start, _, _ in epochs])
+    which = np.searchsorted(starts, times, side="right") - 1
+    area, p1, p2, p3 = np.array([numbers for _, _, numbers in epochs])[which].T
+    days = (times - starts[which]) / np.timedelta64(86400, "s")
+    return area * (1 + p1 * days + p2 * days**2 + p3 * days**3) / epochs[0][2][0]
