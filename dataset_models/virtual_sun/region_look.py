@@ -75,8 +75,8 @@ def region_look(generator: np.random.Generator, *, size: float, latitude_deg: fl
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     return RegionLook(
         *columns,
-        core_level=float(np.exp(generator.normal(0, _CORE_SPREAD))),
-        loop_level=float(np.exp(generator.normal(0, _LOOP_SPREAD))),
+        core_level=float(np.exp(generator.normal(-(_CORE_SPREAD**2) / 2, _CORE_SPREAD))),
+        loop_level=float(np.exp(generator.normal(-(_LOOP_SPREAD**2) / 2, _LOOP_SPREAD))),
         hot_level=float(_QUIET_HOT_SHARE * np.exp(generator.normal(0, 0.8))),
         precursor_level=float(np.exp(generator.normal(0, 0.35))),
     )
