@@ -18,9 +18,22 @@ if TYPE_CHECKING:
     from dataset_models.splits import Split
     from dataset_models.streaming import Batches
 
-__all__ = ["INPUT", "SIDE", "TARGET", "ArrayInfo", "SampleTable", "SolarData", "hash_rows"]
+__all__ = [
+    "INPUT",
+    "SIDE",
+    "TARGET",
+    "ArrayInfo",
+    "DataIntegrityError",
+    "SampleTable",
+    "SolarData",
+    "hash_rows",
+]
 
 INPUT, SIDE, TARGET = "input", "side", "target"
+
+
+class DataIntegrityError(ValueError):
+    """A file is damaged, truncated, or not what its name says."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Image stores: thousands of images in one checked, compressed, resumable folder.
 
-    python dataset_models/store.py build STORE [--size 128] [--years 2] [--cadence-h 12]
+    python dataset_models/store.py build STORE [--data FITS_FOLDER] [--size 128]
     python dataset_models/store.py inspect STORE [--verify] [--contact-sheet PNG]
 
 A store is a folder with ``manifest.json``, ``images.zarr`` (zarr version 3, coded 16-bit
@@ -295,8 +295,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Build a store of the virtual Sun, or tell what a store holds; give the exit status."""
     parser = make_parser(__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    build = commands.add_parser("build", help="render the virtual Sun into a store, or go on")
+    build = commands.add_parser("build", help="write images into a store, or go on")
     build.add_argument("store")
+    build.add_argument("--data", default="", help="folder of AIA FITS files; else the virtual Sun")
     build.add_argument("--size", type=int, default=128, help="pixels along a side")
     build.add_argument("--years", type=float, default=0.1, help="length of the record")
     build.add_argument("--seed", type=int, default=1, help="of the virtual Sun")
@@ -310,6 +311,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> int:
+    if arguments.data:
+        from dataset_models.SDO.AIA.fits_folder import FITSFolder
+
+        source = FITSFolder(arguments.data, arguments.size)
+    else:
+        source = _virtual_source(arguments)
+    logger.info("%d images: %s", len(source), source.describe()["source"])
+    store = build_store(arguments.store, source)
+    for problem in getattr(source, "problems", []):
+        print(f"left out: {problem}")
+    print(f"{store.path}: {len(store)} images, fingerprint {store.fingerprint()}")
+    return 0
+
+
+def _virtual_source(arguments: argparse.Namespace) -> ImageSource:
     from dataset_models.virtual_sun.images import VirtualImages
     from dataset_models.virtual_sun.parameters import FlareProcessParameters
     from dataset_models.virtual_sun.process import simulate_record
@@ -320,11 +336,7 @@ def _build(arguments: argparse.Namespace) -> int:
     record = simulate_record(FlareProcessParameters(), years=arguments.years, seed=arguments.seed)
     hours = np.arange(0, record.n_hours, arguments.cadence_h)
     times = VIRTUAL_START + hours * np.timedelta64(3600, "s")
-    source = VirtualImages(record, times, arguments.size)
-    logger.info("Rendering %d images of the virtual Sun (synthetic)", len(source))
-    store = build_store(arguments.store, source)
-    print(f"{store.path}: {len(store)} images, fingerprint {store.fingerprint()}")
-    return 0
+    return VirtualImages(record, times, arguments.size)
 
 
 def _inspect(arguments: argparse.Namespace) -> int:

@@ -166,12 +166,18 @@ def _locked(path: Path) -> IO | None:
     return lock
 
 
-def code_fingerprint() -> str:
-    """Give a hash of the suite's own source files."""
+def code_fingerprint(*patterns: str) -> str:
+    """Give a hash of the suite's own source files, or of those that some patterns name.
+
+    Parameters
+    ----------
+    *patterns : str
+        Relative to the suite's root, such as ``tools/tables/*.csv``.
+    """
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for package in _PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
+    for pattern in patterns or [f"{package}/**/*.py" for package in _PACKAGES]:
+        for path in sorted(root.glob(pattern)):
             digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -18,16 +18,13 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
+from dataset_models.solar_data import DataIntegrityError
 from tools.physics.flare_class import OPERATIONAL, TRUE, rescale_flux
 
-__all__ = ["DataIntegrityError", "XRSSeries", "find_gaps", "join_xrs", "read_xrs"]
+__all__ = ["XRSSeries", "find_gaps", "join_xrs", "read_xrs"]
 
 _NO_DATA = -9999.0  # NOAA's fill values are -9999 and -99999, far below every valid flux
 _MS = "datetime64[ms]"
-
-
-class DataIntegrityError(ValueError):
-    """A file is damaged, truncated, or not what its name says."""
 
 
 @dataclass(frozen=True)

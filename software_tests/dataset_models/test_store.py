@@ -221,3 +221,17 @@ def test_build_and_inspect_from_the_command_line(tmp_path, capsys):
     entry["sha256"] = "0" * 32
     (path / "journal.jsonl").write_text(json.dumps(entry) + "\n")
     assert main(["inspect", str(path), "--verify"]) == 1
+
+
+def test_another_look_is_another_source(tmp_path, monkeypatch):
+    from dataset_models.virtual_sun import images
+    from dataset_models.virtual_sun.parameters import FlareProcessParameters
+    from dataset_models.virtual_sun.process import simulate_record
+    from dataset_models.virtual_sun.record import VIRTUAL_START
+
+    record = simulate_record(FlareProcessParameters(), years=0.01, seed=1)
+    source = images.VirtualImages(record, np.array([VIRTUAL_START]), 16)
+    build_store(tmp_path, source)
+    monkeypatch.setattr(images, "_WHAT_MAKES_IMAGES", ("tools/channels.py",))
+    with pytest.raises(StoreError, match="a store of other images"):
+        build_store(tmp_path, source)

@@ -83,7 +83,10 @@ def plot_channels(images: np.ndarray, channels: tuple[int, ...], *, title: str =
         )
         bar = figure.colorbar(shown, ax=axes, orientation="horizontal", shrink=0.8, pad=0.02)
         top = shown.norm.vmax
-        bar.set_ticks([0, top / 4, top], labels=[f"{v:.3g}" for v in (0, top / 4, top)])
+        bar.set_ticks(
+            [0, top / 4, top],
+            labels=[f"{v:.0f}" if v > 99 else f"{v:.2g}" for v in (0, top / 4, top)],
+        )
     figure.suptitle(f"{title} (DN s$^{{-1}}$ pix$^{{-1}}$)".strip(), fontsize=9)
     return list(grid.ravel())
 

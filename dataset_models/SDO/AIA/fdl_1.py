@@ -19,7 +19,7 @@ __all__ = ["FDL1", "ImageFrames"]
 _HOUR = np.timedelta64(3600, "s")
 _MEMORY_BYTES = 2 << 30  # stores up to this size are held in memory, still coded
 _LARGEST_AGE = np.timedelta64(1800, "s")  # of a frame, against the time it should stand for
-_MISSING_SHARE = 0.01  # of a channel's pixels, from which on it counts as missing
+_MISSING_SHARE = 0.05  # of a channel's pixels, from which on it counts as missing
 _THUMBNAIL_SIDE = 8
 _BATCH_BYTES = 64 << 20
 

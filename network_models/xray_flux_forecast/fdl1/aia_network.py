@@ -51,6 +51,8 @@ def build_aia_network(
     inputs = {"aia": image, "aia_present": present}
     means, spreads = _log_statistics(dataset, training)
     x = LogBrightness(_OFFSETS, means, spreads, name="log_brightness")([image, present])
+    # in training only: north and south are alike to the flare process
+    x = keras.layers.RandomFlip("vertical", seed=0, name="north_or_south")(x)
     x = keras.layers.Conv2D(width // 2, 1, activation="gelu", name="temperatures")(x)
     x = _pooled(x, max(shapes["aia"][1] // _GRID, 1), "cells")
     x = keras.layers.Conv2D(width, 3, padding="same", activation="gelu", name="neighbours")(x)

@@ -17,7 +17,7 @@ from tools.command_line import option, part_of
 
 if TYPE_CHECKING:
     from dataset_models.splits import Split
-    from dataset_models.store import ImageStore
+    from dataset_models.store import ImageSource, ImageStore
     from network_models.xray_flux_forecast.experiment import ForecastNetwork
     from network_models.xray_flux_forecast.forecast_data import ForecastData
 
@@ -39,14 +39,14 @@ _SMOKE = {
 class AIAConfig(ForecastConfig):
     """Options of the training; the command line is made from these fields."""
 
-    data: str = option("", "image store (dataset_models/store.py); the virtual Sun if not given")
-    flares: str = option("", "flare list or X-ray files for the labels of a store of real images")
+    data: str = option("", "image store, or folder of AIA FITS files; the virtual Sun if not given")
+    flares: str = option("", "flare list or X-ray files for the labels of real images")
     virtual_years: float = option(33.0, "length of the virtual record: three cycles, years")
     cadence_h: int = option(12, "hours between issue times on the virtual Sun")
-    size: int = option(64, "pixels along a side of virtual images")
+    size: int = option(64, "pixels along a side of images that are made into a store")
     frames: int = option(1, "images in a sample, 1 to 4")
     frame_step_h: int = option(12, "hours between them")
-    stores: str = option("image_stores", "folder in which rendered virtual images are kept")
+    stores: str = option("image_stores", "folder in which stores of images are made")
     width: int = option(32, "feature maps")
     rates: int = option(16, "rates that each cell of the disc adds to the sum")
     dropout: float = option(0.2, "share of units left out in training")
@@ -81,7 +81,6 @@ def _prepare(config: AIAConfig, with_history: bool) -> tuple[ForecastData, Split
     from dataset_models.GOES.flare_history import HistoryWindow
     from dataset_models.GOES.side_columns import read_side_columns
     from dataset_models.SDO.AIA.fdl_1 import FDL1, ImageFrames
-    from dataset_models.store import ImageStore
     from network_models.xray_flux_forecast.forecast_data import (
         DataOptions,
         ForecastData,
@@ -93,8 +92,8 @@ def _prepare(config: AIAConfig, with_history: bool) -> tuple[ForecastData, Split
     frames = part_of(config, ImageFrames)
     if config.data:
         if not config.flares:
-            raise ValueError("a store of real images needs labels: give --flares FLARES.csv")
-        store = ImageStore(config.data)
+            raise ValueError("real images need labels: give --flares FLARES.csv")
+        store = _given_store(config)
         if "virtual" in store.manifest["source"]["source"]:
             raise ValueError(
                 f"{config.data} holds the virtual Sun, whose labels come from its own record: "
@@ -113,26 +112,41 @@ def _prepare(config: AIAConfig, with_history: bool) -> tuple[ForecastData, Split
     return ForecastData(dataset, limit), split
 
 
+def _given_store(config: AIAConfig) -> ImageStore:
+    """Open the store that ``--data`` names, or make one from a folder of FITS files."""
+    from dataset_models.SDO.AIA.fits_folder import FITSFolder
+    from dataset_models.store import ImageStore
+
+    data = Path(config.data)
+    if not data.is_dir() or (data / "manifest.json").exists():
+        return ImageStore(data)
+    folder = FITSFolder(data, config.size)
+    store = _made_store(config, folder, f"{data.resolve().name}_{config.size}")
+    for problem in folder.problems:
+        logger.warning("left out: %s", problem)
+    return store
+
+
 def _virtual_store(config: AIAConfig, virtual) -> ImageStore:
     """Render the virtual Sun into a store, go on with one, or give the finished one."""
-    from dataset_models.store import build_store
     from dataset_models.virtual_sun.images import VirtualImages
     from dataset_models.virtual_sun.record import VIRTUAL_START
 
     hours = np.arange(config.history_h, virtual.n_hours, config.cadence_h)
     times = VIRTUAL_START + hours * np.timedelta64(3600, "s")
     images = VirtualImages(virtual, times, config.size)
-    described = json.dumps([images.describe(), len(times), str(times[0]), config.size])
-    name = hashlib.sha256(described.encode()).hexdigest()[:10]
-    path = Path(config.stores) / f"virtual_{config.size}_{name}"
-    logger.info(
-        "Images of the virtual Sun (synthetic): %d of %d x %d pixels in %s",
-        len(times),
-        config.size,
-        config.size,
-        path,
-    )
-    return build_store(path, images)
+    return _made_store(config, images, f"virtual_{config.size}")
+
+
+def _made_store(config: AIAConfig, source: ImageSource, name: str) -> ImageStore:
+    """Build a source's store under ``--stores``; other images get another folder."""
+    from dataset_models.store import build_store
+
+    described = json.dumps([source.describe(), source.times.astype(str).tolist(), config.size])
+    path = Path(config.stores) / f"{name}_{hashlib.sha256(described.encode()).hexdigest()[:10]}"
+    what, n, size = source.describe()["source"], len(source), config.size
+    logger.info("Images: %s, %d of %d x %d pixels, in %s", what, n, size, size, path)
+    return build_store(path, source)
 
 
 def _make_network(config: AIAConfig, with_history: bool) -> ForecastNetwork:

@@ -7,7 +7,8 @@ import pytest
 from astropy.io import fits
 
 from dataset_models.GOES.flare_finder import record_of_series
-from dataset_models.GOES.xrs import DataIntegrityError, join_xrs, read_xrs
+from dataset_models.GOES.xrs import join_xrs, read_xrs
+from dataset_models.solar_data import DataIntegrityError
 from tools.physics.flare_class import flux_to_class
 
 W_M2 = u.W / u.m**2

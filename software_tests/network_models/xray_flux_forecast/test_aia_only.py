@@ -81,6 +81,7 @@ def test_forecasting_from_lists_with_an_image_run_is_refused(image_run, tmp_path
     [
         (["--data", "nowhere"], "give --flares"),
         (["--data", "nowhere", "--flares", "x.csv"], "nowhere is no store"),
+        (["--data", "docs", "--flares", "x.csv"], "no AIA image can be read"),
         (["--frames", "5"], "1 to 4 frames"),
         (["--size", "0"], "--size must be 1 or more"),
         (["--size", "8"], "16 to 4096 pixels"),

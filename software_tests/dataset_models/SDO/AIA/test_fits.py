@@ -1,0 +1,215 @@
+"""AIA's FITS files: calibrated by the tables, north up, nothing scrambled, refused one by one."""
+
+import gzip
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from dataset_models.SDO.AIA.fits_file import FIELD_ARCSEC, average_onto_grid, read_aia, read_header
+from dataset_models.SDO.AIA.fits_folder import FITSFolder
+from dataset_models.solar_data import DataIntegrityError
+from dataset_models.store import build_store
+from tools.channels import AIA_CHANNELS, aia_degradation
+
+
+def header(**changes):
+    cards = {
+        "TELESCOP": "SDO/AIA",
+        "WAVELNTH": 171,
+        "DATE-OBS": "2014-01-11T08:00:00.12",
+        "EXPTIME": 2.0,
+        "QUALITY": 0,
+        "CTYPE1": "HPLN-TAN",
+        "CTYPE2": "HPLT-TAN",
+        "CUNIT1": "arcsec",
+        "CUNIT2": "arcsec",
+        "CRPIX1": 32.5,
+        "CRPIX2": 32.5,
+        "CRVAL1": 0.0,
+        "CRVAL2": 0.0,
+        "CDELT1": FIELD_ARCSEC / 64,
+        "CDELT2": FIELD_ARCSEC / 64,
+        "CROTA2": 0.0,
+    }
+    cards |= changes
+    return fits.Header([(k, v) for k, v in cards.items() if v is not None])
+
+
+def write(path, data=None, **changes):
+    data = np.arange(64 * 64, dtype=np.float32).reshape(64, 64) if data is None else data
+    fits.PrimaryHDU(data, header(**changes)).writeto(path)
+    return path
+
+
+def test_brightness_is_counts_over_exposure_and_throughput(tmp_path):
+    data = np.full((64, 64), 100.0, np.float32)
+    found = read_aia(write(tmp_path / "a.fits", data), 64)
+    left = aia_degradation(171, np.array(["2014-01-11T08:00"], "datetime64[s]"))[0]
+    assert left == pytest.approx(0.854, abs=1e-3)
+    np.testing.assert_allclose(found.image, 100 / 2.0 / left, rtol=1e-6)
+    assert found.throughput == pytest.approx(left)
+    assert found.header.wcs["CRPIX1"] == 32.5
+    per_second = read_aia(write(tmp_path / "b.fits", data, BUNIT="DN / s"), 64)
+    np.testing.assert_allclose(per_second.image, 100 / left, rtol=1e-6)
+
+
+def test_every_pixel_stays_where_it_is(tmp_path, generator):
+    data = generator.gamma(1, 100, (64, 64)).astype(np.float32)
+    found = read_aia(write(tmp_path / "a.fits", data), 64)
+    np.testing.assert_allclose(found.image, data / 2.0 / found.throughput, rtol=1e-6)
+
+
+def test_averaging_keeps_the_mean_and_leaves_out_what_is_not_a_number(tmp_path):
+    data = np.arange(64 * 64, dtype=np.float32).reshape(64, 64)
+    data[0, 0] = np.nan
+    data[10:14, 10:14] = np.nan
+    image = read_aia(write(tmp_path / "a.fits", data), 16).image * 2.0
+    image *= aia_degradation(171, np.array(["2014-01-11"], "datetime64[s]"))[0]
+    blocks = np.nanmean(data.reshape(16, 4, 16, 4), axis=(1, 3))
+    np.testing.assert_allclose(image[1:], blocks[1:], rtol=1e-3)
+    assert image[0, 0] == pytest.approx(np.nanmean(data[:4, :4]), rel=1e-3)
+    whole = data.copy()
+    whole[8:12, 8:12] = np.nan
+    assert np.isnan(read_aia(write(tmp_path / "b.fits", whole), 16).image[2, 2])
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (40, 20)),
+        ({"CRPIX1": 30.5, "CRPIX2": 35.5}, (42, 17)),  # the Sun's centre elsewhere on the chip
+        ({"CRVAL1": 2 * FIELD_ARCSEC / 64}, (42, 20)),
+        ({"CROTA2": 180.0}, (23, 43)),
+        ({"CROTA2": 90.0}, (43, 40)),
+        ({"CROTA2": None, "PC1_1": 0.0, "PC1_2": -1.0, "PC2_1": 1.0, "PC2_2": 0.0}, (43, 40)),
+    ],
+)
+def test_a_star_is_put_where_its_coordinates_say(tmp_path, changes, expected):
+    # by hand: pixel (40, 20) from 0 lies 8.5 pixels west and 11.5 south of the middle; turned
+    # by 90 degrees against the clock it lies 11.5 west and 8.5 north
+    data = np.zeros((64, 64), np.float32)
+    data[20, 40] = 1e4
+    image = read_aia(write(tmp_path / "a.fits", data, **changes), 64).image
+    row, column = np.unravel_index(np.nanargmax(image), image.shape)
+    assert (column, row) == expected
+
+
+def test_averaging_agrees_with_astropys_coordinates(generator):
+    from astropy.wcs import WCS
+
+    cards = header(CROTA2=33.0, CRPIX1=20.25, CRVAL2=100.0, **{"DATE-OBS": None})
+    x, y = WCS(cards).all_pix2world(*np.meshgrid(np.arange(64), np.arange(64)), 0)
+    x, y = ((v * 3600 + 648000) % 1296000 - 648000 for v in (x, y))
+    data = generator.gamma(1, 100, (64, 64))
+    found = average_onto_grid(data, dict(cards), 32)
+    step = FIELD_ARCSEC / 32
+    cell = np.floor((y + FIELD_ARCSEC / 2) / step) * 32 + np.floor((x + FIELD_ARCSEC / 2) / step)
+    inside = (np.abs(x) < FIELD_ARCSEC / 2) & (np.abs(y) < FIELD_ARCSEC / 2)
+    for index in (16 * 32 + 16, 8 * 32 + 20, 25 * 32 + 12):
+        expected = data[inside & (cell == index)].mean()
+        assert found.ravel()[index] == pytest.approx(expected)
+
+
+def test_gzipped_and_compressed_files_read_the_same(tmp_path):
+    plain = write(tmp_path / "a.fits")
+    packed = tmp_path / "b.fits.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    tiled = tmp_path / "c.fits"
+    with fits.open(plain) as hdus:
+        fits.CompImageHDU(hdus[0].data.astype(np.int16), hdus[0].header).writeto(tiled)
+    images = [read_aia(p, 32).image for p in (plain, packed, tiled)]
+    np.testing.assert_array_equal(images[0], images[1])
+    np.testing.assert_allclose(images[0], images[2], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"TELESCOP": "SOHO", "INSTRUME": "EIT"}, "expected an image of SDO/AIA, got one of SOHO"),
+        ({"WAVELNTH": 4500}, "expected a channel of 94, .* got 4500"),
+        ({"EXPTIME": 0.0}, "exposure time is 0.0 s"),
+        ({"EXPTIME": None}, "lacks .*EXPTIME"),
+        ({"DATE-OBS": "yesterday"}, "its header lacks"),
+        ({"CDELT1": None}, "lacks .*CDELT1"),
+        ({"CUNIT1": "deg"}, "coordinates in arcsec"),
+        ({"CDELT1": 100.0, "CDELT2": 100.0}, "coarser than the"),
+        ({"DATE-OBS": "2009-01-01T00:00:00"}, "calibration begins at"),
+    ],
+)
+def test_what_is_no_aia_image_is_refused(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        read_aia(write(tmp_path / "a.fits", **changes), 64)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
+def test_truncated_files_are_refused(tmp_path, share):
+    path = write(tmp_path / "a.fits")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(DataIntegrityError):
+        read_aia(path, 64)
+
+
+def test_a_folder_is_sorted_by_header_and_read_item_by_item(tmp_path):
+    folder = tmp_path / "aia"
+    (folder / "deep").mkdir(parents=True)
+    write(folder / "z.fits", WAVELNTH=171, **{"DATE-OBS": "2014-01-11T08:00:01"})
+    write(folder / "a.fits", WAVELNTH=94, **{"DATE-OBS": "2014-01-11T08:00:08"})
+    write(folder / "deep/b.fits", WAVELNTH=171, **{"DATE-OBS": "2014-01-11T07:00:00"})
+    write(folder / "c.fits", WAVELNTH=193, QUALITY=1, **{"DATE-OBS": "2014-01-11T07:00:09"})
+    write(folder / "twice.fits", WAVELNTH=171, **{"DATE-OBS": "2014-01-11T08:00:31"})
+    write(folder / "eit.fits", TELESCOP="SOHO", INSTRUME="EIT")
+    write(folder / "small.fits", np.ones((8, 8), np.float32), **{"DATE-OBS": "2014-01-11T09:00"})
+    (folder / "cut.fits").write_bytes(b"SIMPLE  =                    T")
+    (folder / "page.fits").write_text("<html>not found</html>")
+    (folder / "notes.txt").write_text("no FITS file")
+    source = FITSFolder(folder, 32)
+    assert source.times.astype(str).tolist() == [
+        "2014-01-11T07:00:00",
+        "2014-01-11T08:00:01",
+        "2014-01-11T09:00:00",
+    ]
+    assert [source.is_bad(k) for k in range(3)] == [True, False, False]
+    image = source.image(1)
+    present = np.isfinite(image).any(axis=(1, 2))
+    assert [c for c, p in zip(AIA_CHANNELS, present, strict=True) if p] == [94, 171]
+    named = " ".join(source.problems)
+    for name in ("eit.fits", "cut.fits", "page.fits"):
+        assert name in named
+    store = build_store(tmp_path / "store", source)
+    assert len(store) == 3
+    assert store.manifest["source"]["wcs_of_first_files"]["94"]["CRPIX1"] == 32.5
+
+
+def test_a_folder_without_an_aia_image_lists_why(tmp_path):
+    write(tmp_path / "eit.fits", TELESCOP="SOHO", INSTRUME="EIT")
+    with pytest.raises(DataIntegrityError, match="eit.fits: expected an image of SDO/AIA"):
+        FITSFolder(tmp_path, 32)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        FITSFolder(tmp_path / "none", 32)
+
+
+def test_the_real_sun_from_sunpys_wheel():
+    spec = importlib.util.find_spec("sunpy")
+    path = Path(spec.submodule_search_locations[0]) / "data/test/aia_171_level1.fits"
+    found = read_aia(path, 64)
+    assert (found.header.channel, str(found.header.time)) == (171, "2011-02-15T00:00:00")
+    # epoch from 2011-01-27: 3.36139 / 3.46641 (1 - 0.00002 18.4)
+    assert found.throughput == pytest.approx(3.36139 / 3.46641 * (1 - 0.00002 * 18.375), rel=1e-4)
+    x = (np.arange(64) - 31.5) * FIELD_ARCSEC / 64
+    distance = np.hypot(*np.meshgrid(x, x)) / 971.8
+    assert np.nanmean(found.image[distance < 1.1]) > 20 * np.nanmean(found.image[distance > 1.25])
+
+
+def test_real_cutout_and_real_eit(shared):
+    cutout = read_aia(shared / "aia/aia_171_cutout.fits", 1024)
+    assert cutout.header.exposure_s == pytest.approx(1.999605)
+    rows, columns = np.nonzero(np.isfinite(cutout.image))
+    # the region lies north of the middle; 705 x 769 pixels of 0.5995 arcsec in cells of 2.4
+    assert 170 < np.ptp(rows) < 180
+    assert 188 < np.ptp(columns) < 197
+    for path in sorted((shared / "eit").glob("*.fits")):
+        with pytest.raises(DataIntegrityError, match="got one of SOHO EIT"):
+            read_header(path)
