@@ -16,7 +16,7 @@ from dataset_models.store import ImageStore
 
 __all__ = ["FDL1", "ImageFrames"]
 
-_HOUR = np.timedelta64(3600, "s")
+_HOUR, _MINUTE, _SECOND = (np.timedelta64(s, "s") for s in (3600, 60, 1))
 _MEMORY_BYTES = 2 << 30  # stores up to this size are held in memory, still coded
 _LARGEST_AGE = np.timedelta64(1800, "s")  # of a frame, against the time it should stand for
 _MISSING_SHARE = 0.05  # of a channel's pixels, from which on it counts as missing
@@ -84,7 +84,9 @@ class FDL1(FlareHistory):
         need_label: bool = True,
     ):
         self.store, self.frames, self.with_history = store, frames, with_history
-        wanted = store.times if times is None else np.asarray(times, "datetime64[s]")
+        # an image is known when it has been taken: at the next full minute
+        whole = (store.times + _MINUTE - _SECOND).astype("datetime64[m]").astype("datetime64[s]")
+        wanted = np.unique(whole) if times is None else np.asarray(times, "datetime64[s]")
         if times is None:
             first = record.start + window.history_h * _HOUR
             wanted = wanted[wanted >= first]

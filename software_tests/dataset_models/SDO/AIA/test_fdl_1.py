@@ -94,6 +94,14 @@ def test_a_sample_never_holds_an_image_of_later_than_its_time(store, record):
     np.testing.assert_array_equal(images[0], images[1])
 
 
+def test_an_image_counts_from_the_next_full_minute(record, tmp_path):
+    images = ToyImages()
+    images.times = images.times + np.timedelta64(1, "s")
+    data = FDL1(build_store(tmp_path, images), record, WINDOW)
+    assert data.times[0] == images.times[0] + np.timedelta64(59, "s")
+    assert (data.times.astype(np.int64) % 60 == 0).all()
+
+
 def test_inputs_do_not_change_when_later_data_change(store, record):
     data = FDL1(store, record, WINDOW, with_history=True)
     for row in (0, 9, 20):
