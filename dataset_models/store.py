@@ -12,14 +12,12 @@ they never read as zeros.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -28,17 +26,20 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 
 from dataset_models.SDO.AIA.coding import MISSING, decode, decoding_tables, encode
-from tools.atomic_files import write_json
-from tools.command_line import make_parser, run_script
+from tools.atomic_files import sweep_partial_files, write_json
+from tools.command_line import run_script
 from tools.run_folder import claim
 
-__all__ = ["ImageSource", "ImageStore", "StoreError", "build_store", "main"]
+__all__ = ["ImageSource", "ImageStore", "StoreError", "build_store"]
 
 logger = logging.getLogger(__name__)
 
 _VERSION = 1
+_MANIFEST_KEYS = {"channels", "size", "unit", "pixels_averaged", "coding", "chunk_length"}
+_MANIFEST_KEYS |= {"times", "source"}
 _CHUNK_BYTES = 4 << 20  # small images share a chunk, large ones have their own
-_LARGEST_SIDE = 8192
+_SMALLEST_SIDE, _LARGEST_SIDE = 8, 8192
+_ALL_CHUNKS = {"write_empty_chunks": True}  # one without any value is there, too
 
 
 class StoreError(ValueError):
@@ -86,6 +87,7 @@ def build_store(path: str | Path, source: ImageSource) -> ImageStore:
     with claim(path / "build.lock") as is_mine:
         if not is_mine:
             raise StoreError(f"{path} is being built by another process")
+        sweep_partial_files(path)
         if (path / "manifest.json").exists():
             if _read_manifest(path) != manifest:
                 raise StoreError(
@@ -118,8 +120,9 @@ class ImageStore:
         self.channels, self.size = tuple(manifest["channels"]), manifest["size"]
         self.times = np.array(manifest["times"], "datetime64[s]")
         self._length = manifest["chunk_length"]
-        journal = _read_journal(self.path)
-        missing = sorted(set(range(-(-len(self.times) // self._length))) - set(journal))
+        n_chunks = -(-len(self.times) // self._length)
+        journal = _read_journal(self.path, n_chunks)
+        missing = sorted(set(range(n_chunks)) - set(journal))
         if missing:
             raise StoreError(
                 f"{self.path} is not finished: {len(missing)} of "
@@ -128,7 +131,10 @@ class ImageStore:
         self.chunk_hashes = [journal[k]["sha256"] for k in sorted(journal)]
         self.is_bad = np.concatenate([journal[k]["is_bad"] for k in sorted(journal)]).astype(bool)
         self._tables = decoding_tables(pixels_averaged=manifest["pixels_averaged"])
-        self._array = zarr.open_array(self.path / "images.zarr", mode="r")
+        try:
+            self._array = zarr.open_array(self.path / "images.zarr", mode="r")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self.path}: images.zarr can't be opened ({error})") from error
 
     def __len__(self) -> int:
         return len(self.times)
@@ -158,6 +164,7 @@ class ImageStore:
         digest = hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode())
         for text in self.chunk_hashes:
             digest.update(text.encode())
+        digest.update(self.is_bad.tobytes())
         return digest.hexdigest()[:16]
 
     def verify(self) -> list[str]:
@@ -174,18 +181,22 @@ class ImageStore:
     def _chunk(self, k: int) -> np.ndarray:
         file = _chunk_file(self.path, k)
         if not file.is_file():  # zarr would read a missing chunk as zeros
-            raise StoreError(f"{self.path}: chunk {k} is missing ({file.name}); build it again")
+            raise StoreError(f"{self.path}: chunk {k} is missing; build it again")
         try:
             return self._array[k * self._length : (k + 1) * self._length]
         except (ValueError, RuntimeError, OSError) as error:
-            raise StoreError(f"{self.path}: chunk {k} is damaged ({error})") from error
+            raise StoreError(
+                f"{self.path}: chunk {k} is damaged ({error}); delete {file} and build it again"
+            ) from error
 
 
 def _manifest_of(source: ImageSource) -> dict:
-    if not 1 <= source.size <= _LARGEST_SIDE:
-        raise StoreError(f"an image has 1 to {_LARGEST_SIDE} pixels a side, not {source.size}")
+    if not _SMALLEST_SIDE <= source.size <= _LARGEST_SIDE:
+        raise StoreError(
+            f"an image has {_SMALLEST_SIDE} to {_LARGEST_SIDE} pixels a side, not {source.size}"
+        )
     times = np.asarray(source.times, "datetime64[s]")
-    if len(times) == 0 or (times[1:] <= times[:-1]).any():
+    if len(times) == 0 or np.isnat(times).any() or (times[1:] <= times[:-1]).any():
         raise StoreError("a store needs images, in order of time and without repeats")
     image_bytes = 2 * len(source.channels) * source.size**2
     return {
@@ -194,6 +205,7 @@ def _manifest_of(source: ImageSource) -> dict:
         "size": source.size,
         "unit": "DN s-1 pix-1",
         "pixels_averaged": source.pixels_averaged,
+        "coding": _coding_hash(source.pixels_averaged),
         "chunk_length": max(_CHUNK_BYTES // image_bytes, 1),
         "times": times.astype(str).tolist(),
         "source": source.describe(),
@@ -209,47 +221,45 @@ def _read_manifest(path: Path) -> dict:
         raise StoreError(f"{path / 'manifest.json'} can't be read: {error}") from None
     if not isinstance(manifest, dict) or manifest.get("store") != _VERSION:
         raise StoreError(f"{path} is no store of version {_VERSION}")
+    lacking = _MANIFEST_KEYS - set(manifest)
+    if lacking:
+        raise StoreError(f"{path / 'manifest.json'} lacks {', '.join(sorted(lacking))}")
+    if manifest["coding"] != _coding_hash(manifest["pixels_averaged"]):
+        raise StoreError(
+            f"{path} was coded by another version of this suite; build it again elsewhere"
+        )
     return manifest
 
 
-def _read_journal(path: Path) -> dict[int, dict]:
-    """Give the journal's lines by chunk; a line that a kill cut off does not count."""
+def _coding_hash(pixels_averaged: float) -> str:
+    tables = decoding_tables(pixels_averaged=pixels_averaged)
+    return hashlib.sha256(tables.tobytes()).hexdigest()[:16]
+
+
+def _read_journal(path: Path, n_chunks: int) -> dict[int, dict]:
+    """Give the journal's lines by chunk; what a kill cut off, or nobody wrote, does not count."""
     lines: dict[int, dict] = {}
     try:
-        text = (path / "journal.jsonl").read_text()
+        text = (path / "journal.jsonl").read_text(errors="replace")
     except FileNotFoundError:
         return lines
     for line in text.split("\n")[:-1]:
         try:
             entry = json.loads(line)
-        except ValueError:
+            if entry["chunk"] in range(n_chunks) and entry["sha256"] and entry["is_bad"]:
+                lines[entry["chunk"]] = entry
+        except (ValueError, KeyError, TypeError):
             continue
-        lines[entry["chunk"]] = entry
     return lines
 
 
 def _write_chunks(path: Path, source: ImageSource, manifest: dict) -> None:
     shape = (len(source), len(source.channels), source.size, source.size)
     length = manifest["chunk_length"]
-    journal = _read_journal(path)
-    if not (path / "images.zarr" / "zarr.json").is_file() or not journal:
-        zarr.create_array(
-            path / "images.zarr",
-            shape=shape,
-            chunks=(length, *shape[1:]),
-            dtype="int16",
-            fill_value=MISSING,
-            serializer=BytesCodec(),
-            compressors=[
-                BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle", typesize=2),
-                Crc32cCodec(),
-            ],
-            overwrite=True,
-            dimension_names=("time", "channel", "y", "x"),
-        )
-    array = zarr.open_array(path / "images.zarr", mode="r+")
     n_chunks = -(-shape[0] // length)
-    todo = [k for k in range(n_chunks) if k not in journal]
+    journal = _read_journal(path, n_chunks)
+    array = _open_or_create(path, shape, length)
+    todo = [k for k in range(n_chunks) if k not in journal or not _chunk_file(path, k).is_file()]
     started = shown = time.monotonic()
     with open(path / "journal.jsonl", "ab") as file:
         if file.tell() and not (path / "journal.jsonl").read_bytes().endswith(b"\n"):
@@ -264,7 +274,10 @@ def _write_chunks(path: Path, source: ImageSource, manifest: dict) -> None:
             entry = {
                 "chunk": k,
                 "sha256": _hash(codes),
-                "is_bad": [bool(source.is_bad(i)) for i in rows],
+                "is_bad": [
+                    bool(source.is_bad(i) or (codes[j] == MISSING).all())
+                    for j, i in enumerate(rows)
+                ],
             }
             file.write((json.dumps(entry) + "\n").encode())
             file.flush()
@@ -275,104 +288,46 @@ def _write_chunks(path: Path, source: ImageSource, manifest: dict) -> None:
                 logger.info("  %d of %d images; %.0f s left", rows.stop, shape[0], left)
 
 
+def _open_or_create(path: Path, shape: tuple[int, ...], length: int) -> zarr.Array:
+    """Open the array, or write its description; chunks that are there stay."""
+    try:
+        return zarr.open_array(path / "images.zarr", mode="r+", config=_ALL_CHUNKS)
+    except (OSError, ValueError, KeyError, TypeError):  # none yet, or cut off by a kill
+        (path / "images.zarr" / "zarr.json").unlink(missing_ok=True)
+    return zarr.create_array(
+        path / "images.zarr",
+        shape=shape,
+        chunks=(length, *shape[1:]),
+        dtype="int16",
+        fill_value=MISSING,
+        serializer=BytesCodec(),
+        compressors=[
+            BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle", typesize=2),
+            Crc32cCodec(),
+        ],
+        dimension_names=("time", "channel", "y", "x"),
+        config=_ALL_CHUNKS,
+    )
+
+
 def _chunk_file(path: Path, k: int) -> Path:
     return path / "images.zarr" / "c" / str(k) / "0" / "0" / "0"
 
 
 def _sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    for place in (file, file.parent):  # the content, and its name
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _hash(codes: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(codes).tobytes()).hexdigest()[:32]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Build a store of the virtual Sun, or tell what a store holds; give the exit status."""
-    parser = make_parser(__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    build = commands.add_parser("build", help="write images into a store, or go on")
-    build.add_argument("store")
-    build.add_argument("--data", default="", help="folder of AIA FITS files; else the virtual Sun")
-    build.add_argument("--size", type=int, default=128, help="pixels along a side")
-    build.add_argument("--years", type=float, default=0.1, help="length of the record")
-    build.add_argument("--seed", type=int, default=1, help="of the virtual Sun")
-    build.add_argument("--cadence-h", type=int, default=12, help="hours between images")
-    inspect = commands.add_parser("inspect", help="say what a store holds")
-    inspect.add_argument("store")
-    inspect.add_argument("--verify", action="store_true", help="read all, compare hashes")
-    inspect.add_argument("--contact-sheet", default="", metavar="PNG", help="draw one image")
-    arguments = parser.parse_args(argv)
-    return _build(arguments) if arguments.command == "build" else _inspect(arguments)
-
-
-def _build(arguments: argparse.Namespace) -> int:
-    if arguments.data:
-        from dataset_models.SDO.AIA.fits_folder import FITSFolder
-
-        source = FITSFolder(arguments.data, arguments.size)
-    else:
-        source = _virtual_source(arguments)
-    logger.info("%d images: %s", len(source), source.describe()["source"])
-    store = build_store(arguments.store, source)
-    for problem in getattr(source, "problems", []):
-        print(f"left out: {problem}")
-    print(f"{store.path}: {len(store)} images, fingerprint {store.fingerprint()}")
-    return 0
-
-
-def _virtual_source(arguments: argparse.Namespace) -> ImageSource:
-    from dataset_models.virtual_sun.images import VirtualImages
-    from dataset_models.virtual_sun.parameters import FlareProcessParameters
-    from dataset_models.virtual_sun.process import simulate_record
-    from dataset_models.virtual_sun.record import VIRTUAL_START
-
-    if arguments.cadence_h < 1:
-        raise ValueError(f"--cadence-h takes 1 or more hours, got {arguments.cadence_h}")
-    record = simulate_record(FlareProcessParameters(), years=arguments.years, seed=arguments.seed)
-    hours = np.arange(0, record.n_hours, arguments.cadence_h)
-    times = VIRTUAL_START + hours * np.timedelta64(3600, "s")
-    return VirtualImages(record, times, arguments.size)
-
-
-def _inspect(arguments: argparse.Namespace) -> int:
-    store = ImageStore(arguments.store)
-    steps = np.diff(store.times) / np.timedelta64(3600, "s")
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    size = sum(f.stat().st_size for f in store.path.rglob("*") if f.is_file())
-    print(f"{store.path}: {store.manifest['source']['source']}")
-    print(f"  {len(store)} images, {store.times[0]} to {store.times[-1]}, every {usual:g} h")
-    print(f"  gaps longer than that: {int((steps > 1.5 * usual).sum())}")
-    print(f"  marked as bad: {int(store.is_bad.sum())}")
-    print(f"  {store.size} x {store.size} pixels, {store.manifest['unit']}")
-    print(f"  {size / len(store) / 1e6:.3f} MB per image, fingerprint {store.fingerprint()}")
-    sample = np.unique(np.linspace(0, len(store) - 1, 32).astype(int))
-    images = store.read(sample)
-    print(f"  statistics of {len(sample)} images (DN s-1 pix-1):")
-    for k, channel in enumerate(store.channels):
-        values = images[:, k][np.isfinite(images[:, k])]
-        missing = int((~np.isfinite(images[:, k])).all(axis=(1, 2)).sum())
-        text = f"mean {values.mean():.3g}, spread {values.std():.3g}" if len(values) else "no value"
-        print(f"    {channel:>5} A: {text}, missing in {missing}")
-    if arguments.contact_sheet:
-        from tools.plotting.style import save_figure
-        from tools.plotting.sun import plot_channels
-
-        title = f"{store.manifest['source']['source']}, {store.times[sample[-1]]}"
-        axes = plot_channels(images[-1], store.channels, title=title)
-        save_figure(axes[0].figure, arguments.contact_sheet)
-        print(f"  contact sheet: {arguments.contact_sheet}")
-    problems = store.verify() if arguments.verify else []
-    for problem in problems:
-        print(f"  {problem}")
-    if arguments.verify and not problems:
-        print("  every chunk is what was written")
-    return 1 if problems else 0
-
-
 if __name__ == "__main__":
+    from dataset_models.store_commands import main
+
     run_script(lambda: main(sys.argv[1:]))

@@ -64,8 +64,8 @@ def make_parser(description: str) -> argparse.ArgumentParser:
 def config_parser(config_class: type, description: str) -> argparse.ArgumentParser:
     """Make a parser with one option for each field of a configuration dataclass.
 
-    ``batch_size: int`` becomes ``--batch-size N``; a boolean becomes a switch; a tuple takes
-    several values.
+    ``batch_size: int`` becomes ``--batch-size N``; a boolean becomes a switch (``--name``, and
+    ``--no-name`` where it is on by default); a tuple takes several values.
     """
     parser = make_parser(description)
     hints = typing.get_type_hints(config_class)
@@ -74,7 +74,8 @@ def config_parser(config_class: type, description: str) -> argparse.ArgumentPars
         text, choices = field.metadata.get("help", ""), field.metadata.get("choices")
         kind = hints[field.name]
         if kind is bool:
-            parser.add_argument(name, action="store_true", default=field.default, help=text)
+            action = argparse.BooleanOptionalAction if field.default else "store_true"
+            parser.add_argument(name, action=action, default=field.default, help=text)
             continue
         several = typing.get_origin(kind) is tuple
         kind = typing.get_args(kind)[0] if several else _plain(kind)

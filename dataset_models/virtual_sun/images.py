@@ -91,6 +91,7 @@ class VirtualImages:
         return {
             "source": f"virtual Sun (synthetic), seed {self._record.seed}",
             "field_arcsec": FIELD_ARCSEC,
+            "record": self._record.fingerprint(),
             "code": code_fingerprint(*_WHAT_MAKES_IMAGES),
             "parameters": self._record.rates.parameters.to_dict(),
         }

@@ -9,6 +9,7 @@ one state of the Sun.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -184,6 +185,16 @@ class VirtualRecord:
     path_hour: np.ndarray
     path_region: np.ndarray
     path_is_primed: np.ndarray
+
+    def fingerprint(self) -> str:
+        """Give a hash of all that happens in the record."""
+        digest = hashlib.sha256(repr((self.seed, self.n_hours)).encode())
+        columns = (self.first_hour, self.size_class, self.birth_cell, self.latitude_deg)
+        columns += (self.flares.region, self.flares.hour, self.flares.minute)
+        columns += (self.flares.peak_flux, self.path_hour, self.path_region, self.path_is_primed)
+        for column in columns:
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()[:16]
 
     def longitude_cell(self, region: np.ndarray, hour: np.ndarray) -> np.ndarray:
         """Give the longitude cell of regions during hours."""

@@ -4,7 +4,7 @@ A linear scale would waste its steps on bright pixels and add most of its roundi
 faint channels. Here one step is a fixed share of the noise at every brightness: ``z = 2 sqrt(p +
 3/8 + s^2)`` with p photons and s the read noise in photons has spread 1 (1 / sqrt(n) for the mean
 of n pixels), and a step is 1/6 of that spread. Means of more than some 200 pixels get coarser
-steps, so that 16 bits still reach saturation.
+steps, so that 16 bits still reach four times saturation; what is brighter is cut off there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ __all__ = ["MISSING", "decode", "decoding_tables", "encode"]
 
 MISSING = -32768  # code of a pixel that has no value
 _STEPS_PER_SIGMA = 6.0
+_HIGHEST = 4.0  # times saturation: short exposures and old cameras are corrected upwards
 _LOWEST_DN = -8.0  # per full-resolution exposure; noise about a dark sky goes below zero
 
 
@@ -27,7 +28,7 @@ def _scale(channel: int, pixels_averaged: float) -> tuple[float, float, float, f
     constant = 0.375 + (camera.read_noise_dn / camera.dn_per_photon) ** 2
     lowest, highest = (
         float(_signed_root(np.array(dn / camera.dn_per_photon + constant)))
-        for dn in (_LOWEST_DN, 1.05 * camera.saturation_dn)
+        for dn in (_LOWEST_DN, _HIGHEST * camera.saturation_dn)
     )
     steps = min(_STEPS_PER_SIGMA * np.sqrt(pixels_averaged), 65534 / (highest - lowest))
     return per_photon, constant, lowest, steps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
 from dataset_models.GOES.flare_record import FlareRecord
 from dataset_models.GOES.side_columns import SideColumns
 from dataset_models.SDO.AIA.coding import decode, decoding_tables
-from dataset_models.solar_data import INPUT, ArrayInfo, hash_rows
+from dataset_models.solar_data import INPUT, ArrayInfo, SampleTable, hash_rows
 from dataset_models.store import ImageStore
 
 __all__ = ["FDL1", "ImageFrames"]
@@ -53,7 +53,7 @@ class FDL1(FlareHistory):
     ------
     aia : (frame, y, x, channel) float32
         Brightness, DN s-1 pix-1, channels in the order of ``tools.channels.AIA_CHANNELS``; the
-        newest frame last. 0 where a pixel has no value.
+        newest frame last. A pixel without a value has the mean of its image, a missing channel 0.
     aia_present : (frame, channel) float32
         1 where a channel was observed, 0 where it is missing.
     flare_history, side, log10_peak_flux
@@ -117,6 +117,13 @@ class FDL1(FlareHistory):
             others.pop("flare_history")
         return arrays | others
 
+    @cached_property
+    def table(self) -> SampleTable:
+        """One row per issue time; an input spans the history or the frames, whichever is longer."""
+        table, f = super().table, self.frames
+        oldest = self.times - (f.frames - 1) * f.frame_step_h * _HOUR - _LARGEST_AGE
+        return replace(table, input_start=np.minimum(table.input_start, oldest))
+
     @property
     def rows_at_once(self) -> int:
         """Samples of 64 MiB together."""
@@ -145,11 +152,14 @@ class FDL1(FlareHistory):
         return out | {"log10_peak_flux": self.log10_peak_flux[indices].astype(np.float32)}
 
     def read_altered(self, index: int, seed: int) -> dict[str, np.ndarray]:
-        """Read one sample from a record that differs in all that came after its issue time.
-
-        An image was taken at or before the issue time; no later data enter it.
-        """
-        images, present = self._images(np.array([index]))
+        """Read one sample from data that differ in all that came after its issue time."""
+        time = self.times[[index]]
+        rows = self._frame_rows(time)
+        codes = self.store.read_codes(rows.ravel())
+        later = self.store.times[rows.ravel()] > time[0]
+        noise = np.random.default_rng([seed, index, 1]).integers(-30000, 0, codes.shape)
+        codes = np.where(later[:, None, None, None], noise, codes).astype(np.int16)
+        images, present = self._decoded(codes, rows.shape)
         others = super().read_altered(index, seed)
         if not self.with_history:
             others.pop("flare_history")
@@ -216,12 +226,17 @@ class FDL1(FlareHistory):
 
     def _images(self, indices: np.ndarray, *, newest_only: bool = False) -> tuple:
         rows = self._rows[indices][:, -1:] if newest_only else self._rows[indices]
-        codes = self._codes(rows.ravel())
+        return self._decoded(self._codes(rows.ravel()), rows.shape)
+
+    def _decoded(self, codes: np.ndarray, shape: tuple[int, int]) -> tuple:
+        """Turn coded images into (sample, frame, y, x, channel), and say what is present."""
         images = decode(codes, self._tables)
         lacking = ~np.isfinite(images)
         present = lacking.mean(axis=(2, 3)) < _MISSING_SHARE
-        images = np.where(lacking | ~present[:, :, None, None], 0, images)
-        shape = (len(indices), rows.shape[1])
+        known = np.where(lacking, 0, images).sum(axis=(2, 3))
+        mean = known / np.maximum((~lacking).sum(axis=(2, 3)), 1)
+        images = np.where(lacking, mean[:, :, None, None], images)
+        images = np.where(present[:, :, None, None], images, 0)
         images = np.moveaxis(images, 1, -1).reshape(*shape, *images.shape[2:], -1)
         return images.astype(np.float32), present.reshape(*shape, -1).astype(np.float32)
 

@@ -84,7 +84,7 @@ def build_aia_network(
 def image_features(dataset: FDL1, rows: np.ndarray) -> np.ndarray:
     """Give what "unlike training" is judged by: disc totals, and history where it is used."""
     totals = dataset.disc_totals[rows]
-    totals = np.where(np.isfinite(totals), totals, np.nanmedian(dataset.disc_totals, axis=0))
+    totals = np.where(np.isfinite(totals), totals, np.nanmedian(totals, axis=0))
     if not dataset.with_history:
         return totals
     return np.concatenate([totals, history_features(dataset, rows)], axis=1)

@@ -60,6 +60,8 @@ class AIAConfig(ForecastConfig):
         for name in ("size", "rates", "cadence_h"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
+        if self.side:
+            raise ValueError("image networks take no side columns; leave --side out")
 
 
 def run_aia_script(
@@ -79,7 +81,6 @@ def run_aia_script(
 
 def _prepare(config: AIAConfig, with_history: bool) -> tuple[ForecastData, Split]:
     from dataset_models.GOES.flare_history import HistoryWindow
-    from dataset_models.GOES.side_columns import read_side_columns
     from dataset_models.SDO.AIA.fdl_1 import FDL1, ImageFrames
     from network_models.xray_flux_forecast.forecast_data import (
         DataOptions,
@@ -99,13 +100,17 @@ def _prepare(config: AIAConfig, with_history: bool) -> tuple[ForecastData, Split
                 f"{config.data} holds the virtual Sun, whose labels come from its own record: "
                 "leave --data out"
             )
-        record, limit = read_record([config.flares], class_scale=config.class_scale), None
+        record, limit = (
+            read_record(
+                [config.flares], class_scale=config.class_scale, gap_limit_s=config.gap_limit_s
+            ),
+            None,
+        )
     else:
         record, limit = open_record(part_of(config, DataOptions))
         store = _virtual_store(config, limit.virtual)
-    side = read_side_columns(config.side) if config.side else None
     window = part_of(config, HistoryWindow)
-    dataset = FDL1(store, record, window, frames, with_history=with_history, side=side)
+    dataset = FDL1(store, record, window, frames, with_history=with_history)
     split = default_split(
         dataset, test_from=config.test_from, validation_years=config.validation_years
     )

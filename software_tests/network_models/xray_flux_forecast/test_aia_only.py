@@ -84,6 +84,7 @@ def test_forecasting_from_lists_with_an_image_run_is_refused(image_run, tmp_path
         (["--data", "docs", "--flares", "x.csv"], "no AIA image can be read"),
         (["--frames", "5"], "1 to 4 frames"),
         (["--size", "0"], "--size must be 1 or more"),
+        (["--side", "x.csv"], "take no side columns"),
         (["--size", "8"], "16 to 4096 pixels"),
     ],
 )

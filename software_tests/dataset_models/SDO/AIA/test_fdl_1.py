@@ -110,6 +110,21 @@ def test_inputs_do_not_change_when_later_data_change(store, record):
             np.testing.assert_array_equal(original[name], altered[name])
 
 
+def test_frames_that_reach_back_further_than_the_history_widen_the_input_span(store, record):
+    data = FDL1(store, record, HistoryWindow(history_h=24), ImageFrames(4, 12))
+    oldest = data.times - 36 * HOUR - np.timedelta64(1800, "s")
+    np.testing.assert_array_equal(data.table.input_start, oldest)
+
+
+def test_the_causal_check_sees_a_sample_that_holds_a_later_image(store, record, monkeypatch):
+    data = FDL1(store, record, WINDOW)
+    plain = data._frame_rows
+    monkeypatch.setattr(data, "_frame_rows", lambda times: plain(times) + 1)
+    data._rows = data._frame_rows(data.times)
+    original, altered = data.read(np.array([3])), data.read_altered(3, seed=3)
+    assert not np.array_equal(original["aia"], altered["aia"])
+
+
 def test_the_history_is_given_only_where_it_is_wanted(store, record):
     without, with_it = (FDL1(store, record, WINDOW, with_history=h) for h in (False, True))
     assert (
@@ -162,5 +177,7 @@ def test_a_record_of_another_time_is_refused(store, record):
         peak_time=record.peak_time + 100_000 * HOUR,
         known_time=None,
     )
-    with pytest.raises(ValueError, match="the store reaches from|no forecast can be made"):
+    with pytest.raises(
+        ValueError, match="the store reaches from|no forecast can be made|no time has"
+    ):
         FDL1(store, later, WINDOW)

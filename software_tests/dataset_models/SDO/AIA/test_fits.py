@@ -52,8 +52,54 @@ def test_brightness_is_counts_over_exposure_and_throughput(tmp_path):
     np.testing.assert_allclose(found.image, 100 / 2.0 / left, rtol=1e-6)
     assert found.throughput == pytest.approx(left)
     assert found.header.wcs["CRPIX1"] == 32.5
-    per_second = read_aia(write(tmp_path / "b.fits", data, BUNIT="DN / s"), 64)
-    np.testing.assert_allclose(per_second.image, 100 / left, rtol=1e-6)
+    for k, unit in enumerate(("DN / s", "DN/s", "DN / (pix s)", "ct / s")):
+        per_second = read_aia(write(tmp_path / f"{k}.fits", data, BUNIT=unit), 64)
+        np.testing.assert_allclose(per_second.image, 100 / left, rtol=1e-6)
+    for k, unit in enumerate(("DN", "DN / pixel", "counts / pixel")):
+        counts = read_aia(write(tmp_path / f"c{k}.fits", data, BUNIT=unit), 64)
+        np.testing.assert_allclose(counts.image, found.image, rtol=1e-6)
+
+
+@pytest.mark.parametrize("changes", [{"CROTA2": 33.0}, {"CDELT1": 38.7, "CDELT2": 38.7}])
+def test_no_cell_stays_empty_where_the_image_has_pixels(tmp_path, changes):
+    image = read_aia(write(tmp_path / "a.fits", **changes), 64).image
+    assert np.isfinite(image[16:48, 16:48]).all()
+
+
+def test_no_image_counts_before_its_last_exposure_has_ended(tmp_path):
+    write(tmp_path / "a.fits", WAVELNTH=171, **{"DATE-OBS": "2014-01-11T08:00:00.12"})
+    write(tmp_path / "b.fits", WAVELNTH=94, EXPTIME=2.9, **{"DATE-OBS": "2014-01-11T08:00:59.9"})
+    assert FITSFolder(tmp_path, 16).times.astype(str).tolist() == ["2014-01-11T08:01:03"]
+
+
+def test_of_several_files_the_good_one_counts(tmp_path):
+    write(tmp_path / "a.fits", QUALITY=4, **{"DATE-OBS": "2014-01-11T08:00:01"})
+    write(tmp_path / "b.fits", **{"DATE-OBS": "2014-01-11T08:00:13"})
+    source = FITSFolder(tmp_path, 16)
+    assert len(source) == 1
+    assert not source.is_bad(0)
+
+
+def test_other_files_of_the_same_names_are_another_source(tmp_path):
+    for folder, value in (("A", 1.0), ("B", 9.0)):
+        (tmp_path / folder / "aia").mkdir(parents=True)
+        write(tmp_path / folder / "aia/a.fits", np.full((64, 64), value, np.float32))
+    first, second = (FITSFolder(tmp_path / f / "aia", 16).describe() for f in "AB")
+    assert first != second
+
+
+def test_one_bad_file_does_not_stop_a_folder(tmp_path):
+    write(tmp_path / "good.fits")
+    (tmp_path / "folder.fits").mkdir()
+    (tmp_path / "dangling.fits").symlink_to(tmp_path / "nowhere")
+    packed = bytearray(gzip.compress((tmp_path / "good.fits").read_bytes()))
+    packed[60:200] = bytes(140)
+    (tmp_path / "packed.fits.gz").write_bytes(packed)
+    path = write(tmp_path / "card.fits", **{"DATE-OBS": "2014-01-11T09:00:00"})
+    path.write_bytes(path.read_bytes().replace(b"EXPTIME =", b"EXPTIME =\x01\x02"[:9]))
+    source = FITSFolder(tmp_path, 16)
+    assert np.isfinite(source.image(0)).any()
+    assert len(source.problems) >= 3
 
 
 def test_every_pixel_stays_where_it_is(tmp_path, generator):
@@ -130,11 +176,21 @@ def test_gzipped_and_compressed_files_read_the_same(tmp_path):
     [
         ({"TELESCOP": "SOHO", "INSTRUME": "EIT"}, "expected an image of SDO/AIA, got one of SOHO"),
         ({"WAVELNTH": 4500}, "expected a channel of 94, .* got 4500"),
-        ({"EXPTIME": 0.0}, "exposure time is 0.0 s"),
+        ({"EXPTIME": 0.0}, "exposure time 0.0 s"),
         ({"EXPTIME": None}, "lacks .*EXPTIME"),
         ({"DATE-OBS": "yesterday"}, "its header lacks"),
         ({"CDELT1": None}, "lacks .*CDELT1"),
-        ({"CUNIT1": "deg"}, "coordinates in arcsec"),
+        ({"CUNIT1": "deg"}, "not in arcsec"),
+        ({"CTYPE1": "CRLN-CAR"}, "not helioprojective"),
+        ({"CDELT1": 0.0}, "pixels of size 0"),
+        ({"CDELT1": "wide"}, "lacks or garbles"),
+        ({"CROTA2": "none"}, "lacks or garbles"),
+        ({"DATE-OBS": "NaT"}, "time is NaT"),
+        ({"EXPTIME": 1e9}, "exposure time 1000000000.0 s"),
+        ({"QUALITY": "good"}, "lacks or garbles"),
+        ({"BUNIT": "erg"}, "expected DN or DN / s"),
+        ({"BUNIT": "DN/sr"}, "expected DN or DN / s"),
+        ({"WAVELNTH": 304, "DATE-OBS": "2022-06-01T00:00:00"}, "too little to correct"),
         ({"CDELT1": 100.0, "CDELT2": 100.0}, "coarser than the"),
         ({"DATE-OBS": "2009-01-01T00:00:00"}, "calibration begins at"),
     ],
@@ -167,9 +223,9 @@ def test_a_folder_is_sorted_by_header_and_read_item_by_item(tmp_path):
     (folder / "notes.txt").write_text("no FITS file")
     source = FITSFolder(folder, 32)
     assert source.times.astype(str).tolist() == [
-        "2014-01-11T07:00:00",
-        "2014-01-11T08:00:01",
-        "2014-01-11T09:00:00",
+        "2014-01-11T07:00:11",
+        "2014-01-11T08:00:10",
+        "2014-01-11T09:00:02",
     ]
     assert [source.is_bad(k) for k in range(3)] == [True, False, False]
     image = source.image(1)
@@ -195,7 +251,7 @@ def test_the_real_sun_from_sunpys_wheel():
     spec = importlib.util.find_spec("sunpy")
     path = Path(spec.submodule_search_locations[0]) / "data/test/aia_171_level1.fits"
     found = read_aia(path, 64)
-    assert (found.header.channel, str(found.header.time)) == (171, "2011-02-15T00:00:00")
+    assert (found.header.channel, str(found.header.time)) == (171, "2011-02-15T00:00:00.340")
     # epoch from 2011-01-27: 3.36139 / 3.46641 (1 - 0.00002 18.4)
     assert found.throughput == pytest.approx(3.36139 / 3.46641 * (1 - 0.00002 * 18.375), rel=1e-4)
     x = (np.arange(64) - 31.5) * FIELD_ARCSEC / 64
