@@ -29,6 +29,12 @@ from tools.skill import contingency
 HOUR = np.timedelta64(3600, "s")
 
 
+def event_list(folder, *rows):
+    header = "Flare Class,Start Time,Peak Time,End Time,Active Region Number"
+    (folder / "flares.csv").write_text("\n".join([header, *rows, ""]))
+    return read_flare_list(folder / "flares.csv")
+
+
 def test_1_the_target_is_the_largest_flux_of_the_window_in_w_m2(goes_15_day):
     # FlareNet's "forecast" trained on the difference column, times 1e6
     series = read_xrs(goes_15_day)
@@ -102,13 +108,11 @@ def test_8_a_run_has_its_documented_folders_and_no_folder_named_like_a_file(fini
 
 def test_12_the_first_row_counts_and_peaks_after_midnight_are_of_the_next_day(tmp_path):
     # FlareNet's reader ate the first row, and dated peaks by the day of the flare's start
-    header = "Flare Class,Start Time,Peak Time,End Time,Active Region Number\n"
-    rows = [
-        "X6.9,2011-08-09T07:48Z,2011-08-09T08:05Z,2011-08-09T08:08Z,11263\n",
-        "C2.0,2011-08-09T23:55Z,2011-08-09T00:04Z,2011-08-09T00:10Z,0\n",
-    ]
-    (tmp_path / "flares.csv").write_text(header + "".join(rows))
-    record = read_flare_list(tmp_path / "flares.csv")
+    record = event_list(
+        tmp_path,
+        "X6.9,2011-08-09T07:48Z,2011-08-09T08:05Z,2011-08-09T08:08Z,11263",
+        "C2.0,2011-08-09T23:55Z,2011-08-09T00:04Z,2011-08-09T00:10Z,0",
+    )
     assert record.peak_time.astype(str).tolist() == ["2011-08-09T08:05:00", "2011-08-10T00:04:00"]
     assert record.peak_flux[0] == pytest.approx(6.9e-4)
 
@@ -130,13 +134,11 @@ def test_sdobenchmark_hss_is_skill_beyond_chance_not_the_chance_agreement():
 
 def test_suryabench_labels_are_by_peak_time_and_x13_is_above_x8(tmp_path):
     # its labels are by the flare's start, its classes sort as text
-    header = "Flare Class,Start Time,Peak Time,End Time,Active Region Number\n"
-    rows = [
-        "X8.2,2017-09-10T11:50Z,2017-09-10T12:10Z,2017-09-10T12:20Z,0\n",
-        "X13.3,2017-09-10T12:30Z,2017-09-10T12:40Z,2017-09-10T12:50Z,0\n",
-    ]
-    (tmp_path / "flares.csv").write_text(header + "".join(rows))
-    record = read_flare_list(tmp_path / "flares.csv")
+    record = event_list(
+        tmp_path,
+        "X8.2,2017-09-10T11:50Z,2017-09-10T12:10Z,2017-09-10T12:20Z,0",
+        "X13.3,2017-09-10T12:30Z,2017-09-10T12:40Z,2017-09-10T12:50Z,0",
+    )
     noon = np.array([np.datetime64("2017-09-10T12:00:00")])
     before = window_flux(record, noon - 12 * HOUR, delay=0 * HOUR, catch=12 * HOUR)
     after = window_flux(record, noon, delay=0 * HOUR, catch=12 * HOUR)

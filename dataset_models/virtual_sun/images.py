@@ -90,6 +90,7 @@ class VirtualImages:
         """Say what the images are; JSON types only."""
         return {
             "source": f"virtual Sun (synthetic), seed {self._record.seed}",
+            "synthetic": True,
             "field_arcsec": FIELD_ARCSEC,
             "record": self._record.fingerprint(),
             "code": code_fingerprint(*_WHAT_MAKES_IMAGES),

@@ -8,7 +8,7 @@ import numpy as np
 
 from tools.tables import read_table
 
-__all__ = ["goes_flux", "goes_temperature"]
+__all__ = ["goes_flux"]
 
 
 @cache
@@ -42,24 +42,3 @@ def goes_flux(log_temperature: np.ndarray) -> np.ndarray:
     short = np.exp(np.interp(log_temperature, grid, np.log(ratio)))
     cold = log_temperature < grid[0]
     return np.where(cold, 0.0, np.array([long_flux, long_flux * short]))
-
-
-def goes_temperature(long_flux: np.ndarray, short_flux: np.ndarray) -> tuple:
-    """Give the temperature (K) and emission measure (cm-3) of one plasma that explains both fluxes.
-
-    Parameters
-    ----------
-    long_flux, short_flux : (sample,) float
-        True 1-8 A and 0.5-4 A fluxes, W m-2.
-
-    Returns
-    -------
-    temperature, emission_measure : (sample,) float64
-        NaN where the ratio lies outside the table.
-    """
-    grid, _, ratio = _table().T
-    measured = np.asarray(short_flux, float) / np.asarray(long_flux, float)
-    known = (measured >= ratio[0]) & (measured <= ratio[-1])
-    log_t = np.interp(np.log(np.where(known, measured, 1)), np.log(ratio), grid)
-    temperature = np.where(known, 10**log_t, np.nan)
-    return temperature, np.where(known, long_flux / goes_flux(log_t)[0], np.nan)

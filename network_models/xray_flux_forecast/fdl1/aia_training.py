@@ -95,17 +95,15 @@ def _prepare(config: AIAConfig, with_history: bool) -> tuple[ForecastData, Split
         if not config.flares:
             raise ValueError("real images need labels: give --flares FLARES.csv")
         store = _given_store(config)
-        if "virtual" in store.manifest["source"]["source"]:
+        if store.manifest["source"].get("synthetic"):
             raise ValueError(
                 f"{config.data} holds the virtual Sun, whose labels come from its own record: "
                 "leave --data out"
             )
-        record, limit = (
-            read_record(
-                [config.flares], class_scale=config.class_scale, gap_limit_s=config.gap_limit_s
-            ),
-            None,
+        record = read_record(
+            [config.flares], class_scale=config.class_scale, gap_limit_s=config.gap_limit_s
         )
+        limit = None
     else:
         record, limit = open_record(part_of(config, DataOptions))
         store = _virtual_store(config, limit.virtual)
