@@ -18,6 +18,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -25,8 +26,11 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 
-from dataset_models.SDO.AIA.coding import MISSING, decode, decoding_tables, encode
+from dataset_models.SDO.coding import MISSING, decode, decoding_tables
+from dataset_models.SDO.fits_image import FIELD_ARCSEC
+from dataset_models.store_workers import coded_chunks
 from tools.atomic_files import sweep_partial_files, write_json
+from tools.channels import channel_unit
 from tools.command_line import run_script
 from tools.run_folder import claim
 
@@ -34,8 +38,8 @@ __all__ = ["ImageSource", "ImageStore", "StoreError", "build_store"]
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
-_MANIFEST_KEYS = {"channels", "size", "unit", "pixels_averaged", "coding", "chunk_length"}
+_VERSION = 2
+_MANIFEST_KEYS = {"channels", "size", "units", "pixels_averaged", "coding", "chunk_length"}
 _MANIFEST_KEYS |= {"times", "source"}
 _CHUNK_BYTES = 4 << 20  # small images share a chunk, large ones have their own
 _SMALLEST_SIDE, _LARGEST_SIDE = 8, 8192
@@ -51,13 +55,13 @@ class ImageSource(Protocol):
 
     times: np.ndarray
     size: int
-    channels: tuple[int, ...]
+    channels: tuple[int | str, ...]
     pixels_averaged: float
 
     def __len__(self) -> int: ...
 
     def image(self, index: int) -> np.ndarray:
-        """Give (channel, y, x) float32 in DN s-1 pix-1, NaN where there is no value."""
+        """Give (channel, y, x) float32 in ``channel_unit``, NaN where there is no value."""
 
     def is_bad(self, index: int) -> bool:
         """Say whether the image is marked as bad."""
@@ -66,7 +70,7 @@ class ImageSource(Protocol):
         """Say what the images are; JSON types only."""
 
 
-def build_store(path: str | Path, source: ImageSource) -> ImageStore:
+def build_store(path: str | Path, source: ImageSource, *, workers: int = 1) -> ImageStore:
     """Write all images of a source, or what an earlier build has left to write.
 
     Parameters
@@ -74,6 +78,9 @@ def build_store(path: str | Path, source: ImageSource) -> ImageStore:
     path : str or Path
         The store's folder; made if it does not exist.
     source : ImageSource
+    workers : int
+        Processes that make images; what is written does not depend on it. With more than one, the
+        script must stand behind ``if __name__ == "__main__":``.
 
     Raises
     ------
@@ -98,7 +105,7 @@ def build_store(path: str | Path, source: ImageSource) -> ImageStore:
             if others:
                 raise StoreError(f"{path} holds other files ({others[0]}, ...); give an empty one")
             write_json(path / "manifest.json", manifest)
-        _write_chunks(path, source, manifest)
+        _write_chunks(path, source, manifest, workers)
     return ImageStore(path)
 
 
@@ -109,7 +116,8 @@ class ImageStore:
     ----------
     times : (image,) datetime64[s]
     is_bad : (image,) bool
-    channels : tuple of int, angstrom
+    channels : tuple
+        Of ``AIA_CHANNELS`` (angstrom) and ``HMI_CHANNELS``.
     size : int
         Pixels along a side.
     """
@@ -130,7 +138,7 @@ class ImageStore:
             )
         self.chunk_hashes = [journal[k]["sha256"] for k in sorted(journal)]
         self.is_bad = np.concatenate([journal[k]["is_bad"] for k in sorted(journal)]).astype(bool)
-        self._tables = decoding_tables(pixels_averaged=manifest["pixels_averaged"])
+        self._tables = self.decoding_tables()
         try:
             self._array = zarr.open_array(self.path / "images.zarr", mode="r")
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -140,7 +148,7 @@ class ImageStore:
         return len(self.times)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """Read images, (image, channel, y, x) float32, DN s-1 pix-1, NaN where there is no value.
+        """Read images, (image, channel, y, x) float32 in the manifest's units, NaN for no value.
 
         Raises
         ------
@@ -158,6 +166,20 @@ class ImageStore:
             rows = np.flatnonzero(chunk == k)
             out[rows] = self._chunk(int(k))[indices[rows] - k * self._length]
         return out
+
+    def decoding_tables(self) -> np.ndarray:
+        """Give the value of every code, (channel, 65536) float32, for ``decode``."""
+        return decoding_tables(self.channels, pixels_averaged=self.manifest["pixels_averaged"])
+
+    def wcs(self, index: int) -> dict:
+        """Give the FITS keywords of an image's coordinates: our grid, the files' observer."""
+        step = self.manifest["source"].get("field_arcsec", FIELD_ARCSEC) / self.size
+        grid = {"CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN", "CUNIT1": "arcsec", "CUNIT2": "arcsec"}
+        for axis in "12":
+            grid |= {f"CRPIX{axis}": (self.size + 1) / 2, f"CRVAL{axis}": 0.0, f"CDELT{axis}": step}
+        observers = self.manifest["source"].get("observers")
+        observer = observers[index] if observers else {}
+        return grid | {"DATE-OBS": str(self.times[index])} | observer
 
     def fingerprint(self) -> str:
         """Give a hash of everything that the store holds."""
@@ -203,9 +225,9 @@ def _manifest_of(source: ImageSource) -> dict:
         "store": _VERSION,
         "channels": list(source.channels),
         "size": source.size,
-        "unit": "DN s-1 pix-1",
+        "units": [channel_unit(channel) for channel in source.channels],
         "pixels_averaged": source.pixels_averaged,
-        "coding": _coding_hash(source.pixels_averaged),
+        "coding": _coding_hash(source.channels, source.pixels_averaged),
         "chunk_length": max(_CHUNK_BYTES // image_bytes, 1),
         "times": times.astype(str).tolist(),
         "source": source.describe(),
@@ -224,15 +246,15 @@ def _read_manifest(path: Path) -> dict:
     lacking = _MANIFEST_KEYS - set(manifest)
     if lacking:
         raise StoreError(f"{path / 'manifest.json'} lacks {', '.join(sorted(lacking))}")
-    if manifest["coding"] != _coding_hash(manifest["pixels_averaged"]):
+    if manifest["coding"] != _coding_hash(manifest["channels"], manifest["pixels_averaged"]):
         raise StoreError(
             f"{path} was coded by another version of this suite; build it again elsewhere"
         )
     return manifest
 
 
-def _coding_hash(pixels_averaged: float) -> str:
-    tables = decoding_tables(pixels_averaged=pixels_averaged)
+def _coding_hash(channels: Sequence[int | str], pixels_averaged: float) -> str:
+    tables = decoding_tables(channels, pixels_averaged=pixels_averaged)
     return hashlib.sha256(tables.tobytes()).hexdigest()[:16]
 
 
@@ -253,32 +275,23 @@ def _read_journal(path: Path, n_chunks: int) -> dict[int, dict]:
     return lines
 
 
-def _write_chunks(path: Path, source: ImageSource, manifest: dict) -> None:
+def _write_chunks(path: Path, source: ImageSource, manifest: dict, workers: int) -> None:
     shape = (len(source), len(source.channels), source.size, source.size)
     length = manifest["chunk_length"]
     n_chunks = -(-shape[0] // length)
     journal = _read_journal(path, n_chunks)
     array = _open_or_create(path, shape, length)
     todo = [k for k in range(n_chunks) if k not in journal or not _chunk_file(path, k).is_file()]
+    chunks = [range(k * length, min((k + 1) * length, shape[0])) for k in todo]
     started = shown = time.monotonic()
     with open(path / "journal.jsonl", "ab") as file:
         if file.tell() and not (path / "journal.jsonl").read_bytes().endswith(b"\n"):
             file.write(b"\n")
-        for done, k in enumerate(todo):
-            rows = range(k * length, min((k + 1) * length, shape[0]))
-            codes = np.stack(
-                [encode(source.image(i), pixels_averaged=source.pixels_averaged) for i in rows]
-            )
+        made = coded_chunks(source, chunks, workers)
+        for done, (k, rows, (codes, is_bad)) in enumerate(zip(todo, chunks, made, strict=True)):
             array[rows.start : rows.stop] = codes
             _sync(_chunk_file(path, k))
-            entry = {
-                "chunk": k,
-                "sha256": _hash(codes),
-                "is_bad": [
-                    bool(source.is_bad(i) or (codes[j] == MISSING).all())
-                    for j, i in enumerate(rows)
-                ],
-            }
+            entry = {"chunk": k, "sha256": _hash(codes), "is_bad": is_bad}
             file.write((json.dumps(entry) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from dataset_models.store import ImageSource, ImageStore, build_store
+from dataset_models.store_workers import usable_processes
+from tools.channels import channel_name, channel_unit
 from tools.command_line import make_parser
 
 __all__ = ["main"]
@@ -22,7 +24,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="write images into a store, or go on")
     build.add_argument("store")
-    build.add_argument("--data", default="", help="folder of AIA FITS files; else the virtual Sun")
+    build.add_argument(
+        "--data", default="", help="folder of FITS or .dat files; else the virtual Sun"
+    )
+    build.add_argument("--hmi", action="store_true", help="take HMI's channels, too")
+    build.add_argument(
+        "--degradation-corrected",
+        action="store_true",
+        help="the FITS files were corrected for AIA's loss of throughput before",
+    )
+    build.add_argument("--workers", type=int, default=usable_processes(), help="processes")
     build.add_argument("--size", type=int, default=128, help="pixels along a side")
     build.add_argument("--years", type=float, default=0.1, help="length of the record")
     build.add_argument("--seed", type=int, default=1, help="of the virtual Sun")
@@ -37,13 +48,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _build(arguments: argparse.Namespace) -> int:
     if arguments.data:
-        from dataset_models.SDO.AIA.fits_folder import FITSFolder
+        from dataset_models.SDO.sources import folder_source
 
-        source = FITSFolder(arguments.data, arguments.size)
+        source = folder_source(
+            arguments.data,
+            arguments.size,
+            with_hmi=arguments.hmi,
+            degradation_corrected=arguments.degradation_corrected,
+        )
     else:
         source = _virtual_source(arguments)
     logger.info("%d images: %s", len(source), source.describe()["source"])
-    store = build_store(arguments.store, source)
+    store = build_store(arguments.store, source, workers=arguments.workers)
     for problem in getattr(source, "problems", []):
         print(f"left out: {problem}")
     print(f"{store.path}: {len(store)} images, fingerprint {store.fingerprint()}")
@@ -73,16 +89,16 @@ def _inspect(arguments: argparse.Namespace) -> int:
     print(f"  {len(store)} images, {store.times[0]} to {store.times[-1]}, every {usual:g} h")
     print(f"  gaps longer than that: {int((steps > 1.5 * usual).sum())}")
     print(f"  marked as bad: {int(store.is_bad.sum())}")
-    print(f"  {store.size} x {store.size} pixels, {store.manifest['unit']}")
+    print(f"  {store.size} x {store.size} pixels")
     print(f"  {size / len(store) / 1e6:.3f} MB per image, fingerprint {store.fingerprint()}")
     sample = np.unique(np.linspace(0, len(store) - 1, 32).astype(int))
     images = store.read(sample)
-    print(f"  statistics of {len(sample)} images (DN s-1 pix-1):")
+    print(f"  statistics of {len(sample)} images:")
     for k, channel in enumerate(store.channels):
         values = images[:, k][np.isfinite(images[:, k])]
         missing = int((~np.isfinite(images[:, k])).all(axis=(1, 2)).sum())
         text = f"mean {values.mean():.3g}, spread {values.std():.3g}" if len(values) else "no value"
-        print(f"    {channel:>5} A: {text}, missing in {missing}")
+        print(f"    {channel_name(channel)}: {text} {channel_unit(channel)}, missing in {missing}")
     if arguments.contact_sheet:
         from tools.plotting.style import save_figure
         from tools.plotting.sun import plot_channels

@@ -9,9 +9,18 @@ import numpy as np
 
 from tools.tables import read_table
 
-__all__ = ["AIA_CHANNELS", "CAMERA", "Camera", "aia_degradation"]
+__all__ = [
+    "AIA_CHANNELS",
+    "CAMERA",
+    "HMI_CHANNELS",
+    "Camera",
+    "aia_degradation",
+    "channel_name",
+    "channel_unit",
+]
 
 AIA_CHANNELS = (94, 131, 171, 193, 211, 304, 335, 1600)  # angstrom; the order of all images
+HMI_CHANNELS = ("B_los", "continuum")  # field along the line of sight, continuum at 6173 angstrom
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,16 @@ CAMERA = {
     335: Camera(0.57542, 2.9),
     1600: Camera(0.11994, 2.9),
 }
+
+
+def channel_name(channel: int | str) -> str:
+    """Give what a channel is called in pictures and tables."""
+    return f"{channel} Å" if isinstance(channel, int) else f"HMI {channel}"
+
+
+def channel_unit(channel: int | str) -> str:
+    """Give the unit of a channel's values, in astropy's spelling."""
+    return {"B_los": "G", "continuum": "DN s-1"}.get(channel, "DN s-1 pix-1")
 
 
 @cache

@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dataset_models.SDO.AIA.coding import encode
+from dataset_models.SDO.coding import _decoding_table, encode
 from dataset_models.store import ImageStore, StoreError, build_store
 from dataset_models.store_commands import main
 from tools.channels import AIA_CHANNELS
@@ -75,7 +76,7 @@ def test_images_come_back_in_any_order_with_times_quality_and_missing_channels(s
     np.testing.assert_array_equal(store.times, source.times)
     assert np.flatnonzero(store.is_bad).tolist() == [4]
     assert store.verify() == []
-    codes = encode(source.image(1), pixels_averaged=16)
+    codes = encode(source.image(1), AIA_CHANNELS, pixels_averaged=16)
     np.testing.assert_array_equal(store.read_codes(1)[0], codes)
 
 
@@ -116,11 +117,12 @@ def test_killed_at_ten_moments(tmp_path):
     command = [sys.executable, "dataset_models/store.py", "build"]
     options = ["--size", "256", "--years", "0.08"]  # 15 chunks of four images
     whole = tmp_path / "whole"
-    subprocess.run([*command, str(whole), *options], cwd=ROOT, check=True, capture_output=True)
+    alone = [*command, str(whole), *options, "--workers", "1"]
+    subprocess.run(alone, cwd=ROOT, check=True, capture_output=True)
     path, kills = tmp_path / "killed", 0
-    for _ in range(10):
+    for k in range(10):
         process = subprocess.Popen(
-            [*command, str(path), *options],
+            [*command, str(path), *options, "--workers", str(1 + k // 7)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -208,9 +210,12 @@ def test_nonsense_in_the_journal_does_not_count(tmp_path):
 
 def test_a_store_of_another_coding_is_refused(tmp_path, monkeypatch):
     build_store(tmp_path, small())
-    monkeypatch.setattr("dataset_models.SDO.AIA.coding._STEPS_PER_SIGMA", 5.0)
+    monkeypatch.setattr("dataset_models.SDO.coding._STEPS_PER_SIGMA", 5.0)
+    _decoding_table.cache_clear()
     with pytest.raises(StoreError, match="coded by another version"):
         ImageStore(tmp_path)
+    monkeypatch.undo()
+    _decoding_table.cache_clear()
 
 
 def test_records_of_other_lengths_are_other_suns():
@@ -256,7 +261,7 @@ class TestOccupiedFolders:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "has no manifest.json"), ("{half", "can't be read"), ("[1]", "no store of version 1")],
+    [(None, "has no manifest.json"), ("{half", "can't be read"), ("[1]", "no store of version 2")],
 )
 def test_what_is_no_store_says_so(tmp_path, text, message):
     if text is not None:
@@ -281,7 +286,7 @@ def test_build_and_inspect_from_the_command_line(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "8 images, 2101-01-01T00:00:00 to 2101-01-04T12:00:00, every 12 h" in text
     assert "every chunk is what was written" in text
-    assert "171 A: mean" in text
+    assert "171 Å: mean" in text
     assert picture.stat().st_size > 20_000
     entry = json.loads((path / "journal.jsonl").read_text().splitlines()[0])
     entry["sha256"] = "0" * 32
@@ -301,3 +306,63 @@ def test_another_look_is_another_source(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "_WHAT_MAKES_IMAGES", ("tools/channels.py",))
     with pytest.raises(StoreError, match="a store of other images"):
         build_store(tmp_path, source)
+
+
+def test_several_processes_write_the_same_store(tmp_path):
+    alone = build_store(tmp_path / "a", ToyImages())
+    together = build_store(tmp_path / "b", ToyImages(), workers=2)
+    assert together.fingerprint() == alone.fingerprint()
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
+
+
+class FailingImages(ToyImages):
+    """Says what was wrong with an image, in whatever process it is made."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.problems = []
+
+    def image(self, index):
+        self.problems.append(f"image {index} is odd")
+        if index == 5:
+            os._exit(9)
+        return super().image(index)
+
+
+def test_problems_come_back_from_processes_and_a_killed_one_says_so(tmp_path):
+    source = FailingImages(n=5)
+    build_store(tmp_path / "a", source, workers=2)
+    assert source.problems == [f"image {k} is odd" for k in range(5)]
+    with pytest.raises(ChildProcessError, match="was killed; the chunks before are saved"):
+        build_store(tmp_path / "b", FailingImages(), workers=2)
+    assert build_store(tmp_path / "b", ToyImages()).verify() == []
+
+
+def test_processes_end_with_their_parent(tmp_path):
+    command = [sys.executable, "dataset_models/store.py", "build", str(tmp_path / "a")]
+    options = ["--size", "256", "--years", "0.3", "--workers", "2"]
+    process = subprocess.Popen(
+        [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    journal = tmp_path / "a/journal.jsonl"
+    while not (journal.exists() and journal.read_bytes()):
+        assert process.poll() is None
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        pytest.skip("this system does not list child processes")
+    workers = [int(text) for text in children.read_text().split()]
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()  # ends when the last process that holds the pipe has ended
+    assert workers
+    deadline = time.monotonic() + 30
+    while any(_is_alive(worker) for worker in workers):
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.05)
+
+
+def _is_alive(process_id):
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

@@ -10,7 +10,7 @@ import numpy as np
 from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
 from dataset_models.GOES.flare_record import FlareRecord
 from dataset_models.GOES.side_columns import SideColumns
-from dataset_models.SDO.AIA.coding import decode, decoding_tables
+from dataset_models.SDO.coding import decode
 from dataset_models.solar_data import INPUT, ArrayInfo, SampleTable, hash_rows
 from dataset_models.store import ImageStore
 
@@ -259,4 +259,4 @@ class FDL1(FlareHistory):
 
     @cached_property
     def _tables(self) -> np.ndarray:
-        return decoding_tables(pixels_averaged=self.store.manifest["pixels_averaged"])
+        return self.store.decoding_tables()

@@ -39,7 +39,13 @@ _SMOKE = {
 class AIAConfig(ForecastConfig):
     """Options of the training; the command line is made from these fields."""
 
-    data: str = option("", "image store, or folder of AIA FITS files; the virtual Sun if not given")
+    data: str = option(
+        "", "image store, or folder of FITS or .dat files; the virtual Sun if not given"
+    )
+    hmi: bool = option(False, "also take HMI's field and continuum from FITS files")
+    degradation_corrected: bool = option(
+        False, "the FITS files were corrected for AIA's loss of throughput before"
+    )
     flares: str = option("", "flare list or X-ray files for the labels of real images")
     virtual_years: float = option(33.0, "length of the virtual record: three cycles, years")
     cadence_h: int = option(12, "hours between issue times on the virtual Sun")
@@ -117,13 +123,15 @@ def _prepare(config: AIAConfig, with_history: bool) -> tuple[ForecastData, Split
 
 def _given_store(config: AIAConfig) -> ImageStore:
     """Open the store that ``--data`` names, or make one from a folder of FITS files."""
-    from dataset_models.SDO.AIA.fits_folder import FITSFolder
+    from dataset_models.SDO.sources import folder_source, is_store
     from dataset_models.store import ImageStore
 
     data = Path(config.data)
-    if not data.is_dir() or (data / "manifest.json").exists():
+    if is_store(data):
         return ImageStore(data)
-    folder = FITSFolder(data, config.size)
+    folder = folder_source(
+        data, config.size, with_hmi=config.hmi, degradation_corrected=config.degradation_corrected
+    )
     store = _made_store(config, folder, f"{data.resolve().name}_{config.size}")
     for problem in folder.problems:
         logger.warning("left out: %s", problem)
@@ -144,12 +152,13 @@ def _virtual_store(config: AIAConfig, virtual) -> ImageStore:
 def _made_store(config: AIAConfig, source: ImageSource, name: str) -> ImageStore:
     """Build a source's store under ``--stores``; other images get another folder."""
     from dataset_models.store import build_store
+    from dataset_models.store_workers import usable_processes
 
     described = json.dumps([source.describe(), source.times.astype(str).tolist(), config.size])
     path = Path(config.stores) / f"{name}_{hashlib.sha256(described.encode()).hexdigest()[:10]}"
     what, n, size = source.describe()["source"], len(source), config.size
     logger.info("Images: %s, %d of %d x %d pixels, in %s", what, n, size, size, path)
-    return build_store(path, source)
+    return build_store(path, source, workers=usable_processes())
 
 
 def _make_network(config: AIAConfig, with_history: bool) -> ForecastNetwork:

@@ -5,13 +5,18 @@ faint channels. Here one step is a fixed share of the noise at every brightness:
 3/8 + s^2)`` with p photons and s the read noise in photons has spread 1 (1 / sqrt(n) for the mean
 of n pixels), and a step is 1/6 of that spread. Means of more than some 200 pixels get coarser
 steps, so that 16 bits still reach four times saturation; what is brighter is cut off there.
+
+HMI's field and continuum have equal steps, of a sixth of their noise at most.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
+
 import numpy as np
 
-from tools.channels import AIA_CHANNELS, CAMERA
+from tools.channels import CAMERA
 
 __all__ = ["MISSING", "decode", "decoding_tables", "encode"]
 
@@ -19,6 +24,8 @@ MISSING = -32768  # code of a pixel that has no value
 _STEPS_PER_SIGMA = 6.0
 _HIGHEST = 4.0  # times saturation: short exposures and old cameras are corrected upwards
 _LOWEST_DN = -8.0  # per full-resolution exposure; noise about a dark sky goes below zero
+# noise of a pixel, smallest step that covers the range in 16 bits, value of code 0
+_LINEAR = {"B_los": (10.0, 0.15, 0.0), "continuum": (180.0, 2.2, 65_000.0)}
 
 
 def _scale(channel: int, pixels_averaged: float) -> tuple[float, float, float, float]:
@@ -34,13 +41,23 @@ def _scale(channel: int, pixels_averaged: float) -> tuple[float, float, float, f
     return per_photon, constant, lowest, steps
 
 
-def encode(images: np.ndarray, *, pixels_averaged: float) -> np.ndarray:
+def _linear(channel: str, pixels_averaged: float) -> tuple[float, float]:
+    """Give the step and the value of code 0 of a channel with equal steps."""
+    noise, smallest, middle = _LINEAR[channel]
+    return max(noise / _STEPS_PER_SIGMA / np.sqrt(pixels_averaged), smallest), middle
+
+
+def encode(
+    images: np.ndarray, channels: Sequence[int | str], *, pixels_averaged: float
+) -> np.ndarray:
     """Turn brightness into codes.
 
     Parameters
     ----------
-    images : (..., channel, y, x) float, DN s-1 pix-1
-        Channels in the order of ``AIA_CHANNELS``. NaN where there is no value.
+    images : (..., channel, y, x) float
+        In the units of ``tools.channels.channel_unit``. NaN where there is no value.
+    channels : sequence
+        Of ``AIA_CHANNELS`` and ``HMI_CHANNELS``.
     pixels_averaged : float
         Full-resolution pixels that each pixel is the mean of, 1 for 4096 x 4096.
 
@@ -51,40 +68,50 @@ def encode(images: np.ndarray, *, pixels_averaged: float) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there are other than eight channels.
+        If the array has another number of channels.
     """
-    if images.shape[-3] != len(AIA_CHANNELS):
-        raise ValueError(
-            f"expected {len(AIA_CHANNELS)} channels, got an array of shape {images.shape}"
-        )
+    if images.shape[-3] != len(channels):
+        raise ValueError(f"expected {len(channels)} channels, got an array of {images.shape}")
     codes = np.full(images.shape, MISSING, np.int16)
-    for k, channel in enumerate(AIA_CHANNELS):
-        per_photon, constant, lowest, steps = _scale(channel, pixels_averaged)
-        photons = images[..., k, :, :] / per_photon
-        # below zero the root is continued as an odd function
-        z = _signed_root(photons + constant)
-        code = np.clip(np.round((z - lowest) * steps) - 32767, -32767, 32767)
+    for k, channel in enumerate(channels):
+        values = images[..., k, :, :]
+        if channel in _LINEAR:
+            step, middle = _linear(channel, pixels_averaged)
+            code = np.round((values - middle) / step)
+        else:
+            per_photon, constant, lowest, steps = _scale(channel, pixels_averaged)
+            # below zero the root is continued as an odd function
+            z = _signed_root(values / per_photon + constant)
+            code = np.round((z - lowest) * steps) - 32767
+        code = np.clip(code, -32767, 32767)
         codes[..., k, :, :] = np.where(np.isfinite(code), code, MISSING)
     return codes
 
 
-def decoding_tables(*, pixels_averaged: float) -> np.ndarray:
-    """Give the brightness of every code, (channel, 65536) float32; NaN for ``MISSING``.
+def decoding_tables(channels: Sequence[int | str], *, pixels_averaged: float) -> np.ndarray:
+    """Give the value of every code, (channel, 65536) float32; NaN for ``MISSING``.
 
     Index with ``code + 32768``.
     """
+    return np.stack([_decoding_table(channel, pixels_averaged) for channel in channels])
+
+
+@cache
+def _decoding_table(channel: int | str, pixels_averaged: float) -> np.ndarray:
     code = np.arange(-32768, 32768)
-    tables = np.empty((len(AIA_CHANNELS), len(code)), np.float32)
-    for k, channel in enumerate(AIA_CHANNELS):
+    if channel in _LINEAR:
+        step, middle = _linear(channel, pixels_averaged)
+        table = middle + step * code
+    else:
         per_photon, constant, lowest, steps = _scale(channel, pixels_averaged)
         z = (code + 32767) / steps + lowest
-        tables[k] = per_photon * (np.sign(z) * (z / 2) ** 2 - constant)
-        tables[k, 0] = np.nan
-    return tables
+        table = per_photon * (np.sign(z) * (z / 2) ** 2 - constant)
+    table[0] = np.nan
+    return table.astype(np.float32)
 
 
 def decode(codes: np.ndarray, tables: np.ndarray) -> np.ndarray:
-    """Turn codes (..., channel, y, x) back into float32 brightness, DN s-1 pix-1."""
+    """Turn codes (..., channel, y, x) back into float32 values."""
     out = np.empty(codes.shape, np.float32)
     for k, table in enumerate(tables):
         index = codes[..., k, :, :].astype(np.int32) + 32768

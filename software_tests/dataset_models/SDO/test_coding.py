@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from dataset_models.SDO.AIA.coding import MISSING, decode, decoding_tables, encode
+from dataset_models.SDO.coding import MISSING, decode, decoding_tables, encode
 from tools.channels import AIA_CHANNELS, CAMERA
 
 
 def there_and_back(images, pixels_averaged):
-    tables = decoding_tables(pixels_averaged=pixels_averaged)
-    return decode(encode(images, pixels_averaged=pixels_averaged), tables)
+    tables = decoding_tables(AIA_CHANNELS, pixels_averaged=pixels_averaged)
+    return decode(encode(images, AIA_CHANNELS, pixels_averaged=pixels_averaged), tables)
 
 
 @pytest.mark.parametrize("side", [4096, 2048, 1024, 512])
@@ -47,7 +47,7 @@ def test_missing_and_negative_values_survive():
     images = np.full((8, 2, 2), 5.0)
     images[2, 0, 0] = np.nan
     images[3, 1, 1] = -0.4
-    codes = encode(images, pixels_averaged=16)
+    codes = encode(images, AIA_CHANNELS, pixels_averaged=16)
     assert codes[2, 0, 0] == MISSING
     assert (codes == MISSING).sum() == 1
     back = there_and_back(images, 16)
@@ -57,10 +57,10 @@ def test_missing_and_negative_values_survive():
 
 def test_brighter_is_never_coded_lower():
     values = np.linspace(-2, 6000, 20000)
-    codes = encode(np.broadcast_to(values, (8, 1, len(values))), pixels_averaged=16)
+    codes = encode(np.broadcast_to(values, (8, 1, len(values))), AIA_CHANNELS, pixels_averaged=16)
     assert (np.diff(codes, axis=-1) >= 0).all()
 
 
 def test_another_number_of_channels_is_refused():
     with pytest.raises(ValueError, match="expected 8 channels"):
-        encode(np.zeros((6, 4, 4)), pixels_averaged=1)
+        encode(np.zeros((6, 4, 4)), AIA_CHANNELS, pixels_averaged=1)

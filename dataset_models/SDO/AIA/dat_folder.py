@@ -1,0 +1,186 @@
+"""Raw eight-channel files, ``YYYYMMDD_HHMM_AIA_08_1024_1024.dat``, as a source of images.
+
+A file holds float32 numbers in little-endian order, 8 channels x rows x columns, channels in the
+order of ``AIA_CHANNELS``, row 0 in the south; brightness divided by exposure and degradation, DN
+s-1 pix-1. It has no header, so its name has to tell time and shape, and its length to agree.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from dataset_models.SDO.fits_image import FIELD_ARCSEC
+from dataset_models.solar_data import DataIntegrityError
+from tools.channels import AIA_CHANNELS
+from tools.run_folder import code_fingerprint
+
+__all__ = ["DatFolder", "list_dat_files", "read_dat"]
+
+logger = logging.getLogger(__name__)
+
+_NAME = re.compile(r"(\d{8})_(\d{4})_AIA_(\d{2})_(\d{2,5})_(\d{2,5})\.dat(\.gz)?")
+_MINUTE = np.timedelta64(60, "s")
+_LARGEST_DN_S = 1e7  # whatever is brighter is no AIA image in DN s-1 pix-1
+_PACKED = b"\x1f\x8b"
+
+
+def list_dat_files(folder: Path) -> list[Path]:
+    """Give all raw files in a folder and the folders in it, by name; also badly named ones."""
+    return sorted(p for p in folder.rglob("*") if p.name.endswith((".dat", ".dat.gz")))
+
+
+def read_dat(path: str | Path) -> np.ndarray:
+    """Read a raw file at its own size, (channel, y, x) float32, DN s-1 pix-1.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    DataIntegrityError
+        If its name does not tell time and shape, its length is another, or its values can't be
+        brightness.
+    """
+    path = Path(path)
+    _, shape = _told(path)
+    data = path.read_bytes()
+    if data[:2] == _PACKED and path.name.endswith(".gz"):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataIntegrityError(f"{path.name}: can't be unpacked ({error})") from None
+    expected = 4 * int(np.prod(shape))
+    if len(data) != expected:
+        raise DataIntegrityError(
+            f"{path.name}: expected {' x '.join(map(str, shape))} float32 values, {expected} "
+            f"bytes, got {len(data)}"
+        )
+    image = np.frombuffer(data, "<f4").reshape(shape)
+    known = image[np.isfinite(image)]
+    if len(known) == 0:
+        raise DataIntegrityError(f"{path.name}: holds no finite value")
+    if np.abs(known).max() > _LARGEST_DN_S:
+        raise DataIntegrityError(
+            f"{path.name}: a value of {np.abs(known).max():.3g} is no brightness in DN s-1 pix-1; "
+            "is it float32 in little-endian order?"
+        )
+    return image
+
+
+class DatFolder:
+    """Images made from all raw files in a folder; those that can't be used are in ``problems``.
+
+    An image's time is the end of the minute in its name: from then on it is known.
+
+    Parameters
+    ----------
+    folder : str or Path
+    size : int
+        Pixels along a side; a whole part of those in the files, which are averaged.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    DataIntegrityError
+        If no file can be used; the reasons are listed.
+    """
+
+    channels = AIA_CHANNELS
+
+    def __init__(self, folder: str | Path, size: int):
+        self.folder, self.size = Path(folder), size
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"no such folder: {self.folder}")
+        if size < 8:
+            raise ValueError(f"images have 8 pixels a side or more, not {size}")
+        self.pixels_averaged = (4096 / size) ** 2
+        self.problems: list[str] = []
+        found = {}
+        for path in list_dat_files(self.folder):
+            try:
+                time, shape = _told(path)
+                if shape[1] % size or shape[1] < size:
+                    raise DataIntegrityError(
+                        f"{path.name}: {shape[1]} pixels can't be averaged to {size} by whole "
+                        "numbers; ask for another size"
+                    )
+            except DataIntegrityError as error:
+                self.problems.append(str(error))
+                continue
+            if time in found:
+                self.problems.append(f"{path.name}: {found[time].name} is of the same minute")
+            else:
+                found[time] = path
+        if not found:
+            listed = "\n  ".join(self.problems[:20]) or "it holds no .dat file"
+            raise DataIntegrityError(f"{self.folder}: no image can be read:\n  {listed}")
+        self.times = np.array(sorted(found), "datetime64[s]")
+        self._paths = [found[time] for time in sorted(found)]
+        self._unreadable: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def image(self, index: int) -> np.ndarray:
+        """Give one image, (channel, y, x) float32, DN s-1 pix-1, NaN where there is no value."""
+        shape = (len(AIA_CHANNELS), self.size, self.size)
+        try:
+            image = read_dat(self._paths[index])
+        except (DataIntegrityError, OSError) as error:
+            self.problems.append(str(error))
+            logger.warning("%s", error)
+            self._unreadable.add(index)
+            return np.full(shape, np.nan, np.float32)
+        n = image.shape[1] // self.size
+        blocks = image.reshape(len(image), self.size, n, self.size, n)
+        known = np.isfinite(blocks)
+        total = np.where(known, blocks, 0).sum(axis=(2, 4), dtype=float)
+        count = known.sum(axis=(2, 4))
+        mean = np.divide(total, count, out=np.full(shape, np.nan), where=count > 0)
+        return mean.astype(np.float32)
+
+    def is_bad(self, index: int) -> bool:
+        """Say whether a file could not be read; a raw file carries no other quality."""
+        return index in self._unreadable
+
+    def describe(self) -> dict:
+        """Say what the images are; JSON types only."""
+        digest = hashlib.sha256()
+        for path in self._paths:
+            state = path.stat()
+            digest.update(f"{path.name} {state.st_size} {state.st_mtime_ns}\n".encode())
+        return {
+            "source": f"raw AIA files ({self.folder.name})",
+            "field_arcsec": FIELD_ARCSEC,
+            "calibration": "as in the files: exposure and degradation",
+            "files": digest.hexdigest()[:16],
+            "code": code_fingerprint("dataset_models/SDO/AIA/dat_folder.py"),
+        }
+
+
+def _told(path: Path) -> tuple[np.datetime64, tuple[int, int, int]]:
+    """Give what a file's name tells: when the image was complete, and its shape."""
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        raise DataIntegrityError(
+            f"{path.name}: expected a name such as 20140111_0800_AIA_08_1024_1024.dat"
+        )
+    day, clock, channels, height, width = match.groups()[:5]
+    shape = (int(channels), int(height), int(width))
+    if shape[0] != len(AIA_CHANNELS) or shape[1] != shape[2]:
+        raise DataIntegrityError(
+            f"{path.name}: expected {len(AIA_CHANNELS)} channels and a square image, its name says "
+            f"{' x '.join(map(str, shape))}"
+        )
+    try:
+        text = f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock[:2]}:{clock[2:]}"
+        return np.datetime64(text, "s") + _MINUTE, shape
+    except ValueError:
+        raise DataIntegrityError(f"{path.name}: {day}_{clock} is no time") from None
