@@ -6,14 +6,15 @@ import keras
 import numpy as np
 from keras import ops
 
-__all__ = ["DiscPlaces", "LogBrightness", "SumOverDisc"]
+__all__ = ["DiscPlaces", "HotPlasma", "LogBrightness", "SumOverDisc", "signed_log10"]
 
 
 @keras.saving.register_keras_serializable(package="heliolens")
 class LogBrightness(keras.layers.Layer):
     """Turn brightness into standardised logarithms; what is missing becomes 0.
 
-    ``(log10(max(I, 0) + offset) - mean) / spread`` per channel.
+    ``(log10(max(I, 0) + offset) - mean) / spread`` per channel; of a signed one
+    ``(sign(B) log10(1 + |B| / offset) - mean) / spread``.
 
     Parameters
     ----------
@@ -21,29 +22,32 @@ class LogBrightness(keras.layers.Layer):
         One per channel, DN s-1 pix-1: below them noise rules.
     means, spreads : sequence of float
         Of the logarithms, per channel, from the training set.
+    signed : sequence of bool, optional
+        Which channels have a sign, as the magnetic field has; none by default.
 
-    Input ``[image, present]``: (batch, frame, y, x, channel) in DN s-1 pix-1 and (batch, frame,
+    Input ``[image, present]``: (batch, frame, y, x, channel) in physical units and (batch, frame,
     channel), 1 where observed; output (batch, y, x, frame * channel).
     """
 
-    def __init__(self, offsets: list[float], means: list[float], spreads: list[float], **kwargs):
+    def __init__(
+        self,
+        offsets: list[float],
+        means: list[float],
+        spreads: list[float],
+        signed: list[bool] | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.offsets = [float(v) for v in offsets]
         self.means = [float(v) for v in means]
         self.spreads = [float(v) for v in spreads]
+        self.signed = [bool(v) for v in signed] if signed else [False] * len(self.offsets)
 
     def call(self, inputs):
         """Give the standardised logarithms."""
         image, present = inputs
-        offsets, means, spreads = (
-            ops.convert_to_tensor(np.array(v, np.float32))
-            for v in (self.offsets, self.means, self.spreads)
-        )
-        logs = ops.log(ops.maximum(image, 0.0) + offsets) / float(np.log(10.0))
-        scaled = (logs - means) / spreads * present[:, :, None, None, :]
-        _, frames, height, width, channels = image.shape
-        scaled = ops.transpose(scaled, (0, 2, 3, 1, 4))
-        return ops.reshape(scaled, (-1, height, width, frames * channels))
+        scaled = _scaled_logs(image, self.offsets, self.means, self.spreads, self.signed)
+        return _frames_together(scaled * present[:, :, None, None, :])
 
     def compute_output_shape(self, input_shape):
         """Give (batch, y, x, frame * channel)."""
@@ -54,6 +58,65 @@ class LogBrightness(keras.layers.Layer):
         """Give the constructor's arguments."""
         return {
             **super().get_config(),
+            "offsets": self.offsets,
+            "means": self.means,
+            "spreads": self.spreads,
+            "signed": self.signed,
+        }
+
+
+@keras.saving.register_keras_serializable(package="heliolens")
+class HotPlasma(keras.layers.Layer):
+    """Give the logarithm of what a channel shows beyond warm plasma; 0 where a channel is missing.
+
+    ``(log10(max(I - sum(share I_warm), 0) + offset) - mean) / spread`` for each hot channel.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of float
+        For each hot channel the factor of every channel of the image: 1 for itself, minus the
+        shares for the warm ones, 0 for the others.
+    offsets, means, spreads : sequence of float
+        One per hot channel, as in ``LogBrightness``.
+
+    Input ``[image, present]`` as in ``LogBrightness``; output (batch, y, x, frame * hot channel).
+    """
+
+    def __init__(
+        self,
+        rows: list[list[float]],
+        offsets: list[float],
+        means: list[float],
+        spreads: list[float],
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.rows = [[float(v) for v in row] for row in rows]
+        self.offsets = [float(v) for v in offsets]
+        self.means = [float(v) for v in means]
+        self.spreads = [float(v) for v in spreads]
+
+    def call(self, inputs):
+        """Give the standardised logarithms."""
+        image, present = inputs
+        rows = np.array(self.rows, np.float32)
+        left = ops.matmul(image, ops.convert_to_tensor(rows.T))
+        # a channel counts where all that it is made from is there
+        lacking = ops.matmul(1 - present, ops.convert_to_tensor((rows.T != 0).astype("float32")))
+        there = ops.cast(lacking < 0.5, image.dtype)
+        scaled = _scaled_logs(left, self.offsets, self.means, self.spreads)
+        return _frames_together(scaled * there[:, :, None, None, :])
+
+    def compute_output_shape(self, input_shape):
+        """Give (batch, y, x, frame * hot channel)."""
+        batch, frames, height, width, _ = input_shape[0]
+        return (batch, height, width, frames * len(self.rows))
+
+    def get_config(self):
+        """Give the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "rows": self.rows,
             "offsets": self.offsets,
             "means": self.means,
             "spreads": self.spreads,
@@ -125,3 +188,33 @@ class SumOverDisc(keras.layers.Layer):
     def get_config(self):
         """Give the constructor's arguments."""
         return {**super().get_config(), "floor": self.floor}
+
+
+def signed_log10(values: np.ndarray, offset: float) -> np.ndarray:
+    """Give sign(v) log10(1 + |v| / offset): linear about 0, logarithmic far from it."""
+    return np.sign(values) * np.log10(1 + np.abs(values) / offset)
+
+
+def _scaled_logs(
+    values,
+    offsets: list[float],
+    means: list[float],
+    spreads: list[float],
+    signed: list[bool] | None = None,
+):
+    """Give standardised log10 of the last axis' channels."""
+    offsets, means, spreads = (
+        ops.convert_to_tensor(np.array(v, np.float32)) for v in (offsets, means, spreads)
+    )
+    logs = ops.log(ops.maximum(values, 0.0) + offsets) / float(np.log(10.0))
+    if signed is not None and any(signed):
+        both = ops.sign(values) * ops.log(1 + ops.abs(values) / offsets) / float(np.log(10.0))
+        logs = ops.where(ops.convert_to_tensor(np.array(signed)), both, logs)
+    return (logs - means) / spreads
+
+
+def _frames_together(maps):
+    """Turn (batch, frame, y, x, channel) into (batch, y, x, frame * channel)."""
+    _, frames, height, width, channels = maps.shape
+    maps = ops.transpose(maps, (0, 2, 3, 1, 4))
+    return ops.reshape(maps, (-1, height, width, frames * channels))

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from dataset_models.GOES.flare_record import FlareRecord
 from tools.csv_files import read_csv_table
 
-__all__ = ["SideColumns", "read_side_columns"]
+__all__ = ["SideColumns", "current_flux", "flux_column", "read_side_columns"]
+
+
+CURRENT_FLUX = "log10 of the current 1-8 A flux (W m-2)"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,28 @@ class SideColumns:
         """
         row = np.searchsorted(self.time, times, side="right") - 1
         return np.where(row[:, None] >= 0, self.values[np.maximum(row, 0)], np.float32("nan"))
+
+
+def flux_column(time: np.ndarray, flux: np.ndarray) -> SideColumns:
+    """Make a side column of 1-8 A fluxes (W m-2, not 0 or less) known at increasing times."""
+    values = np.log10(np.asarray(flux, float))[:, None].astype(np.float32)
+    return SideColumns(np.asarray(time, "datetime64[s]"), values, (CURRENT_FLUX,))
+
+
+def current_flux(record: FlareRecord) -> SideColumns:
+    """Give a record's light curve as a side column: the newest minute's 1-8 A flux.
+
+    Raises
+    ------
+    ValueError
+        If the record is a list of flares, which tells no flux between them.
+    """
+    if record.flux is None:
+        raise ValueError(
+            "the current flux needs X-ray files; a flare list holds no flux between the flares"
+        )
+    known = record.flux > 0
+    return flux_column(record.flux_time[known], record.flux[known])
 
 
 def read_side_columns(path: str | Path) -> SideColumns:

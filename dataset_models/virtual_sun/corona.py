@@ -6,7 +6,7 @@ in the south. What lies behind the disc is hidden; what stands above the limb is
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
@@ -23,16 +23,24 @@ from dataset_models.virtual_sun.visible_regions import VisibleRegions
 from tools.channels import AIA_CHANNELS
 from tools.random_streams import random_stream
 
-__all__ = ["FIELD_ARCSEC", "SUN_RADIUS_ARCSEC", "VirtualCorona"]
+__all__ = [
+    "FIELD_ARCSEC",
+    "QUIET_LEVEL",
+    "SUN_RADIUS_ARCSEC",
+    "SUN_RADIUS_CM",
+    "VirtualCorona",
+    "is_in_view",
+    "quiet_column_area",
+]
 
 FIELD_ARCSEC = 2457.6  # of a full AIA image: 4096 pixels of 0.6 arcsec
 SUN_RADIUS_ARCSEC = 960.0  # the virtual Earth's distance does not change
-_SUN_RADIUS_CM = 6.957e10
+SUN_RADIUS_CM = 6.957e10
 _NOISE_CELLS = 96  # along a side of the periodic noise that textures are cut from
 # textures: cells per solar radius, smoothing in cells, drift in cells per day
 _TEXTURES = {"network": (64.0, 1.1, 1.5), "large": (9.0, 3.0, 0.25), "holes": (8.0, 4.5, 0.12)}
 _SOFTENED = 0.75  # the real corona is no smooth layer: its limb is less bright than one
-_QUIET_LEVEL = 0.46  # the table's quiet Sun is brighter than AIA's discs on the mean
+QUIET_LEVEL = 0.46  # the table's quiet Sun is brighter than AIA's discs on the mean
 _SMALLEST_WIDTH = 0.6  # pixels; narrower blobs would be lost between pixel centres
 _QUIET_304, _QUIET_1600 = 44.0, 80.0  # DN s-1 pix-1 at disc centre
 
@@ -116,7 +124,7 @@ class VirtualCorona:
         tongue = (open_field - 2.0) / 0.15
         hole = 1 / (1 + np.exp(-np.clip(np.maximum(polar, tongue), -40, 40)))
         smooth = np.exp(0.2 * self._texture("large", hour, surface))
-        column = _QUIET_LEVEL * quiet_emission_measure() * self._column * smooth
+        column = QUIET_LEVEL * quiet_emission_measure() * self._column * smooth
         # above the limb the eye looks through many cells at once
         seen = network * np.exp(-np.maximum(distance - 1, 0) / 0.02) * mu**0.3
         layers[LAYERS.index("quiet")] = column * (1 - hole) * np.exp(0.2 * seen)
@@ -170,7 +178,7 @@ class VirtualCorona:
     # -- blobs of plasma
 
     def _visible(self, x, y, z, width, amount, layer) -> tuple:
-        shown = ((z > 0) | (x**2 + y**2 > 1)) & (amount > 0)
+        shown = is_in_view(x, y, z) & (amount > 0)
         flat = np.isin(layer, [LAYERS.index("chromosphere"), LAYERS.index("photosphere")])
         amount = np.where(flat, amount * np.clip(z, 0, 1), amount)  # thin layers foreshorten
         columns = (x, y, width * self.radius_pixels, amount, layer)
@@ -183,7 +191,7 @@ class VirtualCorona:
         row = (self.size - 1) / 2 + y * self.radius_pixels
         proxies = layer >= len(KINDS)
         pixel = 1 / self.radius_pixels  # in solar radii
-        unit = np.where(proxies, pixel**2, (pixel * _SUN_RADIUS_CM) ** 2)
+        unit = np.where(proxies, pixel**2, (pixel * SUN_RADIUS_CM) ** 2)
         peak = amount / unit / (2 * np.pi * width**2)
         reach = np.ceil(3.2 * width).astype(int)
         flat = layers.reshape(-1)
@@ -204,6 +212,19 @@ class VirtualCorona:
                     + np.clip(c, 0, self.size - 1)[:, None, :]
                 )
                 flat += np.bincount(index.ravel(), value.ravel(), minlength=len(flat))
+
+
+def is_in_view(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Say which places, in solar radii, are not hidden behind the disc."""
+    return (z > 0) | (x**2 + y**2 > 1)
+
+
+@cache
+def quiet_column_area() -> float:
+    """Integrate the quiet corona's column, relative to disc centre, over the sky: solar radii^2."""
+    distance = np.linspace(0, 1.28, 400)
+    column = [_line_of_sight(d, behind=bool(d > 1)) ** _SOFTENED for d in distance]
+    return float(np.trapezoid(2 * np.pi * distance * column, distance))
 
 
 def _turned(x: np.ndarray, y: np.ndarray, z: np.ndarray, angle: float) -> tuple:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tools.channels import AIA_CHANNELS
 from tools.emission_measure.response import RESPONSE_CHANNELS, bin_response
+from tools.physics.goes_response import goes_flux
 from tools.tables import read_table
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "LOG_T_EDGES",
     "PROXY_KINDS",
     "channel_gain",
+    "flare_emission_measure",
+    "goes_gain",
     "kind_profiles",
     "quiet_emission_measure",
 ]
@@ -68,6 +71,18 @@ def channel_gain() -> np.ndarray:
     coronal = [AIA_CHANNELS.index(c) for c in RESPONSE_CHANNELS]
     gain[:, coronal] = kind_profiles() @ bin_response(LOG_T_EDGES).T
     return gain
+
+
+@cache
+def goes_gain() -> np.ndarray:
+    """Give each kind's true fluxes per emission measure, (kind, 2): W m-2 per cm-3."""
+    centres = (LOG_T_EDGES[:-1] + LOG_T_EDGES[1:]) / 2
+    return kind_profiles() @ goes_flux(centres).T
+
+
+def flare_emission_measure(true_flux: float) -> float:
+    """Give the volume of flare plasma, cm-3, whose 1-8 A flux is so much, W m-2."""
+    return true_flux / float(goes_gain()[KINDS.index("flare"), 0])
 
 
 def _quiet_bins() -> np.ndarray:

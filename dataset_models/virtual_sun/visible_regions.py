@@ -14,6 +14,7 @@ import numpy as np
 
 from dataset_models.virtual_sun.flux_series import flare_profile
 from dataset_models.virtual_sun.parameters import HOURS_PER_YEAR
+from dataset_models.virtual_sun.plasma import flare_emission_measure
 from dataset_models.virtual_sun.process import VirtualRecord
 from dataset_models.virtual_sun.region_look import (
     CORE_EM,
@@ -27,13 +28,12 @@ from dataset_models.virtual_sun.region_look import (
     RegionLook,
     region_look,
 )
-from tools.physics.goes_response import goes_flux
+from tools.physics.flare_class import SCALING_FACTORS
 from tools.random_streams import random_stream
 
 __all__ = ["VisibleRegions"]
 
 _FARTHEST_DEG = 115.0  # loops of regions farther behind the limb can't be seen
-_FLARE_LOG_T = 7.12
 _FLARE_MEMORY_H = 14
 _ARCADE_HOURS = 3.0
 # the core is hot where log10 of the drive towards flaring, activity times size^1.8, exceeds this
@@ -132,7 +132,7 @@ class VisibleRegions:
             if abs(longitude) >= _FARTHEST_DEG:
                 continue
             minutes = (hour - flares.hour[k]) * 60 - float(flares.minute[k])
-            em_at_peak = peak / 0.7 / goes_flux(np.array([_FLARE_LOG_T]))[0, 0]
+            em_at_peak = flare_emission_measure(peak / SCALING_FACTORS["long"])
             now = float(flare_profile(np.array([minutes]), np.array([peak]))[0])
             slow = minutes / (60 * _ARCADE_HOURS * (peak / 1e-5) ** 0.15)
             amounts = {

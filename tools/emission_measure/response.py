@@ -5,10 +5,18 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from scipy.optimize import nnls
 
 from tools.tables import read_table
 
-__all__ = ["RESPONSE_CHANNELS", "RESPONSE_VERSIONS", "aia_response", "bin_response"]
+__all__ = [
+    "RESPONSE_CHANNELS",
+    "RESPONSE_VERSIONS",
+    "WARM_CHANNELS",
+    "aia_response",
+    "bin_response",
+    "warm_shares",
+]
 
 RESPONSE_CHANNELS = (94, 131, 171, 193, 211, 335)  # angstrom
 RESPONSE_VERSIONS = (
@@ -19,6 +27,8 @@ RESPONSE_VERSIONS = (
     "v9_evenorm",
 )
 _POINTS_PER_BIN = 10
+WARM_CHANNELS = (171, 193, 211)  # angstrom; they see little of what is hotter than 4 MK
+_WARM_EDGES = np.linspace(5.7, 6.4, 15)
 
 
 @cache
@@ -90,3 +100,23 @@ def bin_response(
     points = edges[:-1, None] + np.diff(edges)[:, None] * inside
     response = aia_response(points.ravel(), version=version)
     return response.reshape(len(response), *points.shape).mean(axis=2)
+
+
+@cache
+def warm_shares(channel: int) -> tuple[float, ...]:
+    """Give how much of 171, 193 and 211 A makes up what a channel sees of warm plasma.
+
+    94 and 131 A have a warm and a hot response. The warm one is taken as a sum of the channels of
+    ``WARM_CHANNELS`` with these non-negative factors, by least squares over log T 5.7 to 6.4; what
+    is left of the channel shows the hot plasma (after Del Zanna 2013, A&A 558, A73, who takes
+    I(94) - I(211) / 120 - I(171) / 450 for Fe XVIII).
+
+    Parameters
+    ----------
+    channel : int
+        94 or 131, angstrom.
+    """
+    response = bin_response(_WARM_EDGES)
+    warm = response[[RESPONSE_CHANNELS.index(c) for c in WARM_CHANNELS]]
+    shares, _ = nnls(warm.T, response[RESPONSE_CHANNELS.index(channel)])
+    return tuple(float(share) for share in shares)

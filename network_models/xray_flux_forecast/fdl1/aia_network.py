@@ -6,16 +6,28 @@ import keras
 import numpy as np
 
 from dataset_models.SDO.AIA.fdl_1 import FDL1
-from network_models.image_layers import DiscPlaces, LogBrightness, SumOverDisc
+from network_models.image_layers import (
+    DiscPlaces,
+    HotPlasma,
+    LogBrightness,
+    SumOverDisc,
+    signed_log10,
+)
 from network_models.xray_flux_forecast.flux_head import flux_head
 from network_models.xray_flux_forecast.history_network import history_features, history_input
 from tools.binned_distribution import FluxBins
+from tools.channels import AIA_CHANNELS
+from tools.emission_measure.response import WARM_CHANNELS, warm_shares
 
 __all__ = ["build_aia_network", "image_features"]
 
-_GRID = 32  # the image is brought to so many cells a side, by means and maxima
+_GRID = 32  # the image is brought to about so many cells a side, by means and maxima
 _HALF_FIELD = 1.28  # of a full AIA image, solar radii
-_OFFSETS = (0.05, 0.3, 3.0, 3.0, 1.0, 0.5, 0.1, 1.0)  # DN s-1 pix-1, by channel
+# below these noise rules: DN s-1 pix-1, G, DN s-1
+_OFFSETS = dict(zip(AIA_CHANNELS, (0.05, 0.3, 3.0, 3.0, 1.0, 0.5, 0.1, 1.0), strict=True))
+_OFFSETS |= {"B_los": 10.0, "continuum": 500.0}
+_SIGNED = ("B_los",)
+_HOT_CHANNELS = (94, 131)  # see what is hotter than 6 MK, beside warm plasma
 _STATISTICS_SAMPLES = 256
 
 
@@ -49,12 +61,17 @@ def build_aia_network(
     image = keras.Input(shapes["aia"], name="aia")
     present = keras.Input(shapes["aia_present"], name="aia_present")
     inputs = {"aia": image, "aia_present": present}
-    means, spreads = _log_statistics(dataset, training)
-    x = LogBrightness(_OFFSETS, means, spreads, name="log_brightness")([image, present])
+    channels = dataset.store.channels
+    statistics = _log_statistics(dataset, training)
+    offsets, means, spreads = zip(*statistics[: len(channels)], strict=True)
+    signed = [channel in _SIGNED for channel in channels]
+    x = LogBrightness(offsets, means, spreads, signed, name="log_brightness")([image, present])
+    hot = HotPlasma(_hot_rows(channels), *zip(*statistics[len(channels) :], strict=True))
+    x = keras.layers.Concatenate(name="with_hot_plasma")([x, hot([image, present])])
     # in training only: north and south are alike to the flare process
     x = keras.layers.RandomFlip("vertical", seed=0, name="north_or_south")(x)
     x = keras.layers.Conv2D(width // 2, 1, activation="gelu", name="temperatures")(x)
-    x = _pooled(x, max(shapes["aia"][1] // _GRID, 1), "cells")
+    x = _pooled(x, _cell(shapes["aia"][1]), "cells")
     x = keras.layers.Conv2D(width, 3, padding="same", activation="gelu", name="neighbours")(x)
     x = DiscPlaces(_HALF_FIELD, name="places")(x)
     x = keras.layers.Conv2D(width, 1, activation="gelu", name="hidden")(x)
@@ -90,6 +107,12 @@ def image_features(dataset: FDL1, rows: np.ndarray) -> np.ndarray:
     return np.concatenate([totals, history_features(dataset, rows)], axis=1)
 
 
+def _cell(size: int) -> int:
+    """Give how many pixels a side make a cell: a divisor that leaves about 32 cells."""
+    divisors = [d for d in range(1, size + 1) if size % d == 0]
+    return min(divisors, key=lambda d: abs(np.log(size / d / _GRID)))
+
+
 def _pooled(x, cell: int, name: str):
     """Bring maps to a coarser grid by their means and their maxima."""
     if cell == 1:
@@ -99,17 +122,41 @@ def _pooled(x, cell: int, name: str):
     return keras.layers.Concatenate(name=name)([mean, largest])
 
 
-def _log_statistics(dataset: FDL1, training: np.ndarray) -> tuple[list[float], list[float]]:
-    """Give mean and spread of the logarithms of each channel in some training images."""
-    step = max(len(training) // _STATISTICS_SAMPLES, 1)
-    logs: list[list[np.ndarray]] = [[] for _ in _OFFSETS]
-    for row in training[::step]:
+def _hot_rows(channels: tuple[int | str, ...]) -> list[list[float]]:
+    """Give the factors of all channels in what each hot channel shows beyond warm plasma."""
+    rows = []
+    for hot in _HOT_CHANNELS:
+        shares = dict(zip(WARM_CHANNELS, warm_shares(hot), strict=True))
+        rows.append([1.0 if c == hot else -shares.get(c, 0.0) for c in channels])
+    return rows
+
+
+def _log_statistics(dataset: FDL1, training: np.ndarray) -> list[tuple[float, float, float]]:
+    """Give offset, mean and spread of the logarithms of each channel, then of each hot part.
+
+    From some training images; a channel that is missing in all of them gets mean 0 and spread 1.
+    """
+    channels = dataset.store.channels
+    rows = np.array(_hot_rows(channels))
+    logs: list[list[np.ndarray]] = [[] for _ in range(len(channels) + len(rows))]
+    offsets = [_OFFSETS[c] for c in (*channels, *_HOT_CHANNELS)]
+    for row in training[:: max(len(training) // _STATISTICS_SAMPLES, 1)]:
         sample = dataset.read(np.array([row]))
-        for k, offset in enumerate(_OFFSETS):
-            if sample["aia_present"][0, -1, k]:
-                logs[k].append(np.log10(np.maximum(sample["aia"][0, -1, ..., k], 0) + offset))
-    if not all(logs):
-        raise ValueError("a channel is missing in all training images; the network can't be scaled")
-    means = [float(np.mean(values)) for values in logs]
-    spreads = [max(float(np.std(values)), 1e-3) for values in logs]
-    return means, spreads
+        image, there = sample["aia"][0, -1], sample["aia_present"][0, -1] > 0
+        for k, channel in enumerate(channels):
+            if there[k]:
+                values, offset = image[..., k], offsets[k]
+                logs[k].append(
+                    signed_log10(values, offset)
+                    if channel in _SIGNED
+                    else np.log10(np.maximum(values, 0) + offset)
+                )
+        for k, factors in enumerate(rows, start=len(channels)):
+            if there[factors != 0].all():
+                logs[k].append(np.log10(np.maximum(image @ factors, 0) + offsets[k]))
+    if not any(logs[: len(channels)]):
+        raise ValueError("no channel is there in any training image; the network can't be scaled")
+    return [
+        (offset, float(np.mean(v)), max(float(np.std(v)), 1e-3)) if v else (offset, 0.0, 1.0)
+        for offset, v in zip(offsets, logs, strict=True)
+    ]
