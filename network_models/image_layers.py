@@ -6,7 +6,16 @@ import keras
 import numpy as np
 from keras import ops
 
-__all__ = ["DiscPlaces", "HotPlasma", "LogBrightness", "SumOverDisc", "signed_log10"]
+__all__ = [
+    "DiscPlaces",
+    "LocalShare",
+    "LogBrightness",
+    "SumOverDisc",
+    "TemperatureFilters",
+    "signed_log10",
+]
+
+_LARGEST_SCORE = 8.0
 
 
 @keras.saving.register_keras_serializable(package="heliolens")
@@ -37,7 +46,7 @@ class LogBrightness(keras.layers.Layer):
         signed: list[bool] | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})  # logarithms need it
         self.offsets = [float(v) for v in offsets]
         self.means = [float(v) for v in means]
         self.spreads = [float(v) for v in spreads]
@@ -66,20 +75,19 @@ class LogBrightness(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="heliolens")
-class HotPlasma(keras.layers.Layer):
-    """Give the logarithm of what a channel shows beyond warm plasma; 0 where a channel is missing.
+class TemperatureFilters(keras.layers.Layer):
+    """Give logarithms of linear combinations of channels; 0 where a channel of it is missing.
 
-    ``(log10(max(I - sum(share I_warm), 0) + offset) - mean) / spread`` for each hot channel.
+    ``(log10(max(sum(factor I), 0) + offset) - mean) / spread`` for each filter.
 
     Parameters
     ----------
     rows : sequence of sequence of float
-        For each hot channel the factor of every channel of the image: 1 for itself, minus the
-        shares for the warm ones, 0 for the others.
+        For each filter the factor of every channel of the image.
     offsets, means, spreads : sequence of float
-        One per hot channel, as in ``LogBrightness``.
+        One per filter, as in ``LogBrightness``.
 
-    Input ``[image, present]`` as in ``LogBrightness``; output (batch, y, x, frame * hot channel).
+    Input ``[image, present]`` as in ``LogBrightness``; output (batch, y, x, frame * filter).
     """
 
     def __init__(
@@ -90,7 +98,7 @@ class HotPlasma(keras.layers.Layer):
         spreads: list[float],
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})  # differences need it
         self.rows = [[float(v) for v in row] for row in rows]
         self.offsets = [float(v) for v in offsets]
         self.means = [float(v) for v in means]
@@ -108,7 +116,7 @@ class HotPlasma(keras.layers.Layer):
         return _frames_together(scaled * there[:, :, None, None, :])
 
     def compute_output_shape(self, input_shape):
-        """Give (batch, y, x, frame * hot channel)."""
+        """Give (batch, y, x, frame * filter)."""
         batch, frames, height, width, _ = input_shape[0]
         return (batch, height, width, frames * len(self.rows))
 
@@ -160,6 +168,44 @@ class DiscPlaces(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="heliolens")
+class LocalShare(keras.layers.Layer):
+    """Share one unit out among the cells of each neighbourhood, by their scores.
+
+    ``exp(score) / sum of exp(score) over the neighbourhood``: an active region covers many cells,
+    but flares once, so its cells have to share one vote.
+
+    Parameters
+    ----------
+    cells : int
+        Side of the neighbourhood, odd.
+
+    Input (batch, y, x, score); output the same shape, positive.
+    """
+
+    def __init__(self, cells: int, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})  # exponentials need it
+        if cells < 1 or cells % 2 == 0:
+            raise ValueError(f"a neighbourhood has an odd number of cells a side, not {cells}")
+        self.cells = int(cells)
+
+    def call(self, scores):
+        """Give the shares; beyond the image's edge there is nothing to share with."""
+        weight = ops.exp(ops.clip(scores, -_LARGEST_SCORE, _LARGEST_SCORE))
+        reach = self.cells // 2
+        padded = ops.pad(weight, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+        mean = ops.average_pool(padded, self.cells, strides=1, padding="valid")
+        return weight / (mean * self.cells**2)
+
+    def compute_output_shape(self, input_shape):
+        """Give the same shape."""
+        return input_shape
+
+    def get_config(self):
+        """Give the constructor's arguments."""
+        return {**super().get_config(), "cells": self.cells}
+
+
+@keras.saving.register_keras_serializable(package="heliolens")
 class SumOverDisc(keras.layers.Layer):
     """Add maps of non-negative rates up over the image, as the chances of many regions add up.
 
@@ -172,7 +218,7 @@ class SumOverDisc(keras.layers.Layer):
     """
 
     def __init__(self, floor: float = 1e-2, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})  # sums of many cells need it
         self.floor = float(floor)
 
     def call(self, rates):

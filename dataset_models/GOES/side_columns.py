@@ -10,7 +10,7 @@ import numpy as np
 from dataset_models.GOES.flare_record import FlareRecord
 from tools.csv_files import read_csv_table
 
-__all__ = ["SideColumns", "current_flux", "flux_column", "read_side_columns"]
+__all__ = ["SideColumns", "current_flux", "flux_column", "read_side_columns", "true_value"]
 
 
 CURRENT_FLUX = "log10 of the current 1-8 A flux (W m-2)"
@@ -62,6 +62,13 @@ def current_flux(record: FlareRecord) -> SideColumns:
         )
     known = record.flux > 0
     return flux_column(record.flux_time[known], record.flux[known])
+
+
+def true_value(times: np.ndarray, log10_peak_flux: np.ndarray) -> SideColumns:
+    """Give the answer itself as a side column: for sanity checks only, which write no score."""
+    known = np.isfinite(log10_peak_flux)
+    values = np.asarray(log10_peak_flux, np.float32)[known][:, None]
+    return SideColumns(np.asarray(times, "datetime64[s]")[known], values, ("the true value",))
 
 
 def read_side_columns(path: str | Path) -> SideColumns:

@@ -114,8 +114,10 @@ def decode(codes: np.ndarray, tables: np.ndarray) -> np.ndarray:
     """Turn codes (..., channel, y, x) back into float32 values."""
     out = np.empty(codes.shape, np.float32)
     for k, table in enumerate(tables):
-        index = codes[..., k, :, :].astype(np.int32) + 32768
-        out[..., k, :, :] = table[index]
+        # as an unsigned number a code counts from 0 upwards first, then from the lowest
+        by_code = np.concatenate([table[32768:], table[:32768]])
+        part = np.ascontiguousarray(codes[..., k, :, :])
+        out[..., k, :, :] = np.take(by_code, part.view(np.uint16))
     return out
 
 

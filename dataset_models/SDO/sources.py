@@ -1,18 +1,67 @@
-"""Whatever holds images of SDO, told by what lies in it: store, raw files, FITS files."""
+"""Whatever holds images of SDO, told by what lies in it: stores, raw files, FITS files, Maps."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dataset_models.SDO.AIA.dat_folder import DatFolder, list_dat_files
-from dataset_models.SDO.fits_folder import FITSFolder, list_fits_files
+import numpy as np
+
+from dataset_models.SDO.AIA.dat_folder import DatFolder, DatImages, list_dat_files
+from dataset_models.SDO.fits_folder import FITSFolder, FITSImages, list_fits_files
+from dataset_models.store import ImageSource, ImageStore
 from tools.channels import AIA_CHANNELS, HMI_CHANNELS
 
-if TYPE_CHECKING:
-    from dataset_models.store import ImageSource
+__all__ = ["StoreImages", "folder_source", "image_source", "is_store"]
 
-__all__ = ["folder_source", "is_store"]
+
+class StoreImages:
+    """A store's images as a source: some of its channels, averaged to another size.
+
+    Parameters
+    ----------
+    store : ImageStore
+    size : int
+        Pixels along a side; a whole part of the store's.
+    channels : tuple
+        Channels of the store.
+    """
+
+    def __init__(self, store: ImageStore, size: int, channels: tuple[int | str, ...]):
+        if store.size % size:
+            raise ValueError(
+                f"{store.path}: its {store.size} pixels can't be averaged to {size} by whole "
+                "numbers; build a store of another size from the same files"
+            )
+        lacking = [str(c) for c in channels if c not in store.channels]
+        if lacking:
+            raise ValueError(f"{store.path} lacks the channels {', '.join(lacking)}")
+        self.store, self.size, self.channels = store, size, tuple(channels)
+        self.times, self._block = store.times, store.size // size
+        self.pixels_averaged = store.manifest["pixels_averaged"] * self._block**2
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def image(self, index: int) -> np.ndarray:
+        """Give one image, (channel, y, x) float32, NaN where there is no value."""
+        rows = [self.store.channels.index(channel) for channel in self.channels]
+        image = self.store.read([index])[0][rows]
+        n = self._block
+        blocks = image.reshape(len(rows), self.size, n, self.size, n)
+        known = np.isfinite(blocks)
+        count = known.sum(axis=(2, 4))
+        total = np.where(known, blocks, 0).sum(axis=(2, 4), dtype=float)
+        out = np.full(count.shape, np.nan)
+        return np.divide(total, count, out=out, where=count > 0).astype(np.float32)
+
+    def is_bad(self, index: int) -> bool:
+        """Say whether the store's image is marked as bad."""
+        return bool(self.store.is_bad[index])
+
+    def describe(self) -> dict:
+        """Say what the images are; JSON types only."""
+        return {**self.store.manifest["source"], "averaged_from": self.store.fingerprint()}
 
 
 def is_store(path: str | Path) -> bool:
@@ -63,3 +112,49 @@ def folder_source(
         return DatFolder(folder, size)
     channels = (*AIA_CHANNELS, *HMI_CHANNELS) if with_hmi else AIA_CHANNELS
     return FITSFolder(folder, size, channels=channels, degradation_corrected=degradation_corrected)
+
+
+def image_source(
+    given: Sequence[object],
+    size: int,
+    channels: tuple[int | str, ...],
+    *,
+    degradation_corrected: bool = False,
+) -> ImageSource:
+    """Give the images that a list of paths or Maps names, at one size and in some channels.
+
+    Parameters
+    ----------
+    given : sequence
+        One store, one folder, or any number of FITS files, of raw .dat files, or of sunpy Maps.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a path does not exist.
+    ValueError
+        If kinds are mixed, or nothing can be used.
+    """
+    paths = [Path(p) for p in given if isinstance(p, (str, Path))]
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(
+                f"no such file or folder: {path}. Expected an image store, FITS or .dat files, or "
+                "a folder of them"
+            )
+    folders = [path for path in paths if path.is_dir()]
+    if folders:
+        if len(given) > 1:
+            raise ValueError("give one store or one folder, or files")
+        if is_store(folders[0]):
+            return StoreImages(ImageStore(folders[0]), size, channels)
+        with_hmi = any(c in HMI_CHANNELS for c in channels)
+        return folder_source(
+            folders[0], size, with_hmi=with_hmi, degradation_corrected=degradation_corrected
+        )
+    raw = [path for path in paths if path.name.endswith((".dat", ".dat.gz"))]
+    if raw and len(raw) < len(given):
+        raise ValueError("give .dat files or FITS files, not both")
+    if raw:
+        return DatImages(raw, size)
+    return FITSImages(given, size, channels=channels, degradation_corrected=degradation_corrected)

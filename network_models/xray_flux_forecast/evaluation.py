@@ -57,6 +57,7 @@ def evaluate(
     training_output: np.ndarray,
     test_output: np.ndarray,
     limit: ForecastLimit | None,
+    rivals: dict[str, tuple[np.ndarray, np.ndarray]] | None = None,
     n_draws: int,
     block_days: float,
     seed: int,
@@ -67,6 +68,8 @@ def evaluate(
     ----------
     training_output, test_output : (sample, bin) float
         The network's distributions; thresholds are fixed on the first.
+    rivals : dict
+        Training and test output of further networks, by name.
     limit : ForecastLimit or None
         The best possible forecast, where the Sun is virtual.
     """
@@ -80,6 +83,8 @@ def evaluate(
         climatology("climatology (test)", dataset, split.test, split.test, bins),
         chance(network, random_stream(seed, "chance")),
     ]
+    for name, outputs in (rivals or {}).items():
+        forecasters.insert(1, network_forecaster(dataset, split, bins, *outputs, name=name))
     if isinstance(dataset, FDL1):
         forecasters.insert(1, disc_totals(dataset, split))
     pairs = [("network", f.name) for f in forecasters[1:]]
@@ -105,18 +110,18 @@ def network_forecaster(
     bins: FluxBins,
     training_output: np.ndarray,
     test_output: np.ndarray,
+    *,
+    name: str = "network",
 ) -> Forecaster:
     """Make the network's forecaster; its thresholds have the largest TSS on the training set."""
     y = dataset.log10_peak_flux
     known = class_probabilities(bins, training_output)
     threshold = {
-        name: threshold_of_largest_tss(known[name], y[split.training] >= np.log10(flux) - 1e-9)
-        for name, flux in EVENTS.items()
+        event: threshold_of_largest_tss(known[event], y[split.training] >= np.log10(flux) - 1e-9)
+        for event, flux in EVENTS.items()
     }
     note = "threshold of largest TSS on training"
-    return distribution_forecaster(
-        "network", bins, test_output, y[split.test], threshold, note=note
-    )
+    return distribution_forecaster(name, bins, test_output, y[split.test], threshold, note=note)
 
 
 def limit_forecaster(

@@ -11,10 +11,18 @@ import keras
 import numpy as np
 
 from dataset_models.GOES.flare_history import FlareHistory
+from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.splits import Split
 from dataset_models.streaming import Batches
 from network_models.losses import BinnedLogScore
-from network_models.training import TrainingOptions, open_run, predict, train
+from network_models.training import (
+    TrainingOptions,
+    fit_plainly,
+    make_deterministic,
+    open_run,
+    predict,
+    train,
+)
 from network_models.xray_flux_forecast.evaluation import evaluate
 from network_models.xray_flux_forecast.flux_forecast import (
     QUANTILES,
@@ -35,15 +43,31 @@ from network_models.xray_flux_forecast.report_sections import (
     write_scores_section,
     write_training_section,
 )
+from network_models.xray_flux_forecast.virtual_statistics import write_statistics_section
 from tools.atomic_files import write_arrays, write_json
 from tools.binned_distribution import FluxBins
 from tools.command_line import part_of
 from tools.report.report import write_report
 from tools.run_folder import RunFolder
 
-__all__ = ["ForecastNetwork", "run_experiment"]
+__all__ = ["ForecastNetwork", "Rival", "run_experiment", "sanity_check"]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A network on the flare history alone that a network on images has to beat.
+
+    Attributes
+    ----------
+    build : callable
+        ``build(dataset, training rows, bins)`` gives the network.
+    options : TrainingOptions
+    """
+
+    build: Callable[[FlareHistory, np.ndarray, FluxBins], keras.Model]
+    options: TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -58,11 +82,14 @@ class ForecastNetwork:
         ``build(dataset, training rows, bins)`` gives the network.
     features : callable
         ``features(dataset, rows)`` gives the vectors that "unlike training" is judged by.
+    rival : Rival, optional
+        Trained and scored beside it; it also shows what a leak is worth.
     """
 
     name: str
     build: Callable[[FlareHistory, np.ndarray, FluxBins], keras.Model]
     features: Callable[[FlareHistory, np.ndarray], np.ndarray]
+    rival: Rival | None = None
 
 
 def run_experiment(
@@ -71,6 +98,7 @@ def run_experiment(
     split: Split,
     kind: ForecastNetwork,
     *,
+    script: str,
     command: str,
     started: float,
 ) -> RunFolder:
@@ -83,6 +111,8 @@ def run_experiment(
     data : ForecastData
     split : Split
     kind : ForecastNetwork
+    script : str
+        Path of the training script in the suite: from it a run's data are opened again.
     command : str
         The command line that repeats the run.
     started : float
@@ -99,6 +129,7 @@ def run_experiment(
             logger.info("This run was made before: %s (train again with --new-run)", run.path)
         else:
             logger.info("Run folder %s", run.path)
+            _note(run, script=script)
             _train_and_report(config, data, split, kind, run=run, command=command)
     finally:
         run.unlock()
@@ -134,12 +165,19 @@ def _train_and_report(
         outcome.network, dataset.test_batches(split, batch_size=dataset.rows_at_once)
     )
     in_order = Batches(dataset, split.training, batch_size=dataset.rows_at_once)
+    history = dataset
+    rivals = {}
+    if kind.rival is not None:
+        logger.info("Training the history network beside it")
+        history = FlareHistory(dataset.record, dataset.window, times=dataset.times)
+        rivals["history network"] = _rival_output(kind.rival, history, split, bins)
     evaluation = evaluate(
         dataset,
         split,
         bins,
         training_output=predict(outcome.network, in_order),
         test_output=test_output,
+        rivals=rivals,
         limit=data.limit,
         n_draws=config.bootstrap_draws,
         block_days=config.bootstrap_block_days,
@@ -164,8 +202,11 @@ def _train_and_report(
         folder.mkdir(exist_ok=True)
         return folder
 
+    images = dataset if isinstance(dataset, FDL1) else None
     if data.limit is not None:
         write_real_sun_section(place("real_sun"))
+        if images is not None:
+            write_statistics_section(place("statistics"), images, data.limit.virtual)
     write_data_section(place("data"), run.config)
     write_training_section(
         place("training"), run.config, outcome.progress.history, outcome.progress.best_epoch
@@ -181,16 +222,17 @@ def _train_and_report(
         -np.log(np.maximum(given, 1e-12)),
         virtual=data.limit.virtual if data.limit else None,
     )
-    write_misses_section(place("misses"), misses)
+    write_misses_section(place("misses"), misses, dataset=images)
     if not config.skip_leak_table:
         logger.info("Demonstrating what a random split would have claimed")
+        rival = kind.rival or Rival(kind.build, options)
         figures = leak_figures(
-            dataset,
+            history,
             split,
             bins,
-            build_network=lambda d, rows: kind.build(d, rows, bins),
+            build_network=lambda d, rows: rival.build(d, rows, bins),
             loss=BinnedLogScore(list(bins.edges)),
-            options=options,
+            options=rival.options,
         )
         write_json(run / "performance/leak.json", figures)
         write_leak_section(place("leak"), figures)
@@ -201,6 +243,47 @@ def _train_and_report(
         title=f"X-ray flux forecast: {kind.name} on the {what}",
         subtitle=f"{dataset.record.source}. Run {run.path.name}. Not for operations.",
     )
+
+
+def _rival_output(
+    rival: Rival, history: FlareHistory, split: Split, bins: FluxBins
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train a rival; give its distributions on the training and on the test set."""
+    make_deterministic(rival.options.seed)
+    network = rival.build(history, split.training, bins)
+    loss = BinnedLogScore(list(bins.edges))
+    fit_plainly(network, loss, dataset=history, split=split, options=rival.options)
+    known, test = (
+        predict(network, Batches(history, rows, batch_size=history.rows_at_once))
+        for rows in (split.training, split.test)
+    )
+    return known, test
+
+
+def sanity_check(
+    config: object, dataset: FlareHistory, split: Split, kind: ForecastNetwork
+) -> list[str]:
+    """Train with the answer among the inputs and say what came of it; write nothing.
+
+    A network that can't even repeat the answer is broken. The error is that of the validation set,
+    so that nothing that looks like a score is made.
+    """
+    bins, options = flux_bins(dataset.window.floor_flux), part_of(config, TrainingOptions)
+    make_deterministic(options.seed)
+    network = kind.build(dataset, split.training, bins)
+    loss = BinnedLogScore(list(bins.edges))
+    fit_plainly(network, loss, dataset=dataset, split=split, options=options)
+    rows = split.validation
+    output = predict(network, Batches(dataset, rows, batch_size=dataset.rows_at_once))
+    y = dataset.log10_peak_flux
+    found = np.abs(bins.quantile(output, 0.5) - y[rows]).mean()
+    usual = np.abs(np.median(y[split.training]) - y[rows]).mean()
+    return [
+        "Sanity mode: the answer was among the inputs, so this is no forecast.",
+        f"Mean error of the median, validation set: {found:.3f} dex; always the same: "
+        f"{usual:.3f} dex.",
+        "No run folder and no score were written.",
+    ]
 
 
 def _note(run: RunFolder, **entries) -> None:

@@ -2,9 +2,10 @@
 
     python network_models/xray_flux_forecast/forecast.py RUN FILES...
 
-RUN is a run folder. FILES are one flare list (CSV), or GOES X-ray files or folders of them. One
-line per issue time: class probabilities, median and 68 % interval of the peak flux, and a flag
-where the input is unlike anything in training.
+RUN is a run folder. For a run on flare history FILES are one flare list (CSV), or GOES X-ray files
+or folders of them; for a run on images one image store, one folder, or FITS or raw .dat files, and
+--flares gives the history if the run uses it. One line per issue time: class probabilities, median
+and 68 % interval of the peak flux, and a flag where the input is unlike anything in training.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tools.command_line import make_parser, quiet_start, run_script
+
+if TYPE_CHECKING:
+    from tools.run_folder import RunFolder
 
 __all__ = ["main"]
 
@@ -29,12 +34,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Forecast and print; give the exit status."""
     parser = make_parser(__doc__.splitlines()[0])
     parser.add_argument("run", help="run folder made by a training script")
-    parser.add_argument("files", nargs="+", help="flare list, GOES X-ray files or folders")
+    parser.add_argument("files", nargs="+", help="flare list, X-ray files, images or folders")
+    parser.add_argument(
+        "--flares", default="", help="flare list or X-ray files, for runs on images and history"
+    )
+    parser.add_argument(
+        "--degradation-corrected",
+        action="store_true",
+        help="the FITS files were corrected for AIA's loss of throughput before",
+    )
     parser.add_argument(
         "--at",
         nargs="+",
         metavar="TIME",
-        help="issue times, UTC; by default the data's end",
+        help="issue times, UTC; by default the data's end, or every image",
     )
     parser.add_argument(
         "--every", type=int, metavar="HOURS", help="forecast every so many hours through the data"
@@ -63,13 +76,12 @@ def _forecast(arguments: argparse.Namespace) -> int:
             f"{run.path} is no finished flux forecast: its config.json names no flux bins or "
             f"lacks options ({', '.join(lacking) or 'none'})"
         )
-    if "store" in config["data"]:
-        raise ValueError(
-            f"{run.path} was trained on images; this command forecasts from flare lists and X-ray "
-            "files only"
-        )
     if arguments.output and not Path(arguments.output).absolute().parent.is_dir():
         raise ValueError(f"the folder of --output {arguments.output} does not exist")
+    if "store" in config["data"]:
+        return _forecast_images(arguments, run)
+    if arguments.flares:
+        raise ValueError("this run uses no images; give the flare list or X-ray files as FILES")
     window = HistoryWindow(**{name: options[name] for name in names})
     record = read_record(
         arguments.files,
@@ -103,12 +115,9 @@ def _forecast(arguments: argparse.Namespace) -> int:
         from dataset_models.streaming import Batches
         from network_models.model_files import load_network
         from network_models.training import predict
-        from network_models.xray_flux_forecast.flux_forecast import write_forecasts
         from network_models.xray_flux_forecast.history_network import novelty_features
         from network_models.xray_flux_forecast.novelty import Novelty
-        from tools.binned_distribution import FluxBins
 
-    bins = FluxBins(tuple(config["bins"]["edges"]), tail_index=config["bins"]["tail_index"])
     rows = np.arange(len(times))
     output = predict(
         load_network(run.best_network), Batches(dataset, rows, batch_size=dataset.rows_at_once)
@@ -117,13 +126,66 @@ def _forecast(arguments: argparse.Namespace) -> int:
         novelty = Novelty.from_arrays(dict(saved))
     observed = dataset.read(rows)["flare_history"][:, :, 2]
     flags = novelty.reasons(novelty_features(dataset, rows), observed)
-    for line in _lines(times, bins, output, flags, config["data"]["class_scale"]):
+    _show(arguments, run, times, output, flags)
+    return 0
+
+
+def _forecast_images(arguments: argparse.Namespace, run: RunFolder) -> int:
+    from dataset_models.GOES.side_columns import CURRENT_FLUX, current_flux, read_side_columns
+    from network_models.xray_flux_forecast.forecast_data import read_record
+
+    data, options = run.config["data"], run.config["options"]
+    if arguments.every is not None:
+        raise ValueError("--every is for runs on flare history; images have their own times")
+    record = None
+    if arguments.flares:
+        record = read_record(
+            [arguments.flares], class_scale=data["class_scale"], gap_limit_s=options["gap_limit_s"]
+        )
+    side = read_side_columns(arguments.side) if arguments.side else None
+    if side is None and tuple(data["side_columns"]) == (CURRENT_FLUX,):
+        if record is None:
+            raise ValueError("this run uses the current flux: give X-ray files with --flares")
+        side = current_flux(record)
+    times = _given_times(arguments.at) if arguments.at else None
+
+    with quiet_start():
+        from network_models.xray_flux_forecast.image_forecast import forecast_images
+
+    found = forecast_images(
+        run,
+        arguments.files,
+        record=record,
+        side=side,
+        times=times,
+        degradation_corrected=arguments.degradation_corrected,
+    )
+    for problem in found.problems:
+        print(f"left out: {problem}")
+    if data.get("image_synthetic"):
+        print("This network was trained on the virtual Sun (synthetic).")
+    _show(arguments, run, found.times, found.output, found.flags)
+    return 0
+
+
+def _show(
+    arguments: argparse.Namespace,
+    run: RunFolder,
+    times: np.ndarray,
+    output: np.ndarray,
+    flags: list[str],
+) -> None:
+    """Print one line per forecast, and write the table that was asked for."""
+    from network_models.xray_flux_forecast.flux_forecast import write_forecasts
+    from network_models.xray_flux_forecast.run_data import bins_of_run
+
+    bins = bins_of_run(run)
+    for line in _lines(times, bins, output, flags, run.config["data"]["class_scale"]):
         print(line)
     if arguments.output:
         flagged = {"unlike_training": np.array(flags)}
         write_forecasts(arguments.output, times, bins, output, more=flagged)
         print(f"Table: {Path(arguments.output)}")
-    return 0
 
 
 def _issue_times(
@@ -133,19 +195,24 @@ def _issue_times(
     if arguments.at and arguments.every:
         raise ValueError("give --at or --every, not both")
     if arguments.at:
-        try:
-            times = np.array([np.datetime64(t.removesuffix("Z"), "s") for t in arguments.at])
-        except ValueError as error:
-            raise ValueError(f"--at takes times such as 2017-09-06T12:00 ({error})") from None
-        if np.isnat(times).any():
-            raise ValueError("--at takes times such as 2017-09-06T12:00, got one that is none")
-        return times
+        return _given_times(arguments.at)
     if arguments.every is not None:
         if arguments.every < 1:
             raise ValueError(f"--every takes 1 or more hours, got {arguments.every}")
         first = start.astype("datetime64[h]").astype("datetime64[s]") + _HOUR
         return np.arange(first, end + np.timedelta64(1, "s"), arguments.every * _HOUR)
     return np.array([end])
+
+
+def _given_times(given: list[str]) -> np.ndarray:
+    """Read the times of ``--at``."""
+    try:
+        times = np.array([np.datetime64(t.removesuffix("Z"), "s") for t in given])
+    except ValueError as error:
+        raise ValueError(f"--at takes times such as 2017-09-06T12:00 ({error})") from None
+    if np.isnat(times).any():
+        raise ValueError("--at takes times such as 2017-09-06T12:00, got one that is none")
+    return times
 
 
 def _lines(times, bins, output, flags: list[str], class_scale: str) -> list[str]:

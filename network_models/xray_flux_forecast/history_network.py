@@ -16,6 +16,7 @@ __all__ = [
     "history_features",
     "history_input",
     "novelty_features",
+    "standardise",
 ]
 
 WINDOWS_H = (1, 3, 6, 12, 24, 48, 72, 120, 168, 336, 504, 672)
@@ -48,7 +49,7 @@ def build_history_network(
     if dataset.side is not None:
         side = keras.Input(dataset.dimensions()["side"], name="side")
         inputs["side"] = side
-        scaled.append(_standardise(dataset.side.at(dataset.times[training]), "side_scaling")(side))
+        scaled.append(standardise(dataset.side.at(dataset.times[training]), "side_scaling")(side))
     features = keras.layers.Concatenate()(scaled) if len(scaled) > 1 else scaled[0]
     hidden = features
     for layer in range(depth):
@@ -64,7 +65,7 @@ def build_history_network(
 def history_input(dataset: FlareHistory, training: np.ndarray) -> tuple:
     """Give the input ``flare_history`` and its standardised summaries, two Keras tensors."""
     history = keras.Input(dataset.dimensions()["flare_history"], name="flare_history")
-    return history, _standardise(history_features(dataset, training))(_summary(dataset)(history))
+    return history, standardise(history_features(dataset, training))(_summary(dataset)(history))
 
 
 def history_features(dataset: FlareHistory, rows: np.ndarray) -> np.ndarray:
@@ -90,7 +91,7 @@ def _summary(dataset: FlareHistory) -> MultiScaleHistory:
     return MultiScaleHistory(windows, dataset.window.floor_flux, name="summary")
 
 
-def _standardise(values: np.ndarray, name: str = "scaling") -> keras.layers.Normalization:
+def standardise(values: np.ndarray, name: str = "scaling") -> keras.layers.Normalization:
     """Make a layer that gives the training rows mean 0 and spread 1."""
     mean, variance = values.mean(axis=0, dtype=float), values.var(axis=0, dtype=float)
     variance = np.where(variance > 1e-12, variance, 1.0)

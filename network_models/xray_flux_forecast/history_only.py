@@ -11,7 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from network_models.xray_flux_forecast.training_script import ForecastConfig, run_training_script
+from network_models.xray_flux_forecast.training_script import (
+    ForecastConfig,
+    ForecastScript,
+    run_training_script,
+)
 from tools.command_line import option, part_of, run_script
 
 SMOKE = {"virtual_years": 11.0, "epochs": 4, "bootstrap_draws": 200, "width": 32}
@@ -34,15 +38,7 @@ class HistoryConfig(ForecastConfig):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, score and report; give the exit status."""
-    return run_training_script(
-        HistoryConfig,
-        script="network_models/xray_flux_forecast/history_only.py",
-        description=__doc__.splitlines()[0],
-        smoke=SMOKE,
-        prepare=_prepare,
-        make_network=_make_network,
-        argv=argv,
-    )
+    return run_training_script(SCRIPT, argv)
 
 
 def _prepare(config: HistoryConfig):
@@ -80,6 +76,15 @@ def _make_network(config: HistoryConfig):
         features=novelty_features,
     )
 
+
+SCRIPT = ForecastScript(
+    HistoryConfig,
+    script="network_models/xray_flux_forecast/history_only.py",
+    description=__doc__.splitlines()[0],
+    smoke=SMOKE,
+    prepare=_prepare,
+    make_network=_make_network,
+)
 
 if __name__ == "__main__":
     run_script(main)

@@ -18,8 +18,14 @@ _DAY = np.timedelta64(86400, "s")
 
 @dataclass(frozen=True)
 class Miss:
-    """One miss: issue time, what was forecast and what came, and the cause in words."""
+    """One miss: issue time, what was forecast and what came, and the cause in words.
 
+    ``row`` is the sample's row in the dataset. ``place`` is where the region of the largest flare
+    stood at the issue time, in solar radii to the west and north; None if unknown or not in view.
+    """
+
+    row: int
+    place: tuple[float, float] | None
     time: str
     median: str
     observed: str
@@ -58,6 +64,8 @@ def worst_misses(
             break
     return [
         Miss(
+            row=int(rows[k]),
+            place=_place(dataset, int(rows[k]), virtual),
             time=str(dataset.times[rows[k]])[:16],
             median=_class_of(median[k], dataset.window.floor_flux),
             observed=_class_of(dataset.log10_peak_flux[rows[k]], dataset.window.floor_flux),
@@ -70,13 +78,10 @@ def worst_misses(
 
 def _cause(dataset: FlareHistory, row: int, virtual: VirtualRecord | None) -> str:
     """Say where the largest flare of the window came from, or what did not come."""
-    record, w = dataset.record, dataset.window
-    start = dataset.times[row] + np.timedelta64(w.delay_h, "h")
-    end = start + np.timedelta64(w.catch_h, "h")
-    inside = np.flatnonzero((record.peak_time > start) & (record.peak_time <= end))
-    if len(inside) == 0:
+    record = dataset.record
+    largest = _largest_flare(dataset, row)
+    if largest is None:
         return "false alarm: nothing came, " + _quiet_cause(dataset, row, virtual)
-    largest = inside[np.argmax(record.peak_flux[inside])]
     region = int(record.region[largest])
     when = _hours(record.peak_time[largest] - dataset.times[row])
     name = f"region {region}" if region else "a flare without a region number"
@@ -95,6 +100,32 @@ def _cause(dataset: FlareHistory, row: int, virtual: VirtualRecord | None) -> st
         f"it had flared {same.sum()} times, {_class_of(largest_before, 1e-8)} at most, last "
         f"{last} before"
     )
+
+
+def _largest_flare(dataset: FlareHistory, row: int) -> int | None:
+    """Give the index of the largest flare in a sample's label window, None without any."""
+    record, w = dataset.record, dataset.window
+    start = dataset.times[row] + np.timedelta64(w.delay_h, "h")
+    end = start + np.timedelta64(w.catch_h, "h")
+    inside = np.flatnonzero((record.peak_time > start) & (record.peak_time <= end))
+    return int(inside[np.argmax(record.peak_flux[inside])]) if len(inside) else None
+
+
+def _place(
+    dataset: FlareHistory, row: int, virtual: VirtualRecord | None
+) -> tuple[float, float] | None:
+    """Give where the region of the largest flare stood at the issue time, if it was in view."""
+    largest = _largest_flare(dataset, row)
+    if virtual is None or largest is None:
+        return None
+    region = int(dataset.record.region[largest]) - 1
+    states = virtual.states_at(hour_of_time(dataset.times[[row]]))
+    mine = states.identity == region
+    if not mine.any() or not virtual.rates.is_in_front(states.longitude_cell[mine])[0]:
+        return None
+    longitude = np.radians(virtual.rates.longitude_deg(states.longitude_cell[mine])[0])
+    latitude = np.radians(virtual.latitude_deg[region])
+    return float(np.cos(latitude) * np.sin(longitude)), float(np.sin(latitude))
 
 
 def _quiet_cause(dataset: FlareHistory, row: int, virtual: VirtualRecord | None) -> str:

@@ -1,4 +1,4 @@
-"""The flag "unlike training": how far a sample's history lies from what the network has seen."""
+"""The flag "unlike training": how far a sample's input lies from what the network has seen."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Novelty:
                 reasons.append(f"only {100 * share:.0f} % of the history is covered by the data")
             if distance > self.limit:
                 reasons.append(
-                    f"history unlike any in training (distance {distance:.1f}, usual up to "
+                    f"input unlike any in training (distance {distance:.1f}, usual up to "
                     f"{self.limit:.1f})"
                 )
             out.append("; ".join(reasons))

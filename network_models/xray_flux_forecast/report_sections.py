@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dataset_models.SDO.AIA.fdl_1 import FDL1
+from dataset_models.SDO.fits_image import FIELD_ARCSEC
+from dataset_models.virtual_sun.corona import SUN_RADIUS_ARCSEC
 from network_models.xray_flux_forecast.evaluation import Evaluation
 from network_models.xray_flux_forecast.misses import Miss
 from tools.binned_distribution import FluxBins
@@ -16,6 +19,7 @@ from tools.plotting.forecasts import (
     plot_roc,
 )
 from tools.plotting.style import save_figure
+from tools.plotting.sun import plot_channels
 from tools.report.report import Figure, Section, Table, write_section
 from tools.score_card import EVENTS
 
@@ -37,6 +41,7 @@ _EXPLAINED = (
     "brackets: 95 % interval by block bootstrap, not defined with fewer than 10 blocks or where "
     "more than 2.5 % of the draws hold no event."
 )
+_MISSES_DRAWN = 3
 _COLUMNS = ("TSS", "HSS", "BSS", "BSS_train", "Brier", "log", "ROC")
 
 
@@ -225,13 +230,22 @@ def write_band_section(
     write_section(folder, section)
 
 
-def write_misses_section(folder: Path, misses: list[Miss]) -> None:
-    """Show the worst misses with their cause."""
+def write_misses_section(folder: Path, misses: list[Miss], *, dataset: FDL1 | None = None) -> None:
+    """Show the worst misses with their cause; the first ones also as images, where there are."""
+    figures = (
+        []
+        if dataset is None
+        else [
+            _draw_miss(folder / f"miss_{k}.png", miss, dataset)
+            for k, miss in enumerate(misses[:_MISSES_DRAWN], start=1)
+        ]
+    )
     rows = [[m.time, m.median, m.observed, f"{m.surprise:.1f}", m.cause] for m in misses]
     section = Section(
         title="Worst misses",
         order=60,
         text=["The forecasts with the largest log score, at most one in two days."],
+        figures=figures,
         tables=[
             Table(
                 "Surprise is -ln of the probability that the bin which came true was given.",
@@ -241,6 +255,25 @@ def write_misses_section(folder: Path, misses: list[Miss]) -> None:
         ],
     )
     write_section(folder, section)
+
+
+def _draw_miss(path: Path, miss: Miss, dataset: FDL1) -> Figure:
+    """Draw the images that a missed forecast was made from, with the guilty region marked."""
+    sample = dataset.read(np.array([miss.row]))
+    there = sample["aia_present"][0, -1] > 0
+    images = np.moveaxis(np.where(there, sample["aia"][0, -1], np.nan), -1, 0)
+    shown = f"{miss.time.replace('T', ' ')}: median {miss.median}, came {miss.observed}"
+    field = dataset.store.manifest["source"].get("field_arcsec", FIELD_ARCSEC)
+    axes = plot_channels(
+        images,
+        dataset.store.channels,
+        title=shown,
+        mark=miss.place,
+        half_field=field / 2 / SUN_RADIUS_ARCSEC,
+    )
+    save_figure(axes[0].figure, path)
+    circle = " The circle marks that region." if miss.place is not None else ""
+    return Figure(path.name, f"What the network saw. {miss.cause}.{circle}")
 
 
 def write_repeat_section(folder: Path, config: dict, command: str) -> None:

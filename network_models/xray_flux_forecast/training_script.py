@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from network_models.xray_flux_forecast.experiment import ForecastNetwork
     from network_models.xray_flux_forecast.forecast_data import ForecastData
 
-__all__ = ["ForecastConfig", "run_training_script"]
+__all__ = ["ForecastConfig", "ForecastScript", "run_training_script"]
 
 _MOST_YEARS = 2000
 
@@ -87,24 +87,17 @@ class ForecastConfig:
             )
 
 
-def run_training_script(
-    config_class: type,
-    *,
-    script: str,
-    description: str,
-    smoke: dict,
-    prepare: Callable[[ForecastConfig], tuple[ForecastData, Split]],
-    make_network: Callable[[ForecastConfig], ForecastNetwork],
-    argv: Sequence[str] | None,
-) -> int:
-    """Read the command line, open the data, train, score and report; give the exit status.
+@dataclass(frozen=True)
+class ForecastScript:
+    """What distinguishes one training script from another; a run names its script.
 
-    Parameters
+    Attributes
     ----------
     config_class : type
         The script's configuration, a ``ForecastConfig``.
     script : str
         Path of the script in the suite, for the command that repeats the run.
+    description : str
     smoke : dict
         Other defaults for ``--smoke``; what is given on the command line still counts.
     prepare : callable
@@ -112,28 +105,44 @@ def run_training_script(
     make_network : callable
         Gives the kind of network; may import keras.
     """
+
+    config_class: type
+    script: str
+    description: str
+    smoke: dict
+    prepare: Callable[[ForecastConfig], tuple[ForecastData, Split]]
+    make_network: Callable[[ForecastConfig], ForecastNetwork]
+
+
+def run_training_script(kind: ForecastScript, argv: Sequence[str] | None) -> int:
+    """Read the command line, open the data, train, score and report; give the exit status."""
     started = time.time()
     arguments = sys.argv[1:] if argv is None else list(argv)
-    parser = config_parser(config_class, description)
+    parser = config_parser(kind.config_class, kind.description)
     parser.add_argument(
         "--smoke", action="store_true", help="a small run of a minute, to see that all works"
     )
     if parser.parse_args(arguments).smoke:
-        parser.set_defaults(**smoke)
-    config = config_from(config_class, parser.parse_args(arguments))
-    command = " ".join(["python", script, *(shlex.quote(a) for a in arguments)])
+        parser.set_defaults(**kind.smoke)
+    config = config_from(kind.config_class, parser.parse_args(arguments))
+    command = " ".join(["python", kind.script, *(shlex.quote(a) for a in arguments)])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    data, split = prepare(config)
+    data, split = kind.prepare(config)
 
     # keras and its backend take seconds to import; wrong input has been refused by now
     with quiet_start():
         from network_models.training_callbacks import TrainingStopped
-        from network_models.xray_flux_forecast.experiment import run_experiment
+        from network_models.xray_flux_forecast.experiment import run_experiment, sanity_check
         from network_models.xray_flux_forecast.report_sections import headline_figures
 
-        kind = make_network(config)
+        network = kind.make_network(config)
+    if getattr(config, "sanity", False):
+        print("\n".join(sanity_check(config, data.dataset, split, network)))
+        return 0
     try:
-        run = run_experiment(config, data, split, kind, command=command, started=started)
+        run = run_experiment(
+            config, data, split, network, script=kind.script, command=command, started=started
+        )
     except TrainingStopped as stop:
         print(
             f"Stopped after {stop.epochs_done} finished epochs, all saved. "

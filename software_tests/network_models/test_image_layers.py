@@ -4,7 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from network_models.image_layers import DiscPlaces, LogBrightness, SumOverDisc
+from network_models.image_layers import (
+    DiscPlaces,
+    LocalShare,
+    LogBrightness,
+    SumOverDisc,
+    TemperatureFilters,
+    signed_log10,
+)
 from network_models.model_files import load_network
 
 
@@ -59,11 +66,51 @@ def test_sums_and_maxima_of_rates():
 def test_a_network_of_these_layers_is_saved_and_loaded(tmp_path, generator, logs):
     image = keras.Input((1, 8, 8, 3), name="aia")
     present = keras.Input((1, 3), name="present")
-    x = DiscPlaces(1.28)(logs([image, present]))
-    network = keras.Model(
-        [image, present], SumOverDisc()(keras.layers.Conv2D(2, 1, activation="softplus")(x))
-    )
+    filtered = TemperatureFilters([[1.0, -0.5, 0.0]], [0.1], [0.0], [1.0])([image, present])
+    x = keras.layers.Concatenate()([logs([image, present]), filtered])
+    x = DiscPlaces(1.28)(x)
+    half = keras.DTypePolicy("mixed_bfloat16")
+    rates = keras.layers.Conv2D(2, 1, activation="softplus", dtype=half)(x)
+    x = keras.layers.Multiply(dtype="float32")([rates, LocalShare(3)(rates)])
+    network = keras.Model([image, present], SumOverDisc()(x))
     network.save(tmp_path / "n.keras")
     again = load_network(tmp_path / "n.keras")
     given = [generator.gamma(1, 9, (2, 1, 8, 8, 3)), np.ones((2, 1, 3))]
     np.testing.assert_array_equal(np.asarray(network(given)), np.asarray(again(given)))
+
+
+def test_signed_channels_keep_their_sign(generator):
+    layer = LogBrightness([1.0, 10.0], [0.0, 0.5], [1.0, 2.0], [False, True])
+    image = generator.normal(0, 100, (1, 1, 4, 4, 2)).astype(np.float32)
+    found = np.asarray(layer([image, np.ones((1, 1, 2), np.float32)]))
+    field = image[:, 0, ..., 1]
+    np.testing.assert_allclose(found[..., 1], (signed_log10(field, 10.0) - 0.5) / 2, atol=1e-5)
+    np.testing.assert_allclose(signed_log10(-field, 10.0), -signed_log10(field, 10.0))
+
+
+def test_filters_are_logarithms_of_linear_combinations(generator):
+    rows = [[1.0, -0.5, 0.0], [0.0, 0.0, 2.0]]
+    layer = TemperatureFilters(rows, [0.1, 1.0], [0.5, 1.0], [0.3, 0.4])
+    image = generator.gamma(1, 20, (2, 1, 4, 5, 3)).astype(np.float32)
+    present = np.ones((2, 1, 3), np.float32)
+    present[1, 0, 1] = 0  # the first filter needs it, the second does not
+    found = np.asarray(layer([image, present]))
+    combined = image[:, 0] @ np.array(rows, np.float32).T
+    logs = np.log10(np.maximum(combined, 0) + [0.1, 1.0])
+    expected = (logs - [0.5, 1.0]) / [0.3, 0.4]
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-4)
+    assert (found[1, ..., 0] == 0).all()
+    np.testing.assert_allclose(found[1, ..., 1], expected[1, ..., 1], atol=1e-4)
+
+
+def test_cells_of_a_neighbourhood_share_one_vote():
+    scores = np.full((1, 9, 9, 1), -8.0, np.float32)
+    scores[0, 4, 4] = 8.0
+    share = np.asarray(LocalShare(5)(scores))
+    assert share[0, 4, 4, 0] == pytest.approx(1, abs=1e-4)
+    assert share[0, 4, 5, 0] < 1e-4
+    even = np.asarray(LocalShare(3)(np.zeros((1, 6, 7, 2), np.float32)))
+    np.testing.assert_allclose(even[0, 1:-1, 1:-1], 1 / 9, rtol=1e-5)
+    np.testing.assert_allclose(even[0, 0, 0], 1 / 4, rtol=1e-5)  # nothing beyond the edge
+    with pytest.raises(ValueError, match="odd number of cells"):
+        LocalShare(4)

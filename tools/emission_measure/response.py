@@ -5,17 +5,16 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from scipy.optimize import nnls
 
 from tools.tables import read_table
 
 __all__ = [
+    "FILTER_LOG_T",
     "RESPONSE_CHANNELS",
     "RESPONSE_VERSIONS",
-    "WARM_CHANNELS",
     "aia_response",
     "bin_response",
-    "warm_shares",
+    "temperature_filters",
 ]
 
 RESPONSE_CHANNELS = (94, 131, 171, 193, 211, 335)  # angstrom
@@ -27,8 +26,8 @@ RESPONSE_VERSIONS = (
     "v9_evenorm",
 )
 _POINTS_PER_BIN = 10
-WARM_CHANNELS = (171, 193, 211)  # angstrom; they see little of what is hotter than 4 MK
-_WARM_EDGES = np.linspace(5.7, 6.4, 15)
+FILTER_LOG_T = np.array([5.85, 6.10, 6.35, 6.60, 6.85, 7.10])
+_FILTER_WIDTH_DEX = 0.12
 
 
 @cache
@@ -103,20 +102,23 @@ def bin_response(
 
 
 @cache
-def warm_shares(channel: int) -> tuple[float, ...]:
-    """Give how much of 171, 193 and 211 A makes up what a channel sees of warm plasma.
+def temperature_filters() -> np.ndarray:
+    """Give the linear combinations of the six channels that single out six temperatures.
 
-    94 and 131 A have a warm and a hot response. The warm one is taken as a sum of the channels of
-    ``WARM_CHANNELS`` with these non-negative factors, by least squares over log T 5.7 to 6.4; what
-    is left of the channel shows the hot plasma (after Del Zanna 2013, A&A 558, A73, who takes
-    I(94) - I(211) / 120 - I(171) / 450 for Fe XVIII).
+    Each channel sees plasma of many temperatures. For emission measure in Gaussians about the
+    temperatures of ``FILTER_LOG_T`` the six channels can be solved for; of other plasma the filters
+    show a mixture, positive or negative. Without noise and regularisation: for images of many
+    photons, and as a start for networks.
 
-    Parameters
-    ----------
-    channel : int
-        94 or 131, angstrom.
+    Returns
+    -------
+    (temperature, 6) float64
+        Factors of the channels of ``RESPONSE_CHANNELS``; the result is in DN s-1 pix-1 of that
+        channel which sees this temperature best.
     """
-    response = bin_response(_WARM_EDGES)
-    warm = response[[RESPONSE_CHANNELS.index(c) for c in WARM_CHANNELS]]
-    shares, _ = nnls(warm.T, response[RESPONSE_CHANNELS.index(channel)])
-    return tuple(float(share) for share in shares)
+    edges = np.linspace(5.45, 7.55, 43)
+    centres = (edges[:-1] + edges[1:]) / 2
+    shape = np.exp(-0.5 * ((centres - FILTER_LOG_T[:, None]) / _FILTER_WIDTH_DEX) ** 2)
+    shape /= shape.sum(axis=1, keepdims=True)
+    seen = bin_response(edges) @ shape.T  # (channel, temperature)
+    return np.linalg.inv(seen) * seen.max(axis=0)[:, None]

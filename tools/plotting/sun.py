@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.dates import DateFormatter, HourLocator
 from matplotlib.patches import Circle
 from sunpy.visualization.colormaps import cm as sun_colours
 
+from tools.channels import channel_name, channel_unit
 from tools.plotting.style import CLASS_LINES, COLOURS, new_figure
 
 __all__ = ["plot_aia_image", "plot_channels", "plot_xray_day"]
+
+_AIA_UNIT = channel_unit(171)
 
 
 def plot_aia_image(
@@ -54,15 +57,27 @@ def plot_aia_image(
     return axes
 
 
-def plot_channels(images: np.ndarray, channels: tuple[int, ...], *, title: str = "") -> list[Axes]:
+def plot_channels(
+    images: np.ndarray,
+    channels: tuple[int | str, ...],
+    *,
+    title: str = "",
+    mark: tuple[float, float] | None = None,
+    half_field: float = 1.28,
+) -> list[Axes]:
     """Draw all channels of one image side by side, each in its own colour table.
 
     Parameters
     ----------
-    images : (channel, y, x) float, DN s-1 pix-1
-        Row 0 is the southern edge. A channel without a value is named as missing.
-    channels : tuple of int
-        Angstrom.
+    images : (channel, y, x) float
+        In the unit of ``tools.channels.channel_unit``; row 0 is the southern edge. A channel
+        without a value is named as missing.
+    channels : tuple
+        Of ``AIA_CHANNELS`` and ``HMI_CHANNELS``.
+    mark : (x, y), optional
+        A place to circle, in solar radii to the west and north of the centre.
+    half_field : float
+        Half the image's width in solar radii.
     """
     columns = -(-len(channels) // 2)
     figure, grid = new_figure(2.7 * columns, 5.6, nrows=2, ncols=columns, squeeze=False)
@@ -70,23 +85,29 @@ def plot_channels(images: np.ndarray, channels: tuple[int, ...], *, title: str =
         axes.set_axis_off()
     for axes, image, channel in zip(grid.ravel(), images, channels, strict=False):
         finite = np.isfinite(image)
-        axes.set_title(f"{channel} \u212b")
+        unit = channel_unit(channel)
+        axes.set_title(channel_name(channel) if unit == _AIA_UNIT else f"{channel} ({unit})")
         if not finite.any():
             axes.text(0.5, 0.5, "missing", ha="center", transform=axes.transAxes)
             continue
+        top = max(float(np.percentile(np.abs(image[finite]), 99.7)), 1e-6)
+        if channel == "B_los":
+            look, ticks = {"cmap": "gray", "norm": Normalize(-top, top, clip=True)}, [-top, 0, top]
+        else:
+            name = f"sdoaia{channel}"
+            colours = sun_colours.cmlist[name] if name in sun_colours.cmlist else "gray"
+            norm = PowerNorm(0.5, vmin=0, vmax=top, clip=True)
+            look, ticks = {"cmap": colours, "norm": norm}, [0, top / 4, top]
         shown = axes.imshow(
-            np.where(finite, image, 0),
-            origin="lower",
-            cmap=sun_colours.cmlist[f"sdoaia{channel}"],
-            norm=PowerNorm(0.5, vmin=0, vmax=np.percentile(image[finite], 99.7), clip=True),
-            interpolation="nearest",
+            np.where(finite, image, 0), origin="lower", interpolation="nearest", **look
         )
+        if mark is not None:
+            half = (len(image) - 1) / 2
+            at = [half + place / half_field * len(image) / 2 for place in mark]
+            ring = Circle(at, 0.06 * len(image), fill=False, color="white", linewidth=0.9)
+            axes.add_patch(ring)
         bar = figure.colorbar(shown, ax=axes, orientation="horizontal", shrink=0.8, pad=0.02)
-        top = shown.norm.vmax
-        bar.set_ticks(
-            [0, top / 4, top],
-            labels=[f"{v:.0f}" if v > 99 else f"{v:.2g}" for v in (0, top / 4, top)],
-        )
+        bar.set_ticks(ticks, labels=[f"{v:.0f}" if abs(v) > 99 else f"{v:.2g}" for v in ticks])
     figure.suptitle(f"{title} (DN s$^{{-1}}$ pix$^{{-1}}$)".strip(), fontsize=9)
     return list(grid.ravel())
 

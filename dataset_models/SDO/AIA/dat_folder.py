@@ -12,6 +12,7 @@ import hashlib
 import logging
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from dataset_models.solar_data import DataIntegrityError
 from tools.channels import AIA_CHANNELS
 from tools.run_folder import code_fingerprint
 
-__all__ = ["DatFolder", "list_dat_files", "read_dat"]
+__all__ = ["DatFolder", "DatImages", "list_dat_files", "read_dat"]
 
 logger = logging.getLogger(__name__)
 
@@ -73,37 +74,33 @@ def read_dat(path: str | Path) -> np.ndarray:
     return image
 
 
-class DatFolder:
-    """Images made from all raw files in a folder; those that can't be used are in ``problems``.
+class DatImages:
+    """Images made from raw files; those that can't be used are in ``problems``.
 
     An image's time is the end of the minute in its name: from then on it is known.
 
     Parameters
     ----------
-    folder : str or Path
+    paths : sequence of str or Path
     size : int
         Pixels along a side; a whole part of those in the files, which are averaged.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such folder.
     DataIntegrityError
         If no file can be used; the reasons are listed.
     """
 
     channels = AIA_CHANNELS
 
-    def __init__(self, folder: str | Path, size: int):
-        self.folder, self.size = Path(folder), size
-        if not self.folder.is_dir():
-            raise FileNotFoundError(f"no such folder: {self.folder}")
+    def __init__(self, paths: Sequence[str | Path], size: int, *, name: str = ".dat files"):
+        self.name, self.size = name, size
         if size < 8:
             raise ValueError(f"images have 8 pixels a side or more, not {size}")
         self.pixels_averaged = (4096 / size) ** 2
         self.problems: list[str] = []
         found = {}
-        for path in list_dat_files(self.folder):
+        for path in map(Path, paths):
             try:
                 time, shape = _told(path)
                 if shape[1] % size or shape[1] < size:
@@ -120,7 +117,7 @@ class DatFolder:
                 found[time] = path
         if not found:
             listed = "\n  ".join(self.problems[:20]) or "it holds no .dat file"
-            raise DataIntegrityError(f"{self.folder}: no image can be read:\n  {listed}")
+            raise DataIntegrityError(f"{name}: no image can be read:\n  {listed}")
         self.times = np.array(sorted(found), "datetime64[s]")
         self._paths = [found[time] for time in sorted(found)]
         self._unreadable: set[int] = set()
@@ -157,12 +154,28 @@ class DatFolder:
             state = path.stat()
             digest.update(f"{path.name} {state.st_size} {state.st_mtime_ns}\n".encode())
         return {
-            "source": f"raw AIA files ({self.folder.name})",
+            "source": f"raw AIA files ({self.name})",
             "field_arcsec": FIELD_ARCSEC,
             "calibration": "as in the files: exposure and degradation",
             "files": digest.hexdigest()[:16],
             "code": code_fingerprint("dataset_models/SDO/AIA/dat_folder.py"),
         }
+
+
+class DatFolder(DatImages):
+    """Images made from all raw files in a folder and the folders in it, as ``DatImages``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    """
+
+    def __init__(self, folder: str | Path, size: int):
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise FileNotFoundError(f"no such folder: {folder}")
+        super().__init__(list_dat_files(folder), size, name=folder.name)
 
 
 def _told(path: Path) -> tuple[np.datetime64, tuple[int, int, int]]:

@@ -10,7 +10,7 @@ import numpy as np
 from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
 from dataset_models.GOES.flare_record import FlareRecord
 from dataset_models.GOES.side_columns import SideColumns
-from dataset_models.SDO.coding import decode
+from dataset_models.SDO.coding import MISSING, decode
 from dataset_models.solar_data import INPUT, ArrayInfo, SampleTable, hash_rows
 from dataset_models.store import ImageStore
 
@@ -69,6 +69,11 @@ class FDL1(FlareHistory):
     frames : ImageFrames
     with_history : bool
         Give the flare history to the network, too.
+
+    Attributes
+    ----------
+    hold_in_memory : bool
+        Keep the coded images of stores of up to 2 GiB in memory; True unless set otherwise.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class FDL1(FlareHistory):
         need_label: bool = True,
     ):
         self.store, self.frames, self.with_history = store, frames, with_history
+        self.hold_in_memory = True
         # an image is known when it has been taken: at the next full minute
         whole = (store.times + _MINUTE - _SECOND).astype("datetime64[m]").astype("datetime64[s]")
         wanted = np.unique(whole) if times is None else np.asarray(times, "datetime64[s]")
@@ -200,9 +206,16 @@ class FDL1(FlareHistory):
             "store": str(self.store.path),
             "store_fingerprint": self.store.fingerprint(),
             "images": len(self.store),
+            "channels": list(self.store.channels),
+            "size": self.store.size,
+            "with_history": self.with_history,
             "bad_images": int(self.store.is_bad.sum()),
             "samples_without_all_frames": self.n_without_frames,
-            **{f"image_{name}": v for name, v in self.store.manifest["source"].items()},
+            **{
+                f"image_{name}": v
+                for name, v in self.store.manifest["source"].items()
+                if name != "observers"
+            },
         }
         return super().provenance() | images
 
@@ -230,15 +243,19 @@ class FDL1(FlareHistory):
 
     def _decoded(self, codes: np.ndarray, shape: tuple[int, int]) -> tuple:
         """Turn coded images into (sample, frame, y, x, channel), and say what is present."""
-        images = decode(codes, self._tables)
-        lacking = ~np.isfinite(images)
-        present = lacking.mean(axis=(2, 3)) < _MISSING_SHARE
-        known = np.where(lacking, 0, images).sum(axis=(2, 3))
-        mean = known / np.maximum((~lacking).sum(axis=(2, 3)), 1)
-        images = np.where(lacking, mean[:, :, None, None], images)
-        images = np.where(present[:, :, None, None], images, 0)
-        images = np.moveaxis(images, 1, -1).reshape(*shape, *images.shape[2:], -1)
-        return images.astype(np.float32), present.reshape(*shape, -1).astype(np.float32)
+        missing = np.count_nonzero(codes == MISSING, axis=(2, 3)) / codes[0, 0].size
+        present = missing < _MISSING_SHARE
+        images = np.empty((len(codes), *codes.shape[2:], codes.shape[1]), np.float32)
+        for k, table in enumerate(self._tables):
+            images[..., k] = decode(codes[:, [k]], table[None])[:, 0]
+            for n in np.flatnonzero(missing[:, k] > 0):
+                part = images[n, ..., k]
+                lacking = np.isnan(part)
+                part[lacking] = part[~lacking].mean() if present[n, k] else 0
+                if not present[n, k]:
+                    part[:] = 0
+        images = images.reshape(*shape, *images.shape[1:])
+        return images, present.reshape(*shape, -1).astype(np.float32)
 
     def _content_hashes(self) -> np.ndarray:
         """Hash the coded newest frame of each sample."""
@@ -253,7 +270,7 @@ class FDL1(FlareHistory):
     def _held(self) -> np.ndarray | None:
         """All coded images in memory, where they fit."""
         image_bytes = 2 * len(self.store.channels) * self.store.size**2
-        if image_bytes * len(self.store) > _MEMORY_BYTES:
+        if not self.hold_in_memory or image_bytes * len(self.store) > _MEMORY_BYTES:
             return None
         return self.store.read_codes(np.arange(len(self.store)))
 

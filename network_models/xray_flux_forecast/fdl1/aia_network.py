@@ -8,16 +8,25 @@ import numpy as np
 from dataset_models.SDO.AIA.fdl_1 import FDL1
 from network_models.image_layers import (
     DiscPlaces,
-    HotPlasma,
+    LocalShare,
     LogBrightness,
     SumOverDisc,
+    TemperatureFilters,
     signed_log10,
 )
 from network_models.xray_flux_forecast.flux_head import flux_head
-from network_models.xray_flux_forecast.history_network import history_features, history_input
+from network_models.xray_flux_forecast.history_network import (
+    history_features,
+    history_input,
+    standardise,
+)
 from tools.binned_distribution import FluxBins
 from tools.channels import AIA_CHANNELS
-from tools.emission_measure.response import WARM_CHANNELS, warm_shares
+from tools.emission_measure.response import (
+    FILTER_LOG_T,
+    RESPONSE_CHANNELS,
+    temperature_filters,
+)
 
 __all__ = ["build_aia_network", "image_features"]
 
@@ -26,8 +35,12 @@ _HALF_FIELD = 1.28  # of a full AIA image, solar radii
 # below these noise rules: DN s-1 pix-1, G, DN s-1
 _OFFSETS = dict(zip(AIA_CHANNELS, (0.05, 0.3, 3.0, 3.0, 1.0, 0.5, 0.1, 1.0), strict=True))
 _OFFSETS |= {"B_los": 10.0, "continuum": 500.0}
+# log10 of usual disc means, for channels that are missing: SDOMLv2, HMI's quiet Sun
+_LOG_TOTAL = dict(zip(AIA_CHANNELS, (-0.3, 0.5, 2.0, 2.1, 1.5, 1.5, 0.3, 1.6), strict=True))
+_LOG_TOTAL |= {"B_los": 0.0, "continuum": 4.5}
 _SIGNED = ("B_los",)
-_HOT_CHANNELS = (94, 131)  # see what is hotter than 6 MK, beside warm plasma
+_FILTERS = {6.35: 0.5, 6.60: 0.3, 6.85: 0.1, 7.10: 0.1}  # log T: offset of its logarithm, DN s-1
+_NEIGHBOURHOOD = 0.4  # solar radii: about the size of an active region
 _STATISTICS_SAMPLES = 256
 
 
@@ -39,14 +52,16 @@ def build_aia_network(
     width: int,
     rates: int,
     dropout: float,
+    precision: str = "float32",
 ) -> keras.Model:
     """Build the network for a dataset; scaling comes from its training rows and lies inside.
 
     Inputs ``aia`` (batch, frame, y, x, channel) in DN s-1 pix-1 and ``aia_present`` (batch, frame,
     channel), with ``flare_history`` where the dataset gives it; output (batch, bin) probabilities.
 
-    Each cell of the disc gets a few non-negative rates from its temperatures and its place; their
-    sums over the disc, as those of independent regions, go to the forecast head.
+    Each cell of the disc gets a few non-negative rates from its temperatures and its place. Cells
+    of one neighbourhood share one vote, as those of one region; the sums over the disc, as those
+    of independent regions, go to the forecast head.
 
     Parameters
     ----------
@@ -56,6 +71,8 @@ def build_aia_network(
         Rates per cell.
     dropout : float
         Share of summed features left out in training.
+    precision : {"float32", "mixed_bfloat16"}
+        Of the convolutions; all else stays in float32.
     """
     shapes = dataset.dimensions()
     image = keras.Input(shapes["aia"], name="aia")
@@ -66,28 +83,50 @@ def build_aia_network(
     offsets, means, spreads = zip(*statistics[: len(channels)], strict=True)
     signed = [channel in _SIGNED for channel in channels]
     x = LogBrightness(offsets, means, spreads, signed, name="log_brightness")([image, present])
-    hot = HotPlasma(_hot_rows(channels), *zip(*statistics[len(channels) :], strict=True))
-    x = keras.layers.Concatenate(name="with_hot_plasma")([x, hot([image, present])])
+    filters = TemperatureFilters(
+        _filter_rows(channels),
+        *zip(*statistics[len(channels) :], strict=True),
+        name="temperature_filters",
+    )
+    x = keras.layers.Concatenate(name="with_filters")([x, filters([image, present])])
     # in training only: north and south are alike to the flare process
     x = keras.layers.RandomFlip("vertical", seed=0, name="north_or_south")(x)
-    x = keras.layers.Conv2D(width // 2, 1, activation="gelu", name="temperatures")(x)
+
+    def convolution(maps: int, side: int, activation: str | None, name: str, **options):
+        return keras.layers.Conv2D(
+            maps,
+            side,
+            padding="same",
+            activation=activation,
+            dtype=keras.DTypePolicy(precision),
+            name=name,
+            **options,
+        )
+
+    x = convolution(width // 2, 1, "relu", "temperatures")(x)
+    x = convolution(width // 2, 1, "relu", "temperatures_2")(x)
     x = _pooled(x, _cell(shapes["aia"][1]), "cells")
-    x = keras.layers.Conv2D(width, 3, padding="same", activation="gelu", name="neighbours")(x)
+    x = convolution(width, 3, "gelu", "neighbours")(x)
     x = DiscPlaces(_HALF_FIELD, name="places")(x)
-    x = keras.layers.Conv2D(width, 1, activation="gelu", name="hidden")(x)
-    x = keras.layers.Conv2D(
-        rates,
-        1,
-        activation="softplus",
-        bias_initializer=keras.initializers.Constant(-4.0),
-        name="rates",
-    )(x)
+    x = convolution(width, 1, "gelu", "hidden")(x)
+    few = keras.initializers.Constant(-3.0)
+    rate = convolution(rates, 1, "softplus", "rates", bias_initializer=few)(x)
+    cells = int(round(_NEIGHBOURHOOD / (2 * _HALF_FIELD) * x.shape[1]))
+    share = LocalShare(max(cells // 2 * 2 + 1, 3), name="shares")(
+        convolution(rates, 1, None, "scores")(x)
+    )
+    x = keras.layers.Multiply(dtype="float32", name="rates_of_regions")([rate, share])
     features = [SumOverDisc(name="sums")(x)]
     features.append(keras.layers.Flatten(name="which_channels")(present))
     if dataset.with_history:
         history, summary = history_input(dataset, training)
         inputs["flare_history"] = history
         features.append(summary)
+    if dataset.side is not None:
+        side = keras.Input(shapes["side"], name="side")
+        inputs["side"] = side
+        known = dataset.side.at(dataset.times[training])
+        features.append(standardise(known, "side_scaling")(side))
     x = keras.layers.Concatenate(name="features")(features)
     hidden = keras.layers.Dense(2 * width, activation="gelu", name="hidden_sums")(x)
     if dropout:
@@ -101,10 +140,13 @@ def build_aia_network(
 def image_features(dataset: FDL1, rows: np.ndarray) -> np.ndarray:
     """Give what "unlike training" is judged by: disc totals, and history where it is used."""
     totals = dataset.disc_totals[rows]
-    totals = np.where(np.isfinite(totals), totals, np.nanmedian(totals, axis=0))
-    if not dataset.with_history:
-        return totals
-    return np.concatenate([totals, history_features(dataset, rows)], axis=1)
+    usual = np.array([_LOG_TOTAL[c] for c in dataset.store.channels])
+    parts = [np.where(np.isfinite(totals), totals, usual)]
+    if dataset.with_history:
+        parts.append(history_features(dataset, rows))
+    if dataset.side is not None:
+        parts.append(dataset.side.at(dataset.times[rows]))
+    return np.concatenate(parts, axis=1)
 
 
 def _cell(size: int) -> int:
@@ -122,24 +164,25 @@ def _pooled(x, cell: int, name: str):
     return keras.layers.Concatenate(name=name)([mean, largest])
 
 
-def _hot_rows(channels: tuple[int | str, ...]) -> list[list[float]]:
-    """Give the factors of all channels in what each hot channel shows beyond warm plasma."""
+def _filter_rows(channels: tuple[int | str, ...]) -> list[list[float]]:
+    """Give the factors of all channels in each temperature filter."""
     rows = []
-    for hot in _HOT_CHANNELS:
-        shares = dict(zip(WARM_CHANNELS, warm_shares(hot), strict=True))
-        rows.append([1.0 if c == hot else -shares.get(c, 0.0) for c in channels])
+    for log_t in _FILTERS:
+        row = temperature_filters()[np.argmin(np.abs(FILTER_LOG_T - log_t))]
+        factors = dict(zip(RESPONSE_CHANNELS, row, strict=True))
+        rows.append([float(factors.get(channel, 0.0)) for channel in channels])
     return rows
 
 
 def _log_statistics(dataset: FDL1, training: np.ndarray) -> list[tuple[float, float, float]]:
-    """Give offset, mean and spread of the logarithms of each channel, then of each hot part.
+    """Give offset, mean and spread of the logarithms of each channel, then of each filter.
 
     From some training images; a channel that is missing in all of them gets mean 0 and spread 1.
     """
     channels = dataset.store.channels
-    rows = np.array(_hot_rows(channels))
+    rows = np.array(_filter_rows(channels))
     logs: list[list[np.ndarray]] = [[] for _ in range(len(channels) + len(rows))]
-    offsets = [_OFFSETS[c] for c in (*channels, *_HOT_CHANNELS)]
+    offsets = [*(_OFFSETS[c] for c in channels), *_FILTERS.values()]
     for row in training[:: max(len(training) // _STATISTICS_SAMPLES, 1)]:
         sample = dataset.read(np.array([row]))
         image, there = sample["aia"][0, -1], sample["aia_present"][0, -1] > 0

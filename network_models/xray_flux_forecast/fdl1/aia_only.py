@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from network_models.xray_flux_forecast.fdl1.aia_training import run_aia_script
+from network_models.xray_flux_forecast.fdl1.aia_training import aia_script
+from network_models.xray_flux_forecast.training_script import run_training_script
 from tools.command_line import run_script
 
 __all__ = ["main"]
@@ -18,13 +19,10 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, score and report; give the exit status."""
-    return run_aia_script(
-        "network_models/xray_flux_forecast/fdl1/aia_only.py",
-        __doc__.splitlines()[0],
-        with_history=False,
-        argv=argv,
-    )
+    return run_training_script(SCRIPT, argv)
 
+
+SCRIPT = aia_script("aia_only", __doc__.splitlines()[0], with_history=False)
 
 if __name__ == "__main__":
     run_script(main)

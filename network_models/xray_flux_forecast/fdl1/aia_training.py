@@ -5,25 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from network_models.xray_flux_forecast.training_script import ForecastConfig, run_training_script
+from network_models.xray_flux_forecast.training_script import ForecastConfig, ForecastScript
 from tools.command_line import option, part_of
 
 if TYPE_CHECKING:
+    from dataset_models.GOES.flare_record import FlareRecord
+    from dataset_models.GOES.side_columns import SideColumns
     from dataset_models.splits import Split
     from dataset_models.store import ImageSource, ImageStore
+    from dataset_models.virtual_sun.limit import ForecastLimit
     from network_models.xray_flux_forecast.experiment import ForecastNetwork
     from network_models.xray_flux_forecast.forecast_data import ForecastData
 
-__all__ = ["AIAConfig", "run_aia_script"]
+__all__ = ["AIAConfig", "aia_script"]
 
 logger = logging.getLogger(__name__)
+
+_RIVAL_EPOCHS = 15
 
 _SMOKE = {
     "virtual_years": 6.5,
@@ -52,6 +56,12 @@ class AIAConfig(ForecastConfig):
     size: int = option(64, "pixels along a side of images that are made into a store")
     frames: int = option(1, "images in a sample, 1 to 4")
     frame_step_h: int = option(12, "hours between them")
+    side_channel: str = option(
+        "", "a number beside the images: the newest 1-8 A flux", choices=("", "current_flux")
+    )
+    sanity: bool = option(
+        False, "give the network the answer, to see that it can learn; makes no run and no score"
+    )
     stores: str = option("image_stores", "folder in which stores of images are made")
     width: int = option(48, "feature maps")
     rates: int = option(16, "rates that each cell of the disc adds to the sum")
@@ -59,34 +69,39 @@ class AIAConfig(ForecastConfig):
     epochs: int = option(16, "passes through the training set")
     batch_size: int = option(64, "samples per step")
     learning_rate: float = option(3e-3, "largest learning rate")
-    skip_leak_table: bool = option(True, "do not train again to show what a leak is worth")
+    precision: str = option(
+        "float32",
+        "of the convolutions; logarithms, sums and the head always stay in float32",
+        choices=("float32", "mixed_bfloat16"),
+    )
+    skip_leak_table: bool = option(
+        False, "do not train the history network again to show what a leak is worth"
+    )
 
     def __post_init__(self):
         super().__post_init__()
         for name in ("size", "rates", "cadence_h"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
-        if self.side:
-            raise ValueError("image networks take no side columns; leave --side out")
+        if self.side and self.side_channel:
+            raise ValueError("give --side or --side-channel, not both")
 
 
-def run_aia_script(
-    script: str, description: str, *, with_history: bool, argv: Sequence[str] | None
-) -> int:
-    """Train, score and report a network on images; give the exit status."""
-    return run_training_script(
+def aia_script(name: str, description: str, *, with_history: bool) -> ForecastScript:
+    """Give the definition of a training script of networks on images."""
+    return ForecastScript(
         AIAConfig,
-        script=script,
+        script=f"network_models/xray_flux_forecast/fdl1/{name}.py",
         description=description,
         smoke=_SMOKE,
         prepare=lambda config: _prepare(config, with_history),
         make_network=lambda config: _make_network(config, with_history),
-        argv=argv,
     )
 
 
 def _prepare(config: AIAConfig, with_history: bool) -> tuple[ForecastData, Split]:
     from dataset_models.GOES.flare_history import HistoryWindow
+    from dataset_models.GOES.side_columns import true_value
     from dataset_models.SDO.AIA.fdl_1 import FDL1, ImageFrames
     from network_models.xray_flux_forecast.forecast_data import (
         DataOptions,
@@ -114,11 +129,33 @@ def _prepare(config: AIAConfig, with_history: bool) -> tuple[ForecastData, Split
         record, limit = open_record(part_of(config, DataOptions))
         store = _virtual_store(config, limit.virtual)
     window = part_of(config, HistoryWindow)
-    dataset = FDL1(store, record, window, frames, with_history=with_history)
+    if config.sanity:
+        labelled = FDL1(store, record, window, frames)
+        side = true_value(labelled.times, labelled.log10_peak_flux)
+    else:
+        side = _side_columns(config, record, store, limit)
+    dataset = FDL1(store, record, window, frames, with_history=with_history, side=side)
     split = default_split(
         dataset, test_from=config.test_from, validation_years=config.validation_years
     )
     return ForecastData(dataset, limit), split
+
+
+def _side_columns(
+    config: AIAConfig, record: FlareRecord, store: ImageStore, limit: ForecastLimit | None
+) -> SideColumns | None:
+    """Give the side columns that the options name."""
+    from dataset_models.GOES.side_columns import current_flux, read_side_columns
+    from dataset_models.virtual_sun.x_rays import VirtualXRays
+
+    if config.side:
+        return read_side_columns(config.side)
+    if not config.side_channel:
+        return None
+    if limit is None:
+        return current_flux(record)
+    logger.info("X-ray fluxes of the virtual plasma at %d times", len(store))
+    return VirtualXRays(limit.virtual).current_flux(store.times)
 
 
 def _given_store(config: AIAConfig) -> ImageStore:
@@ -162,11 +199,13 @@ def _made_store(config: AIAConfig, source: ImageSource, name: str) -> ImageStore
 
 
 def _make_network(config: AIAConfig, with_history: bool) -> ForecastNetwork:
-    from network_models.xray_flux_forecast.experiment import ForecastNetwork
+    from network_models.training import TrainingOptions
+    from network_models.xray_flux_forecast.experiment import ForecastNetwork, Rival
     from network_models.xray_flux_forecast.fdl1.aia_network import (
         build_aia_network,
         image_features,
     )
+    from network_models.xray_flux_forecast.history_network import build_history_network
 
     return ForecastNetwork(
         name="AIA images and flare history" if with_history else "AIA images",
@@ -177,6 +216,19 @@ def _make_network(config: AIAConfig, with_history: bool) -> ForecastNetwork:
             width=config.width,
             rates=config.rates,
             dropout=config.dropout,
+            precision=config.precision,
         ),
         features=image_features,
+        rival=Rival(
+            lambda dataset, rows, bins: build_history_network(
+                dataset, rows, bins, width=128, depth=2, dropout=0.4
+            ),
+            TrainingOptions(
+                epochs=min(config.epochs, _RIVAL_EPOCHS),
+                batch_size=256,
+                learning_rate=1e-3,
+                weight_decay=1e-3,
+                seed=config.seed,
+            ),
+        ),
     )

@@ -1,17 +1,24 @@
 """Networks on images, from the command line to the report, on a small virtual Sun."""
 
+import csv
 import json
+import re
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from dataset_models.store import ImageStore
 from network_models.model_files import load_network
 from network_models.xray_flux_forecast.fdl1 import aia_and_goes, aia_only
 from network_models.xray_flux_forecast.forecast import main as forecast
+from network_models.xray_flux_forecast.image_forecast import forecast_images
+from tools.channels import AIA_CHANNELS
+from tools.run_folder import RunFolder
 
 SMALL = ["--smoke", "--virtual-years", "3", "--cadence-h", "48", "--size", "16", "--epochs", "2"]
 SMALL += ["--history-h", "168", "--bootstrap-draws", "50"]
+QUICK = [*SMALL, "--skip-leak-table"]
 
 
 @pytest.fixture(scope="module")
@@ -64,27 +71,103 @@ def test_a_missing_channel_does_not_reach_the_forecast(image_run, generator):
 
 
 def test_images_and_history_together(tmp_path, stores):
-    assert aia_and_goes.main([*SMALL, "--stores", stores, "--output", str(tmp_path)]) == 0
+    assert aia_and_goes.main([*QUICK, "--stores", stores, "--output", str(tmp_path)]) == 0
     (run,) = tmp_path.iterdir()
     network = load_network(run / "best_performing.keras")
     assert "flare_history" in {i.name for i in network.inputs}
 
 
-def test_forecasting_from_lists_with_an_image_run_is_refused(image_run, tmp_path):
-    (tmp_path / "flares.csv").write_text("x")
-    with pytest.raises(ValueError, match="was trained on images"):
-        forecast([str(image_run), str(tmp_path / "flares.csv")])
+def test_forecasts_from_the_run_s_own_store_are_those_of_the_run(image_run, tmp_path, capsys):
+    store = ImageStore(json.loads((image_run / "config.json").read_text())["data"]["store"])
+    table = tmp_path / "table.csv"
+    assert forecast([str(image_run), str(store.path), "--output", str(table)]) == 0
+    assert "trained on the virtual Sun (synthetic)" in capsys.readouterr().out
+    found = {row["time"]: row for row in csv.DictReader(table.open())}
+    own = list(csv.DictReader((image_run / "performance/predictions.csv").open()))
+    assert len(own) > 50
+    for row in own:
+        for name in ("P(>=C1)", "log10_flux_q50"):
+            assert float(found[row["time"]][name]) == pytest.approx(float(row[name]), abs=2e-4)
+
+
+def aia_file(path, channel, value):
+    cards = {"TELESCOP": "SDO/AIA", "WAVELNTH": channel, "EXPTIME": 2.0}
+    cards |= {"DATE-OBS": "2014-01-11T08:00:01", "CDELT1": 38.4, "CDELT2": 38.4}
+    cards |= {"CRPIX1": 32.5, "CRPIX2": 32.5, "CRVAL1": 0.0, "CRVAL2": 0.0}
+    fits.PrimaryHDU(np.full((64, 64), value, np.float32), fits.Header(cards)).writeto(path)
+    return str(path)
+
+
+def test_forecasts_from_fits_files_and_maps_say_what_is_missing(image_run, tmp_path, capsys):
+    files = [aia_file(tmp_path / f"{c}.fits", c, 50.0) for c in AIA_CHANNELS if c != 335]
+    (tmp_path / "broken.fits").write_bytes(b"SIMPLE")
+    assert forecast([str(image_run), *files, str(tmp_path / "broken.fits")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("left out: broken.fits") for line in lines)
+    (line,) = [line for line in lines if line.startswith("2014-01-11 08:01")]
+    assert "UNLIKE TRAINING: without 335 Å" in line
+    maps = [_Map(path) for path in files]
+    from_maps = forecast_images(RunFolder(image_run), maps)
+    from_files = forecast_images(RunFolder(image_run), files)
+    np.testing.assert_array_equal(from_maps.output, from_files.output)
+
+
+class _Map:
+    """What a sunpy Map has that readers use."""
+
+    def __init__(self, path):
+        with fits.open(path) as hdus:
+            self.data, self.meta = hdus[0].data, dict(hdus[0].header)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.fits"], "no such file or folder"),
+        (["docs"], "holds no FITS file"),
+        (["README.md"], "can't be read as FITS"),
+        (["docs", "--every", "6"], "images have their own times"),
+        (["docs", "docs"], "one store or one folder"),
+        (["docs", "--side", "nowhere.csv"], "no such table"),
+    ],
+)
+def test_impossible_images_are_refused(image_run, arguments, message):
+    with pytest.raises((ValueError, OSError), match=message):
+        forecast([str(image_run), *arguments])
+
+
+def test_the_answer_as_input_is_learned_and_writes_no_score(stores, tmp_path, capsys):
+    options = [*SMALL, "--epochs", "12", "--learning-rate", "0.01", "--sanity"]
+    assert aia_only.main([*options, "--stores", stores, "--output", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    found, usual = re.search(r"set: ([\d.]+) dex; always the same: ([\d.]+) dex", text).groups()
+    assert float(found) < 0.6 * float(usual)
+    assert "No run folder and no score were written" in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_current_flux_beside_the_images(stores, tmp_path):
+    options = [*QUICK, "--side-channel", "current_flux"]
+    assert aia_only.main([*options, "--stores", stores, "--output", str(tmp_path)]) == 0
+    (run,) = tmp_path.iterdir()
+    config = json.loads((run / "config.json").read_text())
+    assert config["data"]["side_columns"] == ["log10 of the current 1-8 A flux (W m-2)"]
+    network = load_network(run / "best_performing.keras")
+    assert "side" in {i.name for i in network.inputs}
+    with pytest.raises(ValueError, match="give X-ray files with --flares"):
+        forecast([str(run), config["data"]["store"]])
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--data", "nowhere"], "give --flares"),
-        (["--data", "nowhere", "--flares", "x.csv"], "nowhere is no store"),
-        (["--data", "docs", "--flares", "x.csv"], "no AIA image can be read"),
+        (["--data", "nowhere", "--flares", "x.csv"], "no such folder: nowhere"),
+        (["--data", "docs", "--flares", "x.csv"], "no image can be read"),
         (["--frames", "5"], "1 to 4 frames"),
         (["--size", "0"], "--size must be 1 or more"),
-        (["--side", "x.csv"], "take no side columns"),
+        (["--side", "x.csv"], "no such table of side columns"),
+        (["--side", "x.csv", "--side-channel", "current_flux"], "not both"),
         (["--size", "8"], "16 to 4096 pixels"),
     ],
 )

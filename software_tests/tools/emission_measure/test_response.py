@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from tools.emission_measure.response import (
+    FILTER_LOG_T,
     RESPONSE_CHANNELS,
     RESPONSE_VERSIONS,
     aia_response,
     bin_response,
+    temperature_filters,
 )
 
 
@@ -46,3 +48,14 @@ def test_unknown_versions_and_temperatures_are_refused():
         aia_response(np.array([6.0]), version="v11")
     with pytest.raises(ValueError, match="known from log T"):
         aia_response(np.array([3.0]))
+
+
+def test_temperature_filters_single_out_their_temperature():
+    filters = temperature_filters()
+    edges = np.linspace(5.45, 7.55, 43)
+    centres = (edges[:-1] + edges[1:]) / 2
+    shape = np.exp(-0.5 * ((centres - FILTER_LOG_T[:, None]) / 0.12) ** 2)
+    seen = filters @ bin_response(edges) @ (shape / shape.sum(axis=1, keepdims=True)).T
+    best = np.diag(seen)
+    assert (best > 0).all()
+    assert np.abs(seen - np.diag(best)).max() < 1e-9 * best.max()

@@ -1,0 +1,99 @@
+"""Ensembles: equal weights, only common unseen times, refusals; runs opened again."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from network_models.xray_flux_forecast.ensemble import _common_split, _require_alike, main
+from network_models.xray_flux_forecast.history_only import main as train
+from network_models.xray_flux_forecast.run_data import reopen_run
+from software_tests.conftest import SMALL
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, finished_run):
+    """Give two small runs that differ in their seed."""
+    folder = tmp_path_factory.mktemp("trained_models")
+    assert (
+        train(
+            [*SMALL, "--epochs", "1", "--seed", "1", "--skip-leak-table", "--output", str(folder)]
+        )
+        == 0
+    )
+    (other,) = folder.iterdir()
+    return [str(finished_run), str(other)]
+
+
+def column(path, name):
+    with open(path) as file:
+        return np.array([float(row[name]) for row in csv.DictReader(file)])
+
+
+def test_a_run_is_opened_again_with_its_own_data(runs):
+    opened = reopen_run(runs[1])
+    assert opened.config.seed == 1
+    assert opened.data.dataset.fingerprint() == opened.run.config["data"]["fingerprint"]
+    assert opened.run.config["split"]["test"]["samples"] == len(opened.split.test)
+    assert opened.network().name == "history_only"
+
+
+def test_the_ensemble_is_the_mean_of_its_members(runs, tmp_path):
+    assert main([*runs, "--output", str(tmp_path), "--bootstrap-draws", "20"]) == 0
+    (run,) = tmp_path.iterdir()
+    found = column(run / "performance/predictions.csv", "P(>=C1)")
+    members = [column(f"{path}/performance/predictions.csv", "P(>=C1)") for path in runs]
+    np.testing.assert_allclose(found, np.mean(members, axis=0), atol=2e-5)
+    card = json.loads((run / "performance/skill.json").read_text())
+    scores = card["events"][">=C1"]["scores"]
+    own = json.loads(Path(runs[0], "performance/skill.json").read_text())
+    name = f"flare history ({runs[0].split('/')[-1]})"
+    assert scores[name]["Brier"][0] == pytest.approx(
+        own["events"][">=C1"]["scores"]["network"]["Brier"][0], abs=1e-6
+    )
+    worst = max(scores[n]["Brier"][0] for n in scores if n.startswith("flare history"))
+    assert scores["network"]["Brier"][0] < worst  # the Brier score is convex
+    assert (run / "report.html").exists()
+    assert json.loads((run / "config.json").read_text())["members"] == runs
+
+
+def changed(opened, **options):
+    return replace(opened, config=replace(opened.config, **options))
+
+
+def test_what_can_not_be_combined_is_refused(runs, tmp_path):
+    opened = reopen_run(runs[0])
+    with pytest.raises(ValueError, match="only forecasts of the same thing"):
+        _require_alike([opened, changed(opened, delay_h=12)])
+    record = opened.data.dataset.record
+    other = SimpleNamespace(record=replace(record, peak_flux=record.peak_flux * 1.01))
+    elsewhere = replace(opened, data=SimpleNamespace(dataset=other))
+    with pytest.raises(ValueError, match="trained on different records"):
+        _require_alike([opened, elsewhere])
+    apart = replace(opened, split=replace(opened.split, test=opened.split.validation))
+    with pytest.raises(ValueError, match="no time in common in their test sets"):
+        _common_split([opened, apart])
+    with pytest.raises(ValueError, match="two or more runs"):
+        main(runs[:1])
+    with pytest.raises(ValueError, match="named twice"):
+        main([runs[0], runs[0]])
+    with pytest.raises(ValueError, match="is no run folder"):
+        main([runs[0], str(tmp_path / "nowhere")])
+
+
+def test_a_run_whose_data_have_changed_is_refused(runs, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(runs[0], copy)
+    config = json.loads((copy / "config.json").read_text())
+    config["data"]["fingerprint"] = "0" * 16
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="no longer what it was trained on"):
+        reopen_run(str(copy))
+    (copy / "report.html").unlink()
+    with pytest.raises(ValueError, match="is not finished"):
+        reopen_run(str(copy))
