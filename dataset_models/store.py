@@ -90,6 +90,9 @@ def build_store(path: str | Path, source: ImageSource, *, workers: int = 1) -> I
     """
     path = Path(path)
     manifest = _manifest_of(source)
+    finished = _finished(path, manifest)
+    if finished is not None:
+        return finished
     path.mkdir(parents=True, exist_ok=True)
     with claim(path / "build.lock") as is_mine:
         if not is_mine:
@@ -232,6 +235,17 @@ def _manifest_of(source: ImageSource) -> dict:
         "times": times.astype(str).tolist(),
         "source": source.describe(),
     }
+
+
+def _finished(path: Path, manifest: dict) -> ImageStore | None:
+    """Give the store if it is there, whole and of these images: it may lie on a read-only disk."""
+    try:
+        store = ImageStore(path)
+    except StoreError:
+        return None
+    chunks = range(len(store.chunk_hashes))
+    whole = all(_chunk_file(path, k).is_file() for k in chunks)
+    return store if whole and store.manifest == manifest else None
 
 
 def _read_manifest(path: Path) -> dict:

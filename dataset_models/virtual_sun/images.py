@@ -99,15 +99,14 @@ class VirtualImages:
 
     def _blurred(self, images: np.ndarray) -> np.ndarray:
         """Spread a share of the light widely; the core of the point spread is in the blobs."""
-        coarse = max(self.size // _COARSE_SIDE, 1)
-        n = self.size // coarse * coarse
-        blocks = images[:, :n, :n].reshape(len(images), n // coarse, coarse, n // coarse, coarse)
+        most = max(self.size // _COARSE_SIDE, 1)
+        coarse = next(c for c in range(most, 0, -1) if self.size % c == 0)
+        n = self.size // coarse
+        blocks = images.reshape(len(images), n, coarse, n, coarse)
         width = SCATTERED_ARCSEC / FIELD_ARCSEC * self.size / coarse
         wide = gaussian_filter(blocks.mean(axis=(2, 4)), (0, width, width), mode="constant")
         wide = np.repeat(np.repeat(wide, coarse, axis=1), coarse, axis=2)
-        out = (1 - SCATTERED_SHARE) * images
-        out[:, :n, :n] += SCATTERED_SHARE * wide
-        return out
+        return (1 - SCATTERED_SHARE) * images + SCATTERED_SHARE * wide
 
     def _exposed(self, bright: np.ndarray, channel: int, generator) -> np.ndarray:
         """Count photons, add read noise, let overfull pixels spill."""

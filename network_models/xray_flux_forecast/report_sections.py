@@ -68,6 +68,14 @@ def write_data_section(folder: Path, config: dict) -> None:
         f"{o['floor_flux']:g} W m-2.",
         f"Split by {split['scheme']}; {split['purged']} samples between the sets were left out.",
     ]
+    if "store" in data:
+        text.insert(
+            1,
+            f"Images: {data['image_source']}, {data['images']:,} of {data['size']} x "
+            f"{data['size']} pixels, {data['bad_images']} marked as bad; "
+            f"{data['samples_without_all_frames']} times without all frames are not used. Store "
+            f"{Path(data['store']).name}, fingerprint {data['store_fingerprint']}.",
+        )
     section = Section(
         title="Data, split and audit",
         order=20,

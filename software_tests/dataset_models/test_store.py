@@ -366,3 +366,12 @@ def _is_alive(process_id):
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_a_finished_store_is_opened_where_nothing_can_be_written(tmp_path):
+    built = build_store(tmp_path / "a", small())
+    (tmp_path / "a/build.lock").unlink()
+    before = hashes(tmp_path / "a")
+    assert build_store(tmp_path / "a", small()).fingerprint() == built.fingerprint()
+    assert not (tmp_path / "a/build.lock").exists()
+    assert hashes(tmp_path / "a") == before

@@ -82,8 +82,8 @@ def test_forecasts_from_the_run_s_own_store_are_those_of_the_run(image_run, tmp_
     table = tmp_path / "table.csv"
     assert forecast([str(image_run), str(store.path), "--output", str(table)]) == 0
     assert "trained on the virtual Sun (synthetic)" in capsys.readouterr().out
-    found = {row["time"]: row for row in csv.DictReader(table.open())}
-    own = list(csv.DictReader((image_run / "performance/predictions.csv").open()))
+    found = {row["time"]: row for row in csv.DictReader(table.read_text().splitlines())}
+    own = list(csv.DictReader((image_run / "performance/predictions.csv").read_text().splitlines()))
     assert len(own) > 50
     for row in own:
         for name in ("P(>=C1)", "log10_flux_q50"):
