@@ -40,8 +40,9 @@ lint: $(READY)
 # FLARES: the GOES event list; X_RAY_FILES: real GOES days. Their figures are left out without them.
 FLARES ?= $(wildcard ../shared/data/flare/catalogues/goes_flares_1996_2018.csv)
 X_RAY_FILES ?= $(wildcard ../shared/data/flare/goes/go1520110607.fits ../shared/data/goes/*.nc)
+PARTS ?=
 figures: $(READY)
-	$(RUN) benchmarks/figures.py $(if $(FLARES),--flares $(FLARES)) $(if $(X_RAY_FILES),--x-ray-files $(X_RAY_FILES))
+	$(RUN) benchmarks/figures.py $(if $(PARTS),--only $(PARTS)) $(if $(FLARES),--flares $(FLARES)) $(if $(X_RAY_FILES),--x-ray-files $(X_RAY_FILES))
 
 bench: $(READY)
 	$(RUN) benchmarks/exact_probability.py

@@ -1,8 +1,9 @@
 """Run everything that a figure in the docs rests on, at full size, and write docs/figures.md.
 
-python benchmarks/figures.py [--flares FLARES.csv] [--x-ray-files FILES...] [--kills 100]
+python benchmarks/figures.py [--only PART...] [--flares FLARES.csv] [--x-ray-files FILES...]
 
-Without the real files their figures are left out, and the page says so.
+Every part of the page names the commit that it was made at; ``--only`` makes some parts anew and
+keeps the others. Without the real files their figures are left out, and the page says so.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shlex
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "figures.md"
 _HISTORY = "network_models/xray_flux_forecast/history_only.py"
 _IMAGES = "network_models/xray_flux_forecast/fdl1/aia_only.py"
+_TESTS = "software_tests/network_models"
 _DECIDED = ("logistic", "history network", "disc totals", "exact")  # rivals of the verdicts
 
 logger = logging.getLogger(__name__)
@@ -78,112 +81,122 @@ def run(*arguments: str, **environment: str) -> Outcome:
 
 
 def main() -> None:
-    """Run all and write the page."""
+    """Run all parts, or some, and write the page after each."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), help="parts to make anew")
     parser.add_argument("--flares", default="", help="GOES event list, 1996-2018")
     parser.add_argument("--x-ray-files", nargs="*", default=[], help="real GOES X-ray days")
     parser.add_argument("--kills", type=int, default=100, help="random kill -9 in the resume test")
     arguments = parser.parse_args()
     os.chdir(ROOT)
-    parts = [heading()]
-    with tempfile.TemporaryDirectory() as folder:
-        parts += [
-            *image_forecast(Path(folder) / "images"),
-            *virtual_forecast(Path(folder) / "virtual"),
-            *real_forecast(Path(folder) / "real", arguments.flares),
-            *virtual_sun(arguments.flares),
-            *x_ray_days(arguments.x_ray_files),
-            *robustness(arguments.kills),
-            *speed(),
-        ]
-    write_text(PAGE, "\n".join(parts))
-    logger.info("wrote %s", PAGE.relative_to(ROOT))
+    page = read_page()
+    for name in arguments.only or list(PARTS):
+        title, make = PARTS[name]
+        with tempfile.TemporaryDirectory() as folder:
+            body = make(Path(folder), arguments)
+        page[title] = "\n".join([made_at(), *body]).rstrip("\n") + "\n"
+        write_text(PAGE, page_text(page))
+        logger.info("wrote %s of %s", name, PAGE.relative_to(ROOT))
 
 
-def heading() -> str:
-    """Say when, at which commit and on what the figures were made."""
+def made_at() -> str:
+    """Say when, at which commit and on what a part was made."""
     versions = software_versions()
     machine = f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}"
     names = ("keras", "tensorflow-cpu", "jax", "numpy", "scikit-learn")
     software = ", ".join(f"{name} {versions[name]}" for name in names if name in versions)
-    return (
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    return f"Commit {versions['commit']}, {date}. {machine}; {software}.\n"
+
+
+def read_page() -> dict[str, str]:
+    """Give the parts of the page by their titles."""
+    if not PAGE.exists():
+        return {}
+    parts = PAGE.read_text().split("\n## ")[1:]
+    return {part.split("\n", 1)[0]: part.split("\n", 1)[1].lstrip("\n") for part in parts}
+
+
+def page_text(page: dict[str, str]) -> str:
+    """Write the parts in their order; what is no longer made is left out."""
+    heading = (
         "# Figures\n\n"
         "Written by `make figures`; every figure in README.md and docs stands here with the "
-        "command that made it.\n\n"
-        f"Commit {versions['commit']}, {time.strftime('%Y-%m-%d', time.gmtime())}. "
-        f"{machine}; {software}.\n"
+        "command that made it and the commit that it was made at.\n"
     )
+    titles = [title for title, _ in PARTS.values() if title in page]
+    return "\n".join([heading, *(f"## {title}\n\n{page[title]}" for title in titles)])
 
 
-def image_forecast(output: Path) -> list[str]:
+def image_demo(folder: Path, _: argparse.Namespace) -> list[str]:
+    """Run the demo, then ask for the same again."""
+    lines = _image_forecast(folder, "`make demo`, that is ")
+    pictures = {
+        "real_sun/goes_day": "goes_day",
+        "real_sun/aia_171": "aia_171",
+        "band/band": "band_images",
+        "scores/reliability": "reliability_images",
+        "misses/miss_1": "miss_images",
+    }
+    _keep_pictures(folder / "runs", pictures)
+    return lines
+
+
+def image_forecast(folder: Path, _: argparse.Namespace) -> list[str]:
+    """Train longer on more virtual years."""
+    return _image_forecast(folder, "", "--virtual-years", "132", "--epochs", "12")
+
+
+def _image_forecast(folder: Path, what: str, *options: str) -> list[str]:
     """Render, train and score on the virtual Sun's images, then ask for the same again."""
-    stores = output.parent / "stores"
-    command = [_IMAGES, "--output", str(output), "--stores", str(stores)]
+    stores, output = folder / "stores", folder / "runs"
+    command = [_IMAGES, *options, "--output", str(output), "--stores", str(stores)]
     outcome = run(*command)
     again = run(*command)
     size = sum(f.stat().st_size for f in stores.rglob("*") if f.is_file()) / 1e6
     lines = [
-        "## The forecast from AIA images on the virtual Sun (synthetic)\n",
-        f"`make demo`, that is `python {_IMAGES}`: {outcome.cost}, {size:.0f} MB of images; run "
-        f"again, it shows the finished run in {again.seconds:.0f} s. The virtual Sun has a seed "
-        "that was used in no choice of the network.\n",
+        f"{what}`python {shlex.join([_IMAGES, *options])}`: {outcome.cost}, {size:.0f} MB of "
+        f"images; run again, it shows the finished run in {again.seconds:.0f} s. The virtual Sun "
+        "has a seed that was used in no choice of the network.\n"
     ]
     (path,) = output.iterdir()
     events = json.loads((path / "performance/skill.json").read_text())["events"]
     for name in (">=C1", ">=M1"):
         scores = {n: s["BSS"][0] for n, s in events[name]["scores"].items()}
-        best = scores["exact"]
         shares = [
-            f"{n} {scores[n] / best:.2f}"
+            f"{n} {scores[n] / scores['exact']:.3f}"
             for n in ("network", "disc totals", "history network", "logistic")
         ]
         lines.append(f"- {name}: share of the exact forecast's Brier skill: {', '.join(shares)}")
     lines[-1] += "\n"
     statistics = next(s for _, s in read_sections(path) if "beside the real one" in s.title)
-    lines += [_markdown(table) for table in statistics.tables]
-    _keep_pictures(
-        output,
-        {
-            "real_sun/goes_day": "goes_day",
-            "real_sun/aia_171": "aia_171",
-            "band/band": "band_images",
-            "scores/reliability": "reliability_images",
-            "misses/miss_1": "miss_images",
-        },
-    )
-    return lines + _scores(output)
+    return [*lines, *(_markdown(table) for table in statistics.tables), *_scores(output)]
 
 
-def virtual_forecast(output: Path) -> list[str]:
-    """Train and score on the virtual Sun, then ask for the same again."""
-    outcome = run(_HISTORY, "--output", str(output))
-    again = run(_HISTORY, "--output", str(output))
+def virtual_forecast(folder: Path, _: argparse.Namespace) -> list[str]:
+    """Train and score on the virtual Sun's history, then ask for the same again."""
+    outcome = run(_HISTORY, "--output", str(folder / "runs"))
+    again = run(_HISTORY, "--output", str(folder / "runs"))
     lines = [
-        "## The forecast from history on the virtual Sun (synthetic)\n",
-        f"`python {_HISTORY}`: {outcome.cost}; run again, it shows the "
-        f"finished run in {again.seconds:.0f} s.\n",
+        f"`python {_HISTORY}`: {outcome.cost}; run again, it shows the finished run in "
+        f"{again.seconds:.0f} s.\n",
     ]
-    _keep_pictures(
-        output,
-        {
-            "band/band": "band_virtual",
-            "scores/reliability": "reliability_virtual",
-        },
-    )
-    return lines + _scores(output)
+    pictures = {"band/band": "band_virtual", "scores/reliability": "reliability_virtual"}
+    _keep_pictures(folder / "runs", pictures)
+    return lines + _scores(folder / "runs")
 
 
-def real_forecast(output: Path, flares: str) -> list[str]:
+def real_forecast(folder: Path, arguments: argparse.Namespace) -> list[str]:
     """Train and score on the real event list."""
-    title = "## The forecast from history on the real GOES event list\n"
-    if not flares:
-        return [title, "Left out: no event list was given (`--flares`).\n"]
-    outcome = run(_HISTORY, "--data", flares, "--output", str(output))
-    name = Path(flares).name
+    if not arguments.flares:
+        return ["Left out: no event list was given (`--flares`).\n"]
+    outcome = run(_HISTORY, "--data", arguments.flares, "--output", str(folder / "runs"))
+    name = Path(arguments.flares).name
     text = f"`python {_HISTORY} --data {name}`: {outcome.cost}.\n"
-    _keep_pictures(output, {"band/band": "band_real", "scores/reliability": "reliability_real"})
-    return [title, text, *_scores(output)]
+    pictures = {"band/band": "band_real", "scores/reliability": "reliability_real"}
+    _keep_pictures(folder / "runs", pictures)
+    return [text, *_scores(folder / "runs")]
 
 
 def _verdicts(card: dict) -> str:
@@ -237,50 +250,62 @@ def _scores(output: Path) -> list[str]:
     return [*lines, f"{leak.title}: {leak.text[-1]}\n", _markdown(leak.tables[0])]
 
 
-def virtual_sun(flares: str) -> list[str]:
+def virtual_sun(_: Path, arguments: argparse.Namespace) -> list[str]:
     """Hold the exact probability to simulation, and the base rates to the real Sun's."""
-    more = ["--flares", flares] if flares else []
+    more = ["--flares", arguments.flares] if arguments.flares else []
     outcome = run("benchmarks/virtual_sun_checks.py", *more)
     command = "`python benchmarks/virtual_sun_checks.py --flares FLARES.csv`"
-    return ["## The exact probability\n", f"{command}: {outcome.cost}.\n", _listed(outcome.json)]
+    return [f"{command}: {outcome.cost}.\n", _listed(outcome.json)]
 
 
-def x_ray_days(files: list[str]) -> list[str]:
+def x_ray_days(_: Path, arguments: argparse.Namespace) -> list[str]:
     """Read real X-ray days."""
-    title = "## Real GOES days\n"
-    if not files:
-        return [title, "Left out: no files were given (`--x-ray-files`).\n"]
-    outcome = run("benchmarks/goes_days.py", *files)
-    return [title, "`python benchmarks/goes_days.py FILES`\n", _listed(outcome.json)]
+    if not arguments.x_ray_files:
+        return ["Left out: no files were given (`--x-ray-files`).\n"]
+    outcome = run("benchmarks/goes_days.py", *arguments.x_ray_files)
+    return ["`python benchmarks/goes_days.py FILES`\n", _listed(outcome.json)]
 
 
-def robustness(kills: int) -> list[str]:
-    """Kill trainings, compare backends, and run the whole suite."""
-    tests = "software_tests/network_models"
-    files = [f"{tests}/test_{name}.py" for name in ("training", "checkpoint", "image_training")]
-    selected = [*files, "-m", "", "-q"]
-    killed = run("-m", "pytest", *selected, HELIOLENS_KILLS=str(kills))
-    suite = run("software_tests/tests.py", "-q")
+def robustness(_: Path, arguments: argparse.Namespace) -> list[str]:
+    """Kill trainings of the history network, and compare backends."""
+    files = [f"{_TESTS}/test_training.py", f"{_TESTS}/test_checkpoint.py"]
+    killed = run("-m", "pytest", *files, "-m", "", "-q", HELIOLENS_KILLS=str(arguments.kills))
     backends = run("benchmarks/backends.py")
     return [
-        "## Resume, backends, tests\n",
-        f"`HELIOLENS_KILLS={kills} python -m pytest {' '.join(files)} -m ''`: "
-        f"{_last_line(killed)}. Among them: killed at every write, fsync and replace; {kills} kill "
-        "-9 at random moments of each network's training, all arrays equal to the uninterrupted "
+        f"`HELIOLENS_KILLS={arguments.kills} python -m pytest {' '.join(files)} -m ''`: "
+        f"{_last_line(killed)}. Among them: killed at every write, fsync and replace; "
+        f"{arguments.kills} kill -9 at random moments, all arrays equal to the uninterrupted "
         "run's; 20 commands started together get 20 folders.\n",
-        f"`make test`: {_last_line(suite)}, {suite.peak_mib:.0f} MiB.\n",
         "`python benchmarks/backends.py`\n",
         _listed(backends.json),
     ]
 
 
-def speed() -> list[str]:
-    """Run the comparisons of speed."""
-    lines = ["## Speed\n"]
-    for script in ("exact_probability", "streaming", "feeding", "mixed_precision"):
-        outcome = run(f"benchmarks/{script}.py")
-        lines += [f"`python benchmarks/{script}.py`\n", _listed(outcome.json)]
-    return lines
+def suite(_: Path, arguments: argparse.Namespace) -> list[str]:
+    """Run the whole test suite, and kill trainings of the image network."""
+    tests = run("software_tests/tests.py", "-q")
+    kills = str(arguments.kills)
+    file = f"{_TESTS}/test_image_training.py"
+    killed = run("-m", "pytest", file, "-q", HELIOLENS_KILLS=kills)
+    return [
+        f"`make test`: {_last_line(tests)}, largest process {tests.peak_mib:.0f} MiB.\n",
+        f"`HELIOLENS_KILLS={kills} python -m pytest {file}`: {_last_line(killed)}; {kills} kill -9 "
+        "at random moments of an image network's training, all arrays equal to the uninterrupted "
+        "run's.\n",
+    ]
+
+
+def _speed_of(*scripts: str) -> Callable[[Path, argparse.Namespace], list[str]]:
+    """Give a part that runs comparisons of speed."""
+
+    def make(_: Path, __: argparse.Namespace) -> list[str]:
+        lines = []
+        for script in scripts:
+            outcome = run(f"benchmarks/{script}.py")
+            lines += [f"`python benchmarks/{script}.py`\n", _listed(outcome.json)]
+        return lines
+
+    return make
 
 
 def _last_line(outcome: Outcome) -> str:
@@ -320,6 +345,19 @@ def _processor() -> str:
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
 
+
+PARTS = {
+    "demo": ("The demo: a forecast from AIA images on the virtual Sun (synthetic)", image_demo),
+    "images": ("The same on more virtual years (synthetic)", image_forecast),
+    "history": ("The forecast from history on the virtual Sun (synthetic)", virtual_forecast),
+    "real": ("The forecast from history on the real GOES event list", real_forecast),
+    "exact": ("The exact probability", virtual_sun),
+    "goes": ("Real GOES days", x_ray_days),
+    "feeding": ("Feeding the image network", _speed_of("feeding", "mixed_precision")),
+    "kills": ("Resume and backends", robustness),
+    "suite": ("The test suite", suite),
+    "speed": ("Speed", _speed_of("exact_probability", "streaming")),
+}
 
 if __name__ == "__main__":
     main()

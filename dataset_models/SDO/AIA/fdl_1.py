@@ -17,7 +17,7 @@ from dataset_models.store import ImageStore
 __all__ = ["FDL1", "ImageFrames"]
 
 _HOUR, _MINUTE, _SECOND = (np.timedelta64(s, "s") for s in (3600, 60, 1))
-_MEMORY_BYTES = 2 << 30  # stores up to this size are held in memory, still coded
+_MEMORY_BYTES = 4 << 30  # stores up to this size are held in memory, still coded
 _LARGEST_AGE = np.timedelta64(1800, "s")  # of a frame, against the time it should stand for
 _MISSING_SHARE = 0.05  # of a channel's pixels, from which on it counts as missing
 _THUMBNAIL_SIDE = 8
@@ -73,7 +73,7 @@ class FDL1(FlareHistory):
     Attributes
     ----------
     hold_in_memory : bool
-        Keep the coded images of stores of up to 2 GiB in memory; True unless set otherwise.
+        Keep the coded images of stores of up to 4 GiB in memory; True unless set otherwise.
     """
 
     def __init__(

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 _RIVAL_EPOCHS = 15
 # measured on two cores at 64 x 64 pixels, with 45 % of the images in the training set
 _RENDER_S_PER_PIXEL, _TRAIN_S_PER_PIXEL, _BYTES_PER_PIXEL = 1.6e-6, 2.9e-7, 10.0
+_SCORE_S_PER_IMAGE = 7.5e-3
 
 _SMOKE = {
     "virtual_years": 6.5,
@@ -193,14 +194,18 @@ def _virtual_store(config: AIAConfig, virtual) -> ImageStore:
 def _announce(config: AIAConfig, n_images: int) -> None:
     """Say what will happen and how long it takes, from what was measured on two cores."""
     pixels = n_images * config.size**2
-    minutes = [pixels * _RENDER_S_PER_PIXEL / 60, pixels * _TRAIN_S_PER_PIXEL * config.epochs / 60]
+    seconds = (
+        pixels * _RENDER_S_PER_PIXEL,
+        pixels * _TRAIN_S_PER_PIXEL * config.epochs,
+        n_images * _SCORE_S_PER_IMAGE,
+    )
     logger.info(
-        "Nothing is downloaded. On 2 cores it takes about %.0f min to render %d images (%.1f GB; "
-        "those of an earlier run are used again), %.0f min to train, and 3 min to score.",
-        np.ceil(minutes[0]),
+        "Nothing is downloaded. On 2 cores it takes about %d min to render %d images (%d MB on "
+        "disk; those of an earlier run are used again), %d min to train, %d min to score.",
+        np.ceil(seconds[0] / 60),
         n_images,
-        pixels * _BYTES_PER_PIXEL / 1e9,
-        np.ceil(minutes[1]),
+        np.ceil(pixels * _BYTES_PER_PIXEL / 1e6),
+        *np.ceil(np.array(seconds[1:]) / 60),
     )
 
 
