@@ -18,7 +18,9 @@ from dataset_models.solar_data import DataIntegrityError
 
 __all__ = [
     "FIELD_ARCSEC",
+    "OBSERVER_KEYS",
     "ImageHeader",
+    "average_blocks",
     "average_onto_grid",
     "coordinates",
     "image_of",
@@ -168,6 +170,30 @@ def average_onto_grid(data: np.ndarray, wcs: dict, size: int, name: str = "image
     centre = (np.stack(np.divmod(empty, size)) + 0.5) * step - FIELD_ARCSEC / 2
     mean[empty] = _value_at(data, wcs, centre[1], centre[0])
     return mean.reshape(size, size)
+
+
+def average_blocks(image: np.ndarray, size: int) -> np.ndarray:
+    """Average square blocks of pixels, leaving out those without a value.
+
+    Parameters
+    ----------
+    image : (channel, y, x) float
+        NaN where there is no value; its sides are whole multiples of ``size``.
+    size : int
+        Pixels along a side of the result.
+
+    Returns
+    -------
+    (channel, size, size) float32
+        NaN where a block has no value.
+    """
+    n = image.shape[1] // size
+    blocks = image.reshape(len(image), size, n, size, n)
+    known = np.isfinite(blocks)
+    count = known.sum(axis=(2, 4))
+    total = np.where(known, blocks, 0).sum(axis=(2, 4), dtype=float)
+    out = np.full(count.shape, np.nan)
+    return np.divide(total, count, out=out, where=count > 0).astype(np.float32)
 
 
 def _matrix(wcs: dict) -> np.ndarray:

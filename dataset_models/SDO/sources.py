@@ -9,6 +9,7 @@ import numpy as np
 
 from dataset_models.SDO.AIA.dat_folder import DatFolder, DatImages, list_dat_files
 from dataset_models.SDO.fits_folder import FITSFolder, FITSImages, list_fits_files
+from dataset_models.SDO.fits_image import average_blocks
 from dataset_models.store import ImageSource, ImageStore
 from tools.channels import AIA_CHANNELS, HMI_CHANNELS
 
@@ -37,8 +38,8 @@ class StoreImages:
         if lacking:
             raise ValueError(f"{store.path} lacks the channels {', '.join(lacking)}")
         self.store, self.size, self.channels = store, size, tuple(channels)
-        self.times, self._block = store.times, store.size // size
-        self.pixels_averaged = store.manifest["pixels_averaged"] * self._block**2
+        self.times = store.times
+        self.pixels_averaged = store.manifest["pixels_averaged"] * (store.size // size) ** 2
 
     def __len__(self) -> int:
         return len(self.times)
@@ -46,14 +47,7 @@ class StoreImages:
     def image(self, index: int) -> np.ndarray:
         """Give one image, (channel, y, x) float32, NaN where there is no value."""
         rows = [self.store.channels.index(channel) for channel in self.channels]
-        image = self.store.read([index])[0][rows]
-        n = self._block
-        blocks = image.reshape(len(rows), self.size, n, self.size, n)
-        known = np.isfinite(blocks)
-        count = known.sum(axis=(2, 4))
-        total = np.where(known, blocks, 0).sum(axis=(2, 4), dtype=float)
-        out = np.full(count.shape, np.nan)
-        return np.divide(total, count, out=out, where=count > 0).astype(np.float32)
+        return average_blocks(self.store.read([index])[0][rows], self.size)
 
     def is_bad(self, index: int) -> bool:
         """Say whether the store's image is marked as bad."""

@@ -114,6 +114,10 @@ def forecast_images(
             times=known,
             need_label=False,
         )
+        problems += [
+            f"{time}: not all of the {frames.frames} image(s) that this run needs are there"
+            for time in np.setdiff1d(known, dataset.times)
+        ]
         rows = np.arange(len(dataset.times))
         output = predict(
             load_network(run.best_network), Batches(dataset, rows, batch_size=dataset.rows_at_once)

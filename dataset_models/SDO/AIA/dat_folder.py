@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_models.SDO.fits_image import FIELD_ARCSEC
+from dataset_models.SDO.fits_image import FIELD_ARCSEC, average_blocks
 from dataset_models.solar_data import DataIntegrityError
 from tools.channels import AIA_CHANNELS
 from tools.run_folder import code_fingerprint
@@ -127,21 +127,14 @@ class DatImages:
 
     def image(self, index: int) -> np.ndarray:
         """Give one image, (channel, y, x) float32, DN s-1 pix-1, NaN where there is no value."""
-        shape = (len(AIA_CHANNELS), self.size, self.size)
         try:
             image = read_dat(self._paths[index])
         except (DataIntegrityError, OSError) as error:
             self.problems.append(str(error))
             logger.warning("%s", error)
             self._unreadable.add(index)
-            return np.full(shape, np.nan, np.float32)
-        n = image.shape[1] // self.size
-        blocks = image.reshape(len(image), self.size, n, self.size, n)
-        known = np.isfinite(blocks)
-        total = np.where(known, blocks, 0).sum(axis=(2, 4), dtype=float)
-        count = known.sum(axis=(2, 4))
-        mean = np.divide(total, count, out=np.full(shape, np.nan), where=count > 0)
-        return mean.astype(np.float32)
+            return np.full((len(AIA_CHANNELS), self.size, self.size), np.nan, np.float32)
+        return average_blocks(image, self.size)
 
     def is_bad(self, index: int) -> bool:
         """Say whether a file could not be read; a raw file carries no other quality."""

@@ -112,6 +112,15 @@ def test_forecasts_from_fits_files_and_maps_say_what_is_missing(image_run, tmp_p
     np.testing.assert_array_equal(from_maps.output, from_files.output)
 
 
+def test_a_time_without_an_image_is_named(image_run, tmp_path, capsys):
+    files = [aia_file(tmp_path / f"{c}.fits", c, 50.0) for c in AIA_CHANNELS]
+    times = ["2014-01-11T08:10", "2014-01-12T08:10"]
+    assert forecast([str(image_run), *files, "--at", *times]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("left out: 2014-01-12T08:10:00: not all") for line in lines)
+    assert sum(line.startswith("2014-01-1") for line in lines) == 1
+
+
 class _Map:
     """What a sunpy Map has that readers use."""
 
