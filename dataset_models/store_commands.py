@@ -47,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> int:
+    if arguments.workers < 1:
+        raise ValueError(f"--workers takes 1 or more processes, got {arguments.workers}")
+    if not arguments.data and (arguments.hmi or arguments.degradation_corrected):
+        raise ValueError("--hmi and --degradation-corrected are for FITS files: give --data")
     if arguments.data:
         from dataset_models.SDO.sources import folder_source
 

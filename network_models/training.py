@@ -48,6 +48,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 # options that change where or how much is written, but not what is computed
+_VALIDATION_BATCH = 4096
 _NOT_IDENTITY = frozenset({"output", "keep_epochs", "new_run"})
 
 
@@ -203,7 +204,9 @@ def train(
             if progress.epochs_done < options.epochs:
                 network.fit(
                     batches,
-                    validation_data=dataset.validation_batches(split, batch_size=4096),
+                    validation_data=dataset.validation_batches(
+                        split, batch_size=min(dataset.rows_at_once, _VALIDATION_BATCH)
+                    ),
                     epochs=options.epochs,
                     initial_epoch=progress.epochs_done,
                     shuffle=False,  # our order; Keras would permute the batches as well

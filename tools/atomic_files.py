@@ -67,7 +67,11 @@ def commit_file(scratch: str | Path, path: str | Path) -> None:
 
 
 def _replace(partial: Path, path: Path) -> None:
-    os.replace(partial, path)
+    try:
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(error.errno, f"can't be written ({error.strerror})", str(path)) from None
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # makes the new name itself durable

@@ -236,10 +236,10 @@ class FlareHistory(SolarData):
         return np.concatenate([hash_rows(self.histories(chunk)) for chunk in chunks])
 
     def _without_side_values(self) -> np.ndarray:
-        """Say which samples come before the first row of side columns."""
+        """Say for which samples no side columns are known."""
         if self.side is None:
             return np.zeros(len(self.times), bool)
-        return self.times < self.side.time[0]
+        return np.isnan(self.side.at(self.times)).any(axis=1)
 
     def histories(self, indices: np.ndarray) -> np.ndarray:
         """Give (batch, hour, channel) float32; hour j ends ``history_h - 1 - j`` hours before t."""

@@ -13,6 +13,7 @@ from tools.csv_files import read_csv_table
 __all__ = ["SideColumns", "current_flux", "flux_column", "read_side_columns", "true_value"]
 
 
+_CURRENT_FOR = np.timedelta64(1800, "s")
 CURRENT_FLUX = "log10 of the current 1-8 A flux (W m-2)"
 
 
@@ -27,25 +28,34 @@ class SideColumns:
     values : (row, column) float32
     names : tuple of str
         One name per column, with its unit.
+    largest_age : timedelta64, optional
+        Older rows no longer count; by default every row counts until the next.
     """
 
     time: np.ndarray
     values: np.ndarray
     names: tuple[str, ...]
+    largest_age: np.timedelta64 | None = None
 
     def at(self, times: np.ndarray) -> np.ndarray:
         """Give the newest row at or before each time, (sample, column) float32.
 
-        NaN where there is none yet.
+        NaN where there is none yet, or the newest is too old.
         """
         row = np.searchsorted(self.time, times, side="right") - 1
-        return np.where(row[:, None] >= 0, self.values[np.maximum(row, 0)], np.float32("nan"))
+        known = row >= 0
+        row = np.maximum(row, 0)
+        if self.largest_age is not None:
+            known &= times - self.time[row] <= self.largest_age
+        return np.where(known[:, None], self.values[row], np.float32("nan"))
 
 
 def flux_column(time: np.ndarray, flux: np.ndarray) -> SideColumns:
     """Make a side column of 1-8 A fluxes (W m-2, not 0 or less) known at increasing times."""
     values = np.log10(np.asarray(flux, float))[:, None].astype(np.float32)
-    return SideColumns(np.asarray(time, "datetime64[s]"), values, (CURRENT_FLUX,))
+    return SideColumns(
+        np.asarray(time, "datetime64[s]"), values, (CURRENT_FLUX,), largest_age=_CURRENT_FOR
+    )
 
 
 def current_flux(record: FlareRecord) -> SideColumns:

@@ -32,9 +32,9 @@ class FITSImages:
     """Images made from FITS files or sunpy Maps, whatever their names and order.
 
     Files are told apart by their headers. Those that can't be used are left out and named in
-    ``problems``. Files of one minute make one image; a channel without a file is missing. Where a
-    channel has several files in a minute, the first good one counts. An image's time is the end of
-    its last exposure: from then on it is known.
+    ``problems``. Files of one minute make one image; a channel without a good file is missing.
+    Where a channel has several files in a minute, the first good one counts. An image's time is the
+    end of its last exposure: from then on it is known.
 
     Parameters
     ----------
@@ -79,10 +79,7 @@ class FITSImages:
         if not found:
             listed = "\n  ".join(self.problems[:20]) or "it holds no FITS file"
             raise DataIntegrityError(f"{name}: no image can be read:\n  {listed}")
-        self._images = _grouped(found)
-        ends = np.array([max(h.end for _, h in image) for image in self._images])
-        self.times = (ends + np.timedelta64(999, "ms")).astype("datetime64[s]")
-        self._unreadable: set[int] = set()
+        self.times, self._images = self._in_order(_grouped(found))
 
     def __len__(self) -> int:
         return len(self._images)
@@ -91,19 +88,20 @@ class FITSImages:
         """Give one image, (channel, y, x) float32, NaN where there is no value."""
         out = np.full((len(self.channels), self.size, self.size), np.nan, np.float32)
         for place, header in self._images[index]:
+            if header.quality != 0:
+                self.problems.append(f"{name_of(place)}: its QUALITY is {header.quality:#x}")
+                continue
             try:
                 read = read_image(place, self.size, degradation_corrected=self._corrected)
                 out[self.channels.index(header.channel)] = read.image
             except (DataIntegrityError, OSError) as error:
                 self.problems.append(str(error))
                 logger.warning("%s", error)
-                self._unreadable.add(index)
         return out
 
     def is_bad(self, index: int) -> bool:
-        """Say whether a file of an image is flagged by its QUALITY, or could not be read."""
-        flagged = any(header.quality != 0 for _, header in self._images[index])
-        return flagged or index in self._unreadable
+        """Say whether all files of an image are flagged by their QUALITY."""
+        return all(header.quality != 0 for _, header in self._images[index])
 
     def describe(self) -> dict:
         """Say what the images are; coordinates of first files, and each image's observer."""
@@ -155,6 +153,16 @@ class FITSImages:
             else:
                 self.problems.append(f"{name_of(image)}: {header.channel} is not asked for")
         return found
+
+    def _in_order(self, images: list) -> tuple[np.ndarray, list]:
+        """Sort images by the times at which they are known; of equal times the first stays."""
+        ends = np.array([max(h.end for _, h in image) for image in images])
+        ends = (ends + np.timedelta64(999, "ms")).astype("datetime64[s]")
+        times, first = np.unique(ends, return_index=True)
+        for k in sorted(set(range(len(images))) - set(first.tolist())):
+            names = ", ".join(name_of(place) for place, _ in images[k])
+            self.problems.append(f"{names}: another image ends in the same second")
+        return times, [images[k] for k in first]
 
 
 class FITSFolder(FITSImages):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import re
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from astropy.time import Time
 from astropy.utils.exceptions import AstropyUserWarning
 
 from dataset_models.solar_data import DataIntegrityError
@@ -31,6 +33,8 @@ __all__ = [
 
 FIELD_ARCSEC = 2457.6  # of a full image: 4096 pixels of 0.6 arcsec
 _LARGEST_SIDE = 16384
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?")
+_MS = "datetime64[ms]"
 OBSERVER_KEYS = ("RSUN_OBS", "DSUN_OBS", "HGLN_OBS", "HGLT_OBS", "CRLN_OBS", "CRLT_OBS")
 _WCS_KEYS = ("CTYPE1", "CTYPE2", "CUNIT1", "CUNIT2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")
 _WCS_KEYS += ("CDELT1", "CDELT2", "CROTA2", "PC1_1", "PC1_2", "PC2_1", "PC2_2", *OBSERVER_KEYS)
@@ -99,6 +103,9 @@ def opened_image(image: object) -> Iterator[tuple[str, fits.Header, object]]:
 def image_of(holder: object, shape: tuple[int, int], name: str) -> np.ndarray:
     """Give the (y, x) float64 data of what ``opened_image`` gave; refuse what holds no value."""
     data = np.asarray(holder.data, np.float64)
+    mask = getattr(holder, "mask", None)
+    if mask is not None:
+        data = np.where(mask, np.nan, data)
     if data.shape != shape or not np.isfinite(data).any():
         raise DataIntegrityError(f"{name}: holds no finite value, or other data than it declares")
     return data
@@ -116,12 +123,21 @@ def _header_of_map(image: object) -> fits.Header:
 
 
 def time_of(header: fits.Header) -> np.datetime64:
-    """Give the start of the exposure, UTC; raises KeyError or ValueError where there is none."""
+    """Give the start of the exposure, UTC; raises KeyError or ValueError where there is none.
+
+    A date alone is not enough: the image would count as known hours before it was taken.
+    """
     text = str(header.get("DATE-OBS") or header["T_OBS"]).strip().removesuffix("Z")
-    time = np.datetime64(text, "ms")
-    if np.isnat(time):
+    if "T" not in text and "TIME-OBS" in header:
+        text = f"{text}T{str(header['TIME-OBS']).strip()}"
+    if not _TIME.fullmatch(text):
         raise ValueError(f"the time {text!r}")
-    return time
+    scale = str(header.get("TIMESYS", "UTC")).strip().upper()
+    if scale not in ("UTC", "TAI"):
+        raise ValueError(f"times in {scale}")
+    if scale == "TAI":
+        return Time(text, format="isot", scale="tai").utc.to_value("datetime64").astype(_MS)
+    return np.datetime64(text, "ms")
 
 
 def number_of(header: fits.Header, key: str, default: int | None = None) -> int:
@@ -248,11 +264,16 @@ def coordinates(header: fits.Header) -> dict:
     units = {wcs.get(key, "arcsec").lower() for key in ("CUNIT1", "CUNIT2")}
     if not units <= {"arcsec", "arcsecs", "arcseconds"}:
         raise ValueError(f"coordinates in {', '.join(sorted(units))}, not in arcsec")
-    kinds = {wcs.get("CTYPE1", "HPLN")[:4], wcs.get("CTYPE2", "HPLT")[:4]}
-    if not kinds <= {"HPLN", "HPLT"}:
-        raise ValueError(f"coordinates {', '.join(sorted(kinds))}, not helioprojective")
+    kinds = wcs.get("CTYPE1", "HPLN")[:4], wcs.get("CTYPE2", "HPLT")[:4]
+    if kinds != ("HPLN", "HPLT"):
+        raise ValueError(
+            f"coordinates {' and '.join(kinds)}, not HPLN and HPLT: helioprojective, x first"
+        )
     if wcs["CDELT1"] == 0 or wcs["CDELT2"] == 0:
         raise ValueError("pixels of size 0")
+    matrix = _matrix(wcs)
+    if abs(np.linalg.det(matrix)) <= 1e-3 * np.prod(np.linalg.norm(matrix, axis=1)):
+        raise ValueError("its coordinates turn both axes into one")
     return wcs
 
 

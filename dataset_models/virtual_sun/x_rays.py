@@ -1,7 +1,9 @@
 """GOES X-ray fluxes of the virtual Sun's plasma: the same blobs that the images show.
 
-What stands in front of the disc or above the limb is weighed with GOES-15's response. Gaps and
-flagged samples come as in real files, at times that depend on the record alone.
+The quiet corona and the plasma of regions in view, above the limb, too, are weighed with GOES-15's
+response. Flares count as in the labels: those of regions in front, at the flux of their class;
+coronal holes are not taken off the quiet disc. Gaps and flagged samples come as in real files, at
+times that depend on the record alone.
 """
 
 from __future__ import annotations
@@ -50,9 +52,13 @@ class VirtualXRays:
         self.record, self._regions = record, VisibleRegions(record)
 
     def fluxes(self, hour: int) -> np.ndarray:
-        """Give both fluxes at a full hour without noise, (2,): 1-8 A and 0.5-4 A, true W m-2."""
+        """Give both fluxes at a full hour without noise, (2,): 1-8 A and 0.5-4 A, true W m-2.
+
+        As in the images of that hour, a flare counts from its peak on: what the hour shows must not
+        depend on what comes after it, or the exact forecast would not be the best possible one.
+        """
         out = (self._quiet() + self._steady(hour))[:, None]
-        self._add_flares(out, hour)
+        self._add_flares(out, hour, rising=False)
         return out[:, 0]
 
     def is_observed(self, hours: np.ndarray) -> np.ndarray:
@@ -84,7 +90,7 @@ class VirtualXRays:
         minute = np.arange(n_hours * 60)
         fluxes = np.stack([np.interp(minute / 60, np.arange(n_hours + 1), c) for c in steady.T])
         fluxes += self._quiet()[:, None]
-        self._add_flares(fluxes, first_hour)
+        self._add_flares(fluxes, first_hour, rising=True)
         absolute = first_hour * 60 + minute
         day = absolute // _DAY_MINUTES
         observed, is_spike = np.ones(len(minute), bool), np.zeros(len(minute), bool)
@@ -127,15 +133,15 @@ class VirtualXRays:
         area = quiet_column_area() * SUN_RADIUS_CM**2
         return QUIET_LEVEL * quiet_emission_measure() * area * goes_gain()[KINDS.index("quiet")]
 
-    def _add_flares(self, fluxes: np.ndarray, first_hour: int) -> None:
-        """Add the flares that can be seen, in place."""
+    def _add_flares(self, fluxes: np.ndarray, first_hour: int, *, rising: bool) -> None:
+        """Add the flares that labels count, in place; before their peak only if ``rising``."""
         flares = self.record.visible_flares()
         n = fluxes.shape[1]
         ratio = goes_gain()[_FLARE] / goes_gain()[_FLARE, 0]
         minute = (flares.hour - first_hour) * 60 + flares.minute
         for k in np.flatnonzero((minute > -_DAY_MINUTES) & (minute < n + 60)):
             offset = np.arange(n) - minute[k]
-            near = np.flatnonzero((offset > -20) & (offset < _DAY_MINUTES))
+            near = np.flatnonzero((offset >= (-20 if rising else 0)) & (offset < _DAY_MINUTES))
             peak = np.full(len(near), flares.peak_flux[k])
             true_flux = peak / SCALING_FACTORS["long"] * flare_profile(offset[near], peak)
             fluxes[:, near] += ratio[:, None] * true_flux

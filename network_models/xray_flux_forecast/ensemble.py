@@ -53,9 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     script = "network_models/xray_flux_forecast/ensemble.py"
     command = " ".join(["python", script, *(shlex.quote(text) for text in given)])
     with quiet_start():
+        from dataset_models.SDO.AIA.fdl_1 import FDL1
         from network_models.xray_flux_forecast.run_data import reopen_run
 
         members = [reopen_run(path) for path in arguments.runs]
+        # one on images first: it has all baselines
+        members.sort(key=lambda member: not isinstance(member.data.dataset, FDL1))
     return _combine(members, arguments.output, arguments.bootstrap_draws, command)
 
 
@@ -101,6 +104,7 @@ def _combine(members: list[OpenedRun], output: str, n_draws: int, command: str) 
                 "targets": flux_targets(first.bins),
                 "versions": software_versions(),
                 "data": first.run.config["data"],
+                "data_of_members": [member.run.config["data"] for member in members],
                 "split": split.to_dict(dataset.table),
             }
         )
@@ -166,7 +170,9 @@ def _common_split(members: list[OpenedRun]) -> Split:
             )
         sets[name] = np.searchsorted(first.data.dataset.times, times)
     logger.info("%d common test times", len(sets["test"]))
-    return replace(first.split, **sets)
+    none = np.array([], int)
+    scheme = f"the times that {len(members)} runs have in common"
+    return replace(first.split, **sets, validation=none, scheme=scheme, n_purged=0)
 
 
 def _outputs(member: OpenedRun, first: OpenedRun, split: Split) -> tuple[np.ndarray, np.ndarray]:

@@ -54,6 +54,8 @@ __all__ = ["ForecastNetwork", "Rival", "run_experiment", "sanity_check"]
 
 logger = logging.getLogger(__name__)
 
+_LEARNED = 0.7  # of the constant's error: a network given the answer has to do better
+
 
 @dataclass(frozen=True)
 class Rival:
@@ -262,8 +264,8 @@ def _rival_output(
 
 def sanity_check(
     config: object, dataset: FlareHistory, split: Split, kind: ForecastNetwork
-) -> list[str]:
-    """Train with the answer among the inputs and say what came of it; write nothing.
+) -> tuple[list[str], bool]:
+    """Train with the answer among the inputs; say what came of it and whether it was learned.
 
     A network that can't even repeat the answer is broken. The error is that of the validation set,
     so that nothing that looks like a score is made.
@@ -278,12 +280,23 @@ def sanity_check(
     y = dataset.log10_peak_flux
     found = np.abs(bins.quantile(output, 0.5) - y[rows]).mean()
     usual = np.abs(np.median(y[split.training]) - y[rows]).mean()
-    return [
+    learned = found < _LEARNED * usual
+    verdict = (
+        "The network can learn."
+        if learned
+        else (
+            f"The network did NOT learn the answer (expected below {_LEARNED:g} of that error): "
+            "train longer, or look for a fault in the network or its inputs."
+        )
+    )
+    lines = [
         "Sanity mode: the answer was among the inputs, so this is no forecast.",
         f"Mean error of the median, validation set: {found:.3f} dex; always the same: "
         f"{usual:.3f} dex.",
         "No run folder and no score were written.",
+        verdict,
     ]
+    return lines, bool(learned)
 
 
 def _note(run: RunFolder, **entries) -> None:

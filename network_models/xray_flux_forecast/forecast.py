@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ import numpy as np
 from tools.command_line import make_parser, quiet_start, run_script
 
 if TYPE_CHECKING:
+    from dataset_models.GOES.flare_record import FlareRecord
     from tools.run_folder import RunFolder
 
 __all__ = ["main"]
@@ -61,7 +63,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _forecast(arguments: argparse.Namespace) -> int:
     from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
-    from dataset_models.GOES.flare_record import FLUX_SERIES
     from dataset_models.GOES.side_columns import read_side_columns
     from network_models.xray_flux_forecast.forecast_data import read_record
     from tools.run_folder import RunFolder
@@ -78,6 +79,8 @@ def _forecast(arguments: argparse.Namespace) -> int:
         )
     if arguments.output and not Path(arguments.output).absolute().parent.is_dir():
         raise ValueError(f"the folder of --output {arguments.output} does not exist")
+    if arguments.output and Path(arguments.output).is_dir():
+        raise ValueError(f"--output {arguments.output} is a folder; name a file")
     if "store" in config["data"]:
         return _forecast_images(arguments, run)
     if arguments.flares:
@@ -88,14 +91,7 @@ def _forecast(arguments: argparse.Namespace) -> int:
         class_scale=config["data"]["class_scale"],
         gap_limit_s=options["gap_limit_s"],
     )
-    if config["data"]["label_kind"] == FLUX_SERIES:
-        if record.flux is None:
-            raise ValueError(
-                "this run was trained on X-ray light curves and needs one; a flare list holds no "
-                "flux between the flares"
-            )
-    else:
-        record = replace(record, flux_time=None, flux=None)
+    record = _of_kind(record, config["data"]["label_kind"])
     side = read_side_columns(arguments.side) if arguments.side else None
     wanted = tuple(config["data"]["side_columns"])
     if wanted != (side.names if side else ()):
@@ -147,6 +143,8 @@ def _forecast_images(arguments: argparse.Namespace, run: RunFolder) -> int:
         if record is None:
             raise ValueError("this run uses the current flux: give X-ray files with --flares")
         side = current_flux(record)
+    if record is not None:
+        record = _of_kind(record, data["label_kind"])
     times = _given_times(arguments.at) if arguments.at else None
 
     with quiet_start():
@@ -166,6 +164,20 @@ def _forecast_images(arguments: argparse.Namespace, run: RunFolder) -> int:
         print("This network was trained on the virtual Sun (synthetic).")
     _show(arguments, run, found.times, found.output, found.flags)
     return 0
+
+
+def _of_kind(record: FlareRecord, label_kind: str) -> FlareRecord:
+    """Give the record as the run's history needs it: with its light curve, or without."""
+    from dataset_models.GOES.flare_record import FLUX_SERIES
+
+    if label_kind != FLUX_SERIES:
+        return replace(record, flux_time=None, flux=None)
+    if record.flux is None:
+        raise ValueError(
+            "this run was trained on X-ray light curves and needs one; a flare list holds no "
+            "flux between the flares"
+        )
+    return record
 
 
 def _show(
@@ -206,13 +218,13 @@ def _issue_times(
 
 def _given_times(given: list[str]) -> np.ndarray:
     """Read the times of ``--at``."""
+    for text in given:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d(:\d\d){0,2}Z?)?", text):
+            raise ValueError(f"--at takes times in UTC such as 2017-09-06T12:00, got {text!r}")
     try:
-        times = np.array([np.datetime64(t.removesuffix("Z"), "s") for t in given])
+        return np.array([np.datetime64(t.removesuffix("Z"), "s") for t in given])
     except ValueError as error:
         raise ValueError(f"--at takes times such as 2017-09-06T12:00 ({error})") from None
-    if np.isnat(times).any():
-        raise ValueError("--at takes times such as 2017-09-06T12:00, got one that is none")
-    return times
 
 
 def _lines(times, bins, output, flags: list[str], class_scale: str) -> list[str]:

@@ -138,26 +138,26 @@ def default_split(
     ValueError
         If a date can't be read or a set would be empty.
     """
-    table, record = dataset.table, dataset.record
-    length = record.end - record.start
+    table = dataset.table
+    start, end = _span(dataset)
+    length = end - start
     if not test_from and length < np.timedelta64(_FEWEST_YEARS * 365, "D"):
         _refuse_years(validation_years, f"a record shorter than {_FEWEST_YEARS} years")
-        border = record.start + (length * (1 - _TEST_SHARE)).astype("timedelta64[s]")
+        border = start + (length * (1 - _TEST_SHARE)).astype("timedelta64[s]")
         return chronological(
             table,
-            validation_from=record.start + (length * 0.45).astype("timedelta64[s]"),
+            validation_from=start + (length * 0.45).astype("timedelta64[s]"),
             test_from=border,
         )
     try:
-        border = np.datetime64(test_from, "s") if test_from else _first_test_year(record)
+        border = np.datetime64(test_from, "s") if test_from else _first_test_year(start, end)
     except ValueError:
         raise ValueError(f"expected a date such as 2011-01-01, got {test_from!r}") from None
-    if border <= record.start or border >= record.end:
+    if border <= start or border >= end:
         raise ValueError(
-            f"the test set must begin within the record, {record.start} to {record.end}, "
-            f"not at {border}"
+            f"the test set must begin within the samples, {start} to {end}, not at {border}"
         )
-    years = np.arange(*(_year(t) for t in (record.start, border)))
+    years = np.arange(*(_year(t) for t in (start, border)))
     last = np.unique(table.time[table.time >= border].astype("datetime64[Y]")).astype(int) + 1970
     whole_years = str(border)[4:] == "-01-01T00:00:00"
     if whole_years and not validation_years:
@@ -171,7 +171,7 @@ def default_split(
             )
         return by_years(table, validation_years=list(validation_years), test_years=last.tolist())
     _refuse_years(validation_years, f"a test set that begins at {border}, within a year")
-    quarter = ((border - record.start) / 4).astype("timedelta64[s]")
+    quarter = ((border - start) / 4).astype("timedelta64[s]")
     return chronological(table, validation_from=border - quarter, test_from=border)
 
 
@@ -196,11 +196,21 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _first_test_year(record: FlareRecord) -> np.datetime64:
-    """Give the first year that begins after 60 % of the record, two days more or less."""
-    border = record.start + ((record.end - record.start) * (1 - _TEST_SHARE)).astype(
-        "timedelta64[s]"
+def _span(dataset: FlareHistory) -> tuple[np.datetime64, np.datetime64]:
+    """Give the part of the record that samples are made from; images may cover less of it."""
+    record, window = dataset.record, dataset.window
+    start = dataset.times[0] - np.timedelta64(window.history_h, "h")
+    end = dataset.times[-1] + np.timedelta64(window.delay_h + window.catch_h, "h")
+    slack = np.timedelta64(2, "D")  # samples need not fall on the record's very ends
+    return (
+        record.start if start - record.start <= slack else start,
+        record.end if record.end - end <= slack else end,
     )
+
+
+def _first_test_year(start: np.datetime64, end: np.datetime64) -> np.datetime64:
+    """Give the first year that begins after 60 % of a span, two days more or less."""
+    border = start + ((end - start) * (1 - _TEST_SHARE)).astype("timedelta64[s]")
     year = (border - np.timedelta64(2, "D")).astype("datetime64[Y]") + np.timedelta64(1, "Y")
     return year.astype("datetime64[s]")
 

@@ -12,9 +12,9 @@ import numpy as np
 from dataset_models.GOES.flare_history import HistoryWindow
 from dataset_models.GOES.flare_record import FlareRecord
 from dataset_models.GOES.side_columns import SideColumns
-from dataset_models.SDO.AIA.fdl_1 import FDL1, ImageFrames
-from dataset_models.SDO.sources import image_source
-from dataset_models.store import build_store
+from dataset_models.SDO.AIA.fdl_1 import FDL1, ImageFrames, known_minutes
+from dataset_models.SDO.sources import StoreImages, image_source
+from dataset_models.store import ImageSource, ImageStore, build_store
 from dataset_models.streaming import Batches
 from network_models.model_files import load_network
 from network_models.training import predict
@@ -97,12 +97,12 @@ def forecast_images(
         degradation_corrected=degradation_corrected,
     )
     with tempfile.TemporaryDirectory(prefix="heliolens-") as folder:
-        store = build_store(Path(folder) / "store", source)
+        store = _store_of(source, Path(folder))
         problems = list(getattr(source, "problems", []))
         if store.is_bad.all():
             listed = "\n  ".join(problems[:20]) or "all are flagged as bad"
             raise ValueError(f"no image is good:\n  {listed}")
-        known = times if times is not None else _known_times(store.times[~store.is_bad])
+        known = times if times is not None else known_minutes(store.times[~store.is_bad])
         span = record or _empty_record(known, window)
         dataset = FDL1(
             store,
@@ -118,18 +118,42 @@ def forecast_images(
             f"{time}: not all of the {frames.frames} image(s) that this run needs are there"
             for time in np.setdiff1d(known, dataset.times)
         ]
-        rows = np.arange(len(dataset.times))
+        rows, blind = _usable(dataset, problems)
+        if len(rows) == 0:
+            listed = "\n  ".join(problems[-20:])
+            raise ValueError(f"nothing can be forecast:\n  {listed}")
         output = predict(
             load_network(run.best_network), Batches(dataset, rows, batch_size=dataset.rows_at_once)
         )
-        return ImageForecasts(dataset.times, output, _flags(run, dataset, rows), problems)
+        flags = _flags(run, dataset, rows, blind)
+        return ImageForecasts(dataset.times[rows], output, flags, problems)
 
 
-def _known_times(times: np.ndarray) -> np.ndarray:
-    """Give the first full minutes at which images were known."""
-    minute = np.timedelta64(60, "s")
-    whole = (times + minute - np.timedelta64(1, "s")).astype("datetime64[m]")
-    return np.unique(whole.astype("datetime64[s]"))
+def _store_of(source: ImageSource, folder: Path) -> ImageStore:
+    """Give a store of a source's images; a store of the right kind is used as it is."""
+    if isinstance(source, StoreImages):
+        store = source.store
+        if store.size == source.size and store.channels == source.channels:
+            return store
+    return build_store(folder / "store", source)
+
+
+def _usable(dataset: FDL1, problems: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Give the rows that can be forecast, and which channels are missing in them.
+
+    Rows without side columns or without any channel are added to the problems.
+    """
+    rows, missing = [], []
+    for row, time in enumerate(dataset.times):
+        lacks = dataset.read(np.array([row]))["aia_present"][0].min(axis=0) == 0
+        if dataset.table.quality[row]:
+            problems.append(f"{time}: the side columns are not known at that time, or too old")
+        elif lacks.all():
+            problems.append(f"{time}: no channel covers the disc")
+        else:
+            rows.append(row)
+            missing.append(lacks)
+    return np.array(rows, int), np.array(missing, bool)
 
 
 def _empty_record(times: np.ndarray, window: HistoryWindow) -> FlareRecord:
@@ -147,8 +171,11 @@ def _empty_record(times: np.ndarray, window: HistoryWindow) -> FlareRecord:
     )
 
 
-def _flags(run: RunFolder, dataset: FDL1, rows: np.ndarray) -> list[str]:
-    """Say why samples are unlike training: by their numbers, and by what is missing."""
+def _flags(run: RunFolder, dataset: FDL1, rows: np.ndarray, blind: np.ndarray) -> list[str]:
+    """Say why samples are unlike training: by their numbers, and by what is missing.
+
+    ``blind`` (sample, channel) says which channels are missing.
+    """
     with np.load(run / "performance/novelty.npz", allow_pickle=False) as saved:
         novelty = Novelty.from_arrays(dict(saved))
     observed = np.ones((len(rows), 24))
@@ -156,11 +183,8 @@ def _flags(run: RunFolder, dataset: FDL1, rows: np.ndarray) -> list[str]:
         observed = dataset.histories(rows)[:, :, 2]
     reasons = novelty.reasons(image_features(dataset, rows), observed)
     out = []
-    for row, reason in zip(rows, reasons, strict=True):
-        present = dataset.read(np.array([row]))["aia_present"][0].min(axis=0) > 0
-        missing = [
-            channel_name(c) for c, p in zip(dataset.store.channels, present, strict=True) if not p
-        ]
+    for lacks, reason in zip(blind, reasons, strict=True):
+        missing = [channel_name(c) for c, b in zip(dataset.store.channels, lacks, strict=True) if b]
         lacks = f"without {', '.join(missing)}" if missing else ""
         out.append("; ".join(text for text in (lacks, reason) if text))
     return out

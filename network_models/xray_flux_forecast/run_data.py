@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["OpenedRun", "bins_of_run", "reopen_run"]
 
 
+_FOLDER = "network_models/xray_flux_forecast"
+_SCRIPTS = tuple(
+    f"{_FOLDER}/{name}.py" for name in ("history_only", "fdl1/aia_only", "fdl1/aia_and_goes")
+)
+
+
 @dataclass(frozen=True)
 class OpenedRun:
     """A run with the data that it was trained on.
@@ -62,19 +68,23 @@ def reopen_run(path: str) -> OpenedRun:
     Raises
     ------
     FileNotFoundError
-        If there is no such run, or its data are gone.
+        If there is no such run, or real data are gone; the virtual Sun is rendered again.
     ValueError
         If it is no finished flux forecast, or its data are no longer what they were.
     """
     run = RunFolder(path)
     config = run.config
     script = config.get("script", "")
-    if not isinstance(script, str) or not script.startswith("network_models/xray_flux_forecast/"):
-        raise ValueError(f"{run.path} is no flux forecast: its config.json names no such script")
+    if "members" in config:
+        raise ValueError(f"{run.path} is an ensemble; give its members instead")
+    if script not in _SCRIPTS:
+        raise ValueError(
+            f"{run.path} is no flux forecast: expected one of {', '.join(_SCRIPTS)} as the script "
+            f"in its config.json, got {script!r}"
+        )
     if not run.is_finished:
         raise ValueError(f"{run.path} is not finished; give its training command again")
-    module = importlib.import_module(script.removesuffix(".py").replace("/", "."))
-    kind = module.SCRIPT
+    kind = importlib.import_module(script.removesuffix(".py").replace("/", ".")).SCRIPT
     names = {field.name for field in dataclasses.fields(kind.config_class)}
     options = {
         name: tuple(value) if isinstance(value, list) else value

@@ -137,8 +137,9 @@ def run_training_script(kind: ForecastScript, argv: Sequence[str] | None) -> int
 
         network = kind.make_network(config)
     if getattr(config, "sanity", False):
-        print("\n".join(sanity_check(config, data.dataset, split, network)))
-        return 0
+        lines, learned = sanity_check(config, data.dataset, split, network)
+        print("\n".join(lines))
+        return 0 if learned else 1
     try:
         run = run_experiment(
             config, data, split, network, script=kind.script, command=command, started=started

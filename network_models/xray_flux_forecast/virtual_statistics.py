@@ -8,10 +8,13 @@ import numpy as np
 
 from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.virtual_sun.process import VirtualRecord
-from dataset_models.virtual_sun.record import hour_of_time
+from dataset_models.virtual_sun.record import VIRTUAL_START, hour_of_time
 from dataset_models.virtual_sun.x_rays import VirtualXRays
 from tools.channels import AIA_CHANNELS
-from tools.report.report import Section, Table, write_section
+from tools.physics.flare_class import OPERATIONAL, class_name
+from tools.plotting.style import save_figure
+from tools.plotting.sun import plot_xray_day
+from tools.report.report import Figure, Section, Table, write_section
 from tools.score_card import EVENTS
 from tools.tables import read_table
 
@@ -53,6 +56,32 @@ def virtual_statistics(dataset: FDL1) -> dict[str, tuple[float, float | None]]:
     return out
 
 
+def _draw_day(path: Path, virtual: VirtualRecord, x_rays: VirtualXRays) -> None:
+    """Draw both fluxes on the day of the record's largest visible flare."""
+    flares = virtual.visible_flares()
+    largest = int(np.argmax(flares.peak_flux))
+    day = int(flares.hour[largest]) // 24
+    series = x_rays.series(24 * day, 24, scaling=OPERATIONAL)
+    long, short = (
+        np.where(good, flux, np.nan)
+        for good, flux in (
+            (series.long_is_good, series.long_flux),
+            (series.short_is_good, series.short_flux),
+        )
+    )
+    peak = float(flares.peak_flux[largest])
+    minute = int(flares.hour[largest]) * 60 + int(flares.minute[largest])
+    time = VIRTUAL_START + minute * np.timedelta64(60, "s")
+    axes = plot_xray_day(
+        series.time.astype("datetime64[s]"),
+        long,
+        short,
+        peaks=[(time, peak, f"{class_name(peak)} at {str(time)[11:16]}")],
+        title="virtual Sun (synthetic), operational scale",
+    )
+    save_figure(axes.figure, path)
+
+
 def write_statistics_section(folder: Path, dataset: FDL1, virtual: VirtualRecord) -> None:
     """Write the table of both Suns, and the X-ray flux of the virtual plasma in words."""
     found = virtual_statistics(dataset)
@@ -68,6 +97,7 @@ def write_statistics_section(folder: Path, dataset: FDL1, virtual: VirtualRecord
     step = max(len(hours) // _HOURS, 1)
     flux = np.array([x_rays.fluxes(int(h)) for h in hours[::step]])
     low, middle, high = np.percentile(flux[:, 0], [10, 50, 90])
+    _draw_day(folder / "virtual_day.png", virtual, x_rays)
     section = Section(
         title="The virtual Sun beside the real one",
         order=15,
@@ -77,6 +107,13 @@ def write_statistics_section(folder: Path, dataset: FDL1, virtual: VirtualRecord
             f"The GOES-15 response to the same plasma gives 1-8 A fluxes of {low:.2g}, "
             f"{middle:.2g} and {high:.2g} W m-2 (10, 50 and 90 % of the issue times, true scale) "
             f"and a ratio of 0.5-4 A to 1-8 A of {np.median(flux[:, 1] / flux[:, 0]):.3f}.",
+        ],
+        figures=[
+            Figure(
+                "virtual_day.png",
+                "X-ray flux of the virtual plasma (synthetic) on the day of the record's largest "
+                "flare: one sample a minute, with noise; flagged samples and gaps left out.",
+            )
         ],
         tables=[
             Table(

@@ -108,7 +108,8 @@ def plot_channels(
             axes.add_patch(ring)
         bar = figure.colorbar(shown, ax=axes, orientation="horizontal", shrink=0.8, pad=0.02)
         bar.set_ticks(ticks, labels=[f"{v:.0f}" if abs(v) > 99 else f"{v:.2g}" for v in ticks])
-    figure.suptitle(f"{title} (DN s$^{{-1}}$ pix$^{{-1}}$)".strip(), fontsize=9)
+    what = "" if all(isinstance(c, int) for c in channels) else "AIA: "
+    figure.suptitle(f"{title} ({what}DN s$^{{-1}}$ pix$^{{-1}}$)".strip(), fontsize=9)
     return list(grid.ravel())
 
 
@@ -141,7 +142,7 @@ def plot_xray_day(
             textcoords="offset points",
             fontsize=8,
         )
-    axes.set_ylim(5e-10, 2e-4)
+    axes.set_ylim(5e-10, max(2e-4, 2 * float(np.nanmax(long_flux))))
     for letter, level in CLASS_LINES.items():
         axes.axhline(10.0**level, color="0.85", linewidth=0.8, zorder=0)
         axes.text(

@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"(\d{8})_(\d{4})_AIA_(\d{2})_(\d{2,5})_(\d{2,5})\.dat(\.gz)?")
 _MINUTE = np.timedelta64(60, "s")
-_LARGEST_DN_S = 1e7  # whatever is brighter is no AIA image in DN s-1 pix-1
+# whatever is brighter, darker as a whole, or more negative is no AIA image in DN s-1 pix-1
+_LARGEST_DN_S, _DARKEST_DN_S, _LOWEST_DN_S = 1e7, 1e-3, -1e4
 _PACKED = b"\x1f\x8b"
 
 
@@ -66,10 +67,11 @@ def read_dat(path: str | Path) -> np.ndarray:
     known = image[np.isfinite(image)]
     if len(known) == 0:
         raise DataIntegrityError(f"{path.name}: holds no finite value")
-    if np.abs(known).max() > _LARGEST_DN_S:
+    low, high = float(known.min()), float(known.max())
+    if not (_LOWEST_DN_S < low and _DARKEST_DN_S < high < _LARGEST_DN_S):
         raise DataIntegrityError(
-            f"{path.name}: a value of {np.abs(known).max():.3g} is no brightness in DN s-1 pix-1; "
-            "is it float32 in little-endian order?"
+            f"{path.name}: values from {low:.3g} to {high:.3g} are no brightness in DN s-1 pix-1; "
+            "are they float32 in little-endian order?"
         )
     return image
 

@@ -11,15 +11,18 @@ from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
 from dataset_models.GOES.flare_record import FlareRecord
 from dataset_models.GOES.side_columns import SideColumns
 from dataset_models.SDO.coding import MISSING, decode
+from dataset_models.SDO.fits_image import FIELD_ARCSEC
 from dataset_models.solar_data import INPUT, ArrayInfo, SampleTable, hash_rows
 from dataset_models.store import ImageStore
+from tools.channels import HMI_CHANNELS
 
-__all__ = ["FDL1", "ImageFrames"]
+__all__ = ["FDL1", "ImageFrames", "known_minutes"]
 
 _HOUR, _MINUTE, _SECOND = (np.timedelta64(s, "s") for s in (3600, 60, 1))
 _MEMORY_BYTES = 4 << 30  # stores up to this size are held in memory, still coded
 _LARGEST_AGE = np.timedelta64(1800, "s")  # of a frame, against the time it should stand for
 _MISSING_SHARE = 0.05  # of a channel's pixels, from which on it counts as missing
+_SMALLEST_DISC_ARCSEC = 940.0  # the Sun's radius in July is 944 arcsec
 _THUMBNAIL_SIDE = 8
 _BATCH_BYTES = 64 << 20
 
@@ -44,6 +47,12 @@ class ImageFrames:
             raise ValueError(f"a sample holds 1 to 4 frames, not {self.frames}")
         if self.frame_step_h < 1:
             raise ValueError(f"frame_step_h must be at least 1 hour, got {self.frame_step_h}")
+
+
+def known_minutes(times: np.ndarray) -> np.ndarray:
+    """Give the first full minutes at which images were known, in order and without repeats."""
+    whole = (times + _MINUTE - _SECOND).astype("datetime64[m]")
+    return np.unique(whole.astype("datetime64[s]"))
 
 
 class FDL1(FlareHistory):
@@ -90,9 +99,7 @@ class FDL1(FlareHistory):
     ):
         self.store, self.frames, self.with_history = store, frames, with_history
         self.hold_in_memory = True
-        # an image is known when it has been taken: at the next full minute
-        whole = (store.times + _MINUTE - _SECOND).astype("datetime64[m]").astype("datetime64[s]")
-        wanted = np.unique(whole) if times is None else np.asarray(times, "datetime64[s]")
+        wanted = known_minutes(store.times) if times is None else np.asarray(times, "datetime64[s]")
         if times is None:
             first = record.start + window.history_h * _HOUR
             wanted = wanted[wanted >= first]
@@ -101,9 +108,9 @@ class FDL1(FlareHistory):
         self.n_without_frames = int((~complete).sum())
         if not complete.any():
             raise ValueError(
-                f"{store.path}: no time has all {frames.frames} frames, "
-                f"{frames.frame_step_h} h apart; the store reaches from {store.times[0]} to "
-                f"{store.times[-1]}"
+                f"no time has the {frames.frames} image(s) of a sample"
+                + (f", {frames.frame_step_h} h apart" if frames.frames > 1 else "")
+                + f"; the images reach from {store.times[0]} to {store.times[-1]}"
             )
         super().__init__(record, window, side=side, times=wanted[complete], need_label=need_label)
         self._rows = self._frame_rows(self.times)
@@ -177,7 +184,10 @@ class FDL1(FlareHistory):
 
     @cached_property
     def disc_totals(self) -> np.ndarray:
-        """log10 of each channel's mean over the newest frame, (sample, channel); NaN if missing."""
+        """log10 of each channel's mean over the newest frame, (sample, channel); NaN if missing.
+
+        Of what has a sign, the mean of the absolute values.
+        """
         return self._summaries[0]
 
     @property
@@ -190,7 +200,7 @@ class FDL1(FlareHistory):
         totals, small = [], []
         for rows in np.array_split(np.arange(len(self.times)), max(len(self.times) // 256, 1)):
             images, present = self._images(rows, newest_only=True)
-            means = np.maximum(images[:, 0].mean(axis=(1, 2)), 1e-3)
+            means = np.maximum(np.abs(images[:, 0]).mean(axis=(1, 2)), 1e-3)
             totals.append(np.where(present[:, 0] > 0, np.log10(means), np.nan))
             n = self.store.size // _THUMBNAIL_SIDE
             cut = images[:, 0, : n * _THUMBNAIL_SIDE, : n * _THUMBNAIL_SIDE]
@@ -243,17 +253,23 @@ class FDL1(FlareHistory):
 
     def _decoded(self, codes: np.ndarray, shape: tuple[int, int]) -> tuple:
         """Turn coded images into (sample, frame, y, x, channel), and say what is present."""
-        missing = np.count_nonzero(codes == MISSING, axis=(2, 3)) / codes[0, 0].size
+        lacks = codes == MISSING
+        missing = np.count_nonzero(lacks, axis=(2, 3)) / codes[0, 0].size
+        for k in self._disc_only:  # HMI sees nothing beyond the limb
+            on_disc = lacks[:, k][:, self._on_disc]
+            missing[:, k] = np.count_nonzero(on_disc, axis=1) / max(on_disc.shape[1], 1)
         present = missing < _MISSING_SHARE
         images = np.empty((len(codes), *codes.shape[2:], codes.shape[1]), np.float32)
         for k, table in enumerate(self._tables):
             images[..., k] = decode(codes[:, [k]], table[None])[:, 0]
-            for n in np.flatnonzero(missing[:, k] > 0):
-                part = images[n, ..., k]
-                lacking = np.isnan(part)
-                part[lacking] = part[~lacking].mean() if present[n, k] else 0
+            for n in np.flatnonzero(lacks[:, k].any(axis=(1, 2))):
+                part, lacking = images[n, ..., k], lacks[n, k]
                 if not present[n, k]:
                     part[:] = 0
+                    continue
+                part[lacking] = part[~lacking].mean()
+                if k in self._disc_only:
+                    part[lacking & ~self._on_disc] = 0
         images = images.reshape(*shape, *images.shape[1:])
         return images, present.reshape(*shape, -1).astype(np.float32)
 
@@ -273,6 +289,19 @@ class FDL1(FlareHistory):
         if not self.hold_in_memory or image_bytes * len(self.store) > _MEMORY_BYTES:
             return None
         return self.store.read_codes(np.arange(len(self.store)))
+
+    @cached_property
+    def _disc_only(self) -> list[int]:
+        """Channels without values beyond the limb."""
+        return [k for k, channel in enumerate(self.store.channels) if channel in HMI_CHANNELS]
+
+    @cached_property
+    def _on_disc(self) -> np.ndarray:
+        """Say which pixels lie safely on the disc at any distance of the Sun, (y, x) bool."""
+        size = self.store.size
+        field = self.store.manifest["source"].get("field_arcsec", FIELD_ARCSEC)
+        centre = (np.arange(size) - (size - 1) / 2) * field / size
+        return np.hypot(*np.meshgrid(centre, centre)) < _SMALLEST_DISC_ARCSEC - field / size
 
     @cached_property
     def _tables(self) -> np.ndarray:

@@ -12,7 +12,7 @@ from tools.channels import AIA_CHANNELS, aia_degradation
 
 __all__ = ["aia_header", "aia_throughput"]
 
-_LONGEST_EXPOSURE_S = 600.0
+_SHORTEST_EXPOSURE_S, _LONGEST_EXPOSURE_S = 1e-3, 600.0
 _LEAST_THROUGHPUT = 0.02  # below, the extrapolated calibration says nothing
 
 
@@ -61,7 +61,7 @@ def aia_header(header: fits.Header, name: str) -> ImageHeader:
         raise DataIntegrityError(
             f"{name}: its header lacks or garbles a value ({error})"
         ) from error
-    if not 0 < exposure_s < _LONGEST_EXPOSURE_S:
+    if not _SHORTEST_EXPOSURE_S < exposure_s < _LONGEST_EXPOSURE_S:
         raise DataIntegrityError(f"{name}: its header's exposure time is {exposure_s} s")
     return ImageHeader(
         channel=channel,

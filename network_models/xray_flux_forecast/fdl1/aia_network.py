@@ -89,8 +89,9 @@ def build_aia_network(
         name="temperature_filters",
     )
     x = keras.layers.Concatenate(name="with_filters")([x, filters([image, present])])
-    # in training only: north and south are alike to the flare process
-    x = keras.layers.RandomFlip("vertical", seed=0, name="north_or_south")(x)
+    if not any(signed):
+        # in training only: north and south are alike to the flare process, but not to polarities
+        x = keras.layers.RandomFlip("vertical", seed=0, name="north_or_south")(x)
 
     def convolution(maps: int, side: int, activation: str | None, name: str, **options):
         return keras.layers.Conv2D(

@@ -169,7 +169,17 @@ def _given_store(config: AIAConfig) -> ImageStore:
 
     data = Path(config.data)
     if is_store(data):
-        return ImageStore(data)
+        store = ImageStore(data)
+        if config.hmi or config.degradation_corrected:
+            raise ValueError(
+                f"{data} is a store, made already: --hmi and --degradation-corrected are for "
+                "folders of FITS files"
+            )
+        if config.size not in (AIAConfig.size, _SMOKE["size"], store.size):
+            raise ValueError(
+                f"{data} is a store of {store.size} x {store.size} pixels; leave --size out"
+            )
+        return store
     folder = folder_source(
         data, config.size, with_hmi=config.hmi, degradation_corrected=config.degradation_corrected
     )

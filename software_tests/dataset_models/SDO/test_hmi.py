@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from dataset_models.GOES.flare_history import HistoryWindow
+from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.SDO.fits_folder import FITSFolder, FITSImages
 from dataset_models.SDO.fits_image import FIELD_ARCSEC
 from dataset_models.SDO.image_file import read_header, read_image
 from dataset_models.solar_data import DataIntegrityError
 from dataset_models.store import build_store
+from dataset_models.virtual_sun.parameters import FlareProcessParameters
+from dataset_models.virtual_sun.process import simulate_record
+from dataset_models.virtual_sun.record import virtual_flare_record
 from software_tests.dataset_models.SDO.test_fits import header, write
 from tools.channels import AIA_CHANNELS, HMI_CHANNELS, channel_unit
 
@@ -98,3 +103,27 @@ def test_a_map_gives_what_its_file_gives(tmp_path, generator):
     assert abs(again.center.Tx.value) < 1e-6
     with pytest.raises(TypeError, match="expected a FITS file or a map"):
         read_image(3.5, 32)
+
+
+def test_nothing_beyond_the_limb_is_no_missing_channel(tmp_path, generator):
+    files = tmp_path / "files"
+    files.mkdir()
+    x = (np.arange(64) - 31.5) * FIELD_ARCSEC / 64
+    off_limb = np.hypot(*np.meshgrid(x, x)) > 950
+    field = np.where(off_limb, np.nan, generator.normal(0, 300, (64, 64))).astype(np.float32)
+    bright = np.where(off_limb, np.nan, 5e4).astype(np.float32)
+    day = "2101-03-01T00:00:00"
+    write(files / "a.fits", np.full((64, 64), 90.0, np.float32), BUNIT="DN/s", **{"DATE-OBS": day})
+    write_hmi(files / "m.fits", field, **{"DATE-OBS": day})
+    write_hmi(files / "c.fits", bright, CONTENT="CONTINUUM", BUNIT="DN/s", **{"DATE-OBS": day})
+    channels = (171, *HMI_CHANNELS)
+    source = FITSFolder(files, 64, channels=channels, degradation_corrected=True)
+    record = virtual_flare_record(simulate_record(FlareProcessParameters(), years=0.5, seed=2))
+    store = build_store(tmp_path / "store", source)
+    dataset = FDL1(store, record, HistoryWindow(history_h=24), need_label=False)
+    sample = dataset.read(np.array([0]))
+    assert sample["aia_present"].tolist() == [[[1, 1, 1]]]
+    seen = sample["aia"][0, 0, ..., 1]
+    np.testing.assert_allclose(seen[~off_limb], field[~off_limb], atol=0.1)
+    assert (seen[off_limb] == 0).all()
+    assert dataset.disc_totals[0, 1] > 1.5  # of absolute values

@@ -1,5 +1,7 @@
 """X-ray fluxes of the virtual plasma: those of the labels, and those of what the images show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,14 @@ def test_a_record_with_a_light_curve_gives_its_newest_minute(virtual):
     assert value == pytest.approx(np.log10(record.flux[1000]), abs=1e-5)
     with pytest.raises(ValueError, match="needs X-ray files"):
         current_flux(virtual_flare_record(virtual))
+
+
+def test_what_an_hour_shows_does_not_depend_on_what_comes_after(virtual, x_rays):
+    flares = virtual.visible_flares()
+    soon = np.flatnonzero((flares.minute < 8) & (flares.hour > 1000) & (flares.peak_flux > 3e-6))
+    assert len(soon) > 3
+    for k in soon[:10]:
+        hour = int(flares.hour[k])  # the flare peaks some minutes after this hour
+        known = replace(virtual, flares=virtual.flares.where(virtual.flares.hour < hour))
+        cut = VirtualXRays(known)
+        np.testing.assert_array_equal(cut.fluxes(hour), x_rays.fluxes(hour))

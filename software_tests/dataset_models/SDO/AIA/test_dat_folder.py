@@ -75,6 +75,13 @@ def test_a_bad_folder_is_read_item_by_item(tmp_path):
     assert (~store.is_bad).sum() == 2
 
 
+def test_whole_numbers_in_the_wrong_byte_order_are_refused(tmp_path, generator):
+    data = generator.integers(0, 5000, (8, 64, 64))
+    (tmp_path / NAME).write_bytes(data.astype(">f4").tobytes())
+    with pytest.raises(DataIntegrityError, match="no brightness in DN s-1 pix-1"):
+        read_dat(tmp_path / NAME)
+
+
 def test_folders_are_told_by_what_lies_in_them(tmp_path):
     with pytest.raises(FileNotFoundError, match="Expected an image store, or a folder"):
         folder_source(tmp_path / "none", 32)

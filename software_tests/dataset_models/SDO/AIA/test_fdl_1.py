@@ -165,7 +165,7 @@ def test_impossible_frames_are_refused(options, message):
 
 
 def test_images_that_are_too_far_apart_are_refused(store, record):
-    with pytest.raises(ValueError, match="no time has all 2 frames, 5 h apart"):
+    with pytest.raises(ValueError, match="no time has the 2 image.s. of a sample, 5 h apart"):
         FDL1(store, record, WINDOW, ImageFrames(2, 5))
 
 
