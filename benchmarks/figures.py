@@ -30,6 +30,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "figures.md"
 _HISTORY = "network_models/xray_flux_forecast/history_only.py"
 _IMAGES = "network_models/xray_flux_forecast/fdl1/aia_only.py"
+_BOTH = "network_models/xray_flux_forecast/fdl1/aia_and_goes.py"
+_LONG = ("--virtual-years", "132", "--epochs", "12")
 _TESTS = "software_tests/network_models"
 _DECIDED = ("logistic", "history network", "disc totals", "exact")  # rivals of the verdicts
 
@@ -145,18 +147,23 @@ def image_demo(folder: Path, _: argparse.Namespace) -> list[str]:
 
 def image_forecast(folder: Path, _: argparse.Namespace) -> list[str]:
     """Train longer on more virtual years."""
-    return _image_forecast(folder, "", "--virtual-years", "132", "--epochs", "12")
+    return _image_forecast(folder, "", *_LONG)
 
 
-def _image_forecast(folder: Path, what: str, *options: str) -> list[str]:
+def both_forecast(folder: Path, _: argparse.Namespace) -> list[str]:
+    """Train as long on images and flare history."""
+    return _image_forecast(folder, "", *_LONG, script=_BOTH)
+
+
+def _image_forecast(folder: Path, what: str, *options: str, script: str = _IMAGES) -> list[str]:
     """Render, train and score on the virtual Sun's images, then ask for the same again."""
     stores, output = folder / "stores", folder / "runs"
-    command = [_IMAGES, *options, "--output", str(output), "--stores", str(stores)]
+    command = [script, *options, "--output", str(output), "--stores", str(stores)]
     outcome = run(*command)
     again = run(*command)
     size = sum(f.stat().st_size for f in stores.rglob("*") if f.is_file()) / 1e6
     lines = [
-        f"{what}`python {shlex.join([_IMAGES, *options])}`: {outcome.cost}, {size:.0f} MB of "
+        f"{what}`python {shlex.join([script, *options])}`: {outcome.cost}, {size:.0f} MB of "
         f"images; run again, it shows the finished run in {again.seconds:.0f} s. The virtual Sun "
         "has a seed that was used in no choice of the network.\n"
     ]
@@ -349,6 +356,7 @@ def _processor() -> str:
 PARTS = {
     "demo": ("The demo: a forecast from AIA images on the virtual Sun (synthetic)", image_demo),
     "images": ("The same on more virtual years (synthetic)", image_forecast),
+    "both": ("AIA images and flare history on the virtual Sun (synthetic)", both_forecast),
     "history": ("The forecast from history on the virtual Sun (synthetic)", virtual_forecast),
     "real": ("The forecast from history on the real GOES event list", real_forecast),
     "exact": ("The exact probability", virtual_sun),
