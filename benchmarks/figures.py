@@ -142,6 +142,9 @@ def image_demo(folder: Path, _: argparse.Namespace) -> list[str]:
         "misses/miss_1": "miss_images",
     }
     _keep_pictures(folder / "runs", pictures)
+    store, store_script = str(folder / "sheet"), "dataset_models/store.py"
+    run(store_script, "build", store, *"--size 512 --years 5.3 --cadence-h 9000 --seed 2".split())
+    run(store_script, "inspect", store, "--contact-sheet", "docs/pictures/virtual_sun.png")
     return lines
 
 
