@@ -10,7 +10,7 @@ import numpy as np
 from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
 from dataset_models.GOES.flare_record import FlareRecord
 from dataset_models.GOES.side_columns import SideColumns
-from dataset_models.SDO.coding import MISSING, decode
+from dataset_models.SDO.coding import MISSING, decode_channels_last
 from dataset_models.SDO.fits_image import FIELD_ARCSEC
 from dataset_models.solar_data import INPUT, ArrayInfo, SampleTable, hash_rows
 from dataset_models.store import ImageStore
@@ -253,15 +253,17 @@ class FDL1(FlareHistory):
 
     def _decoded(self, codes: np.ndarray, shape: tuple[int, int]) -> tuple:
         """Turn coded images into (sample, frame, y, x, channel), and say what is present."""
+        images = decode_channels_last(codes, self._tables)
         lacks = codes == MISSING
+        if not lacks.any():
+            present = np.ones((*shape, codes.shape[1]), np.float32)
+            return images.reshape(*shape, *images.shape[1:]), present
         missing = np.count_nonzero(lacks, axis=(2, 3)) / codes[0, 0].size
         for k in self._disc_only:  # HMI sees nothing beyond the limb
             on_disc = lacks[:, k][:, self._on_disc]
             missing[:, k] = np.count_nonzero(on_disc, axis=1) / max(on_disc.shape[1], 1)
         present = missing < _MISSING_SHARE
-        images = np.empty((len(codes), *codes.shape[2:], codes.shape[1]), np.float32)
-        for k, table in enumerate(self._tables):
-            images[..., k] = decode(codes[:, [k]], table[None])[:, 0]
+        for k in range(codes.shape[1]):
             for n in np.flatnonzero(lacks[:, k].any(axis=(1, 2))):
                 part, lacking = images[n, ..., k], lacks[n, k]
                 if not present[n, k]:

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from dataset_models.SDO.coding import MISSING, decode, decoding_tables, encode
+from dataset_models.SDO.coding import (
+    MISSING,
+    decode,
+    decode_channels_last,
+    decoding_tables,
+    encode,
+)
 from tools.channels import AIA_CHANNELS, CAMERA
 
 
@@ -64,3 +70,10 @@ def test_brighter_is_never_coded_lower():
 def test_another_number_of_channels_is_refused():
     with pytest.raises(ValueError, match="expected 8 channels"):
         encode(np.zeros((6, 4, 4)), AIA_CHANNELS, pixels_averaged=1)
+
+
+def test_channels_last_are_the_same_values(generator):
+    codes = generator.integers(-32768, 32768, (2, 8, 37, 21)).astype(np.int16)
+    tables = decoding_tables(AIA_CHANNELS, pixels_averaged=16.0)
+    expected = np.moveaxis(decode(codes, tables), 1, -1)
+    np.testing.assert_array_equal(decode_channels_last(codes, tables), expected)
