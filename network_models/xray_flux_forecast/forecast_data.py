@@ -155,7 +155,7 @@ def default_split(
         raise ValueError(f"expected a date such as 2011-01-01, got {test_from!r}") from None
     if border <= start or border >= end:
         raise ValueError(
-            f"the test set must begin within the samples, {start} to {end}, not at {border}"
+            f"the test set must begin within the record, {start} to {end}, not at {border}"
         )
     years = np.arange(*(_year(t) for t in (start, border)))
     last = np.unique(table.time[table.time >= border].astype("datetime64[Y]")).astype(int) + 1970
