@@ -168,7 +168,7 @@ def _image_forecast(folder: Path, what: str, *options: str, script: str = _IMAGE
     lines = [
         f"{what}`python {shlex.join([script, *options])}`: {outcome.cost}, {size:.0f} MB of "
         f"images; run again, it shows the finished run in {again.seconds:.0f} s. The virtual Sun "
-        "has a seed that was used in no choice of the network.\n"
+        "has seed 2, the network was designed on seed 1.\n"
     ]
     (path,) = output.iterdir()
     events = json.loads((path / "performance/skill.json").read_text())["events"]
