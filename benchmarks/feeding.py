@@ -26,7 +26,7 @@ from astropy.io import fits
 from dataset_models.GOES.flare_history import HistoryWindow
 from dataset_models.SDO.AIA.dat_folder import DatFolder
 from dataset_models.SDO.AIA.fdl_1 import FDL1
-from dataset_models.SDO.coding import decode, decoding_tables, encode
+from dataset_models.SDO.coding import decode, decoding_curves, encode
 from dataset_models.SDO.fits_folder import FITSFolder
 from dataset_models.SDO.fits_image import FIELD_ARCSEC
 from dataset_models.store import ImageStore, StoreError, build_store
@@ -47,10 +47,10 @@ _FIRST_HOUR = 8000
 
 
 class _InMemory(keras.utils.PyDataset):
-    """The same batches, held as decoded arrays."""
+    """The same batches, held as decoded arrays, and given out in the same way."""
 
     def __init__(self, arrays: dict, targets: np.ndarray, batch_size: int):
-        super().__init__(workers=1)
+        super().__init__(workers=2, max_queue_size=2)
         self.arrays, self.targets, self.batch_size = arrays, targets, batch_size
 
     def __len__(self) -> int:
@@ -79,9 +79,9 @@ class _PlainLoader(_InMemory):
 def main() -> None:
     """Print tables, then one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--images", type=int, default=48)
     parser.add_argument("--size", type=int, default=1024)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--flips", type=int, default=1000)
     parser.add_argument("--folder", default="", help="a folder on disk; a temporary one if empty")
     arguments = parser.parse_args()
@@ -119,15 +119,16 @@ def _measure(folder: Path, arguments: argparse.Namespace) -> dict:
 
 def _write_peers(folder: Path, store: ImageStore) -> None:
     """Write the store's images in every other form."""
-    images = store.read(np.arange(len(store)))
-    images = np.where(np.isfinite(images), images, 0).astype(np.float32)
-    np.save(folder / "images.npy", images)
-    zarr.save_array(folder / "zarr", images)
     size = store.size
+    shape = (len(store), len(AIA_CHANNELS), size, size)
+    plain = np.lib.format.open_memmap(folder / "images.npy", "w+", np.float32, shape)
+    array = zarr.create_array(folder / "zarr", shape=shape, dtype="float32")
     (folder / "dat").mkdir()
     (folder / "fits").mkdir()
     step = FIELD_ARCSEC / size
-    for k, image in enumerate(images):
+    for k in range(len(store)):
+        image = np.nan_to_num(store.read([k])[0])
+        plain[k] = array[k] = image
         day = np.datetime64("2014-01-01T00:00") + np.timedelta64(k, "h")
         name = str(day).replace("-", "").replace("T", "_").replace(":", "")
         (folder / "dat" / f"{name}_AIA_08_{size}_{size}.dat").write_bytes(image.tobytes())
@@ -139,6 +140,7 @@ def _write_peers(folder: Path, store: ImageStore) -> None:
                 cards |= {f"CDELT{axis}": step}
             path = folder / "fits" / f"{name}_{channel}.fits"
             fits.PrimaryHDU(data, fits.Header(cards)).writeto(path)
+    plain.flush()
 
 
 def _forget(folder: Path) -> None:
@@ -241,7 +243,7 @@ def _memory_gib() -> float:
 def _added_noise(pixels_averaged: float) -> dict[str, float]:
     """Give the largest ratio of the coding's error to the photon and read noise, per channel."""
     generator = np.random.default_rng(0)
-    tables = decoding_tables(AIA_CHANNELS, pixels_averaged=pixels_averaged)
+    curves = decoding_curves(AIA_CHANNELS, pixels_averaged=pixels_averaged)
     out = {}
     for k, channel in enumerate(AIA_CHANNELS):
         camera, worst = CAMERA[channel], 0.0
@@ -249,7 +251,7 @@ def _added_noise(pixels_averaged: float) -> dict[str, float]:
             images = np.zeros((8, 64, 64))
             images[k] = dn * generator.uniform(0.8, 1.0, (64, 64)) / camera.exposure_s
             codes = encode(images, AIA_CHANNELS, pixels_averaged=pixels_averaged)
-            error = (decode(codes, tables)[k] - images[k]) * camera.exposure_s
+            error = (decode(codes, curves)[k] - images[k]) * camera.exposure_s
             variance = 0.9 * dn * camera.dn_per_photon + camera.read_noise_dn**2
             noise = np.sqrt(variance / pixels_averaged)
             worst = max(worst, float(np.sqrt(np.mean(error**2)) / noise))

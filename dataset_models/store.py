@@ -3,11 +3,10 @@
     python dataset_models/store.py build STORE [--data FITS_FOLDER] [--size 128]
     python dataset_models/store.py inspect STORE [--verify] [--contact-sheet PNG]
 
-A store is a folder with ``manifest.json``, ``images.zarr`` (zarr version 3, coded 16-bit
-brightness, Blosc zstd with bit shuffle, each chunk with a CRC-32C) and ``journal.jsonl``, which
-names every chunk that was written, with its hash. A chunk counts from the moment its line is in
-the journal, so a build that was killed goes on where it stopped. Missing or damaged chunks raise;
-they never read as zeros.
+A store is a folder with ``manifest.json``, ``images.zarr`` (coded 16-bit brightness, see
+``chunk_files``) and ``journal.jsonl``, which names every chunk that was written, with its hash. A
+chunk counts from the moment its line is in the journal, so a build that was killed goes on where it
+stopped. Missing or damaged chunks raise; they never read as zeros.
 """
 
 from __future__ import annotations
@@ -23,10 +22,9 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import zarr
-from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 
-from dataset_models.SDO.coding import MISSING, decode, decoding_tables
+from dataset_models.chunk_files import ChunkError, ChunkFiles
+from dataset_models.SDO.coding import MISSING, DecodingCurve, decode, decoding_curves
 from dataset_models.SDO.fits_image import FIELD_ARCSEC
 from dataset_models.store_workers import coded_chunks
 from tools.atomic_files import sweep_partial_files, write_json
@@ -43,7 +41,6 @@ _MANIFEST_KEYS = {"channels", "size", "units", "pixels_averaged", "coding", "chu
 _MANIFEST_KEYS |= {"times", "source"}
 _CHUNK_BYTES = 4 << 20  # small images share a chunk, large ones have their own
 _SMALLEST_SIDE, _LARGEST_SIDE = 8, 8192
-_ALL_CHUNKS = {"write_empty_chunks": True}  # one without any value is there, too
 
 
 class StoreError(ValueError):
@@ -141,11 +138,11 @@ class ImageStore:
             )
         self.chunk_hashes = [journal[k]["sha256"] for k in sorted(journal)]
         self.is_bad = np.concatenate([journal[k]["is_bad"] for k in sorted(journal)]).astype(bool)
-        self._tables = self.decoding_tables()
+        self._chunks = _chunk_files(self.path, manifest)
         try:
-            self._array = zarr.open_array(self.path / "images.zarr", mode="r")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{self.path}: images.zarr can't be opened ({error})") from error
+            self._chunks.open()
+        except ChunkError as error:
+            raise StoreError(f"{self.path}: {error}") from error
 
     def __len__(self) -> int:
         return len(self.times)
@@ -158,21 +155,24 @@ class ImageStore:
         StoreError
             If a chunk is missing or damaged.
         """
-        return decode(self.read_codes(indices), self._tables)
+        return decode(self.read_codes(indices), self.decoding_curves())
 
     def read_codes(self, indices: np.ndarray) -> np.ndarray:
         """Read images as coded, (image, channel, y, x) int16."""
         indices = np.atleast_1d(np.asarray(indices))
-        out = np.empty((len(indices), *self._array.shape[1:]), np.int16)
+        out = np.empty((len(indices), *self._chunks.shape[1:]), np.int16)
         chunk = indices // self._length
         for k in np.unique(chunk):
             rows = np.flatnonzero(chunk == k)
-            out[rows] = self._chunk(int(k))[indices[rows] - k * self._length]
+            if self._length == len(rows) == 1:
+                self._chunk(int(k), out[rows[0] : rows[0] + 1])
+            else:
+                out[rows] = self._chunk(int(k))[indices[rows] - k * self._length]
         return out
 
-    def decoding_tables(self) -> np.ndarray:
-        """Give the value of every code, (channel, 65536) float32, for ``decode``."""
-        return decoding_tables(self.channels, pixels_averaged=self.manifest["pixels_averaged"])
+    def decoding_curves(self) -> tuple[DecodingCurve, ...]:
+        """Give how each channel's codes become values, for ``decode``."""
+        return decoding_curves(self.channels, pixels_averaged=self.manifest["pixels_averaged"])
 
     def wcs(self, index: int) -> dict:
         """Give the FITS keywords of an image's coordinates: our grid, the files' observer."""
@@ -203,13 +203,13 @@ class ImageStore:
                 problems.append(str(error))
         return problems
 
-    def _chunk(self, k: int) -> np.ndarray:
-        file = _chunk_file(self.path, k)
-        if not file.is_file():  # zarr would read a missing chunk as zeros
-            raise StoreError(f"{self.path}: chunk {k} is missing; build it again")
+    def _chunk(self, k: int, out: np.ndarray | None = None) -> np.ndarray:
         try:
-            return self._array[k * self._length : (k + 1) * self._length]
-        except (ValueError, RuntimeError, OSError) as error:
+            return self._chunks.read(k, out)
+        except FileNotFoundError:
+            raise StoreError(f"{self.path}: chunk {k} is missing; build it again") from None
+        except (ChunkError, OSError) as error:
+            file = self._chunks.file(k)
             raise StoreError(
                 f"{self.path}: chunk {k} is damaged ({error}); delete {file} and build it again"
             ) from error
@@ -243,8 +243,8 @@ def _finished(path: Path, manifest: dict) -> ImageStore | None:
         store = ImageStore(path)
     except StoreError:
         return None
-    chunks = range(len(store.chunk_hashes))
-    whole = all(_chunk_file(path, k).is_file() for k in chunks)
+    files = _chunk_files(path, manifest)
+    whole = all(files.file(k).is_file() for k in range(len(store.chunk_hashes)))
     return store if whole and store.manifest == manifest else None
 
 
@@ -268,8 +268,8 @@ def _read_manifest(path: Path) -> dict:
 
 
 def _coding_hash(channels: Sequence[int | str], pixels_averaged: float) -> str:
-    tables = decoding_tables(channels, pixels_averaged=pixels_averaged)
-    return hashlib.sha256(tables.tobytes()).hexdigest()[:16]
+    curves = decoding_curves(channels, pixels_averaged=pixels_averaged)
+    return hashlib.sha256(np.array(curves).tobytes()).hexdigest()[:16]
 
 
 def _read_journal(path: Path, n_chunks: int) -> dict[int, dict]:
@@ -290,13 +290,13 @@ def _read_journal(path: Path, n_chunks: int) -> dict[int, dict]:
 
 
 def _write_chunks(path: Path, source: ImageSource, manifest: dict, workers: int) -> None:
-    shape = (len(source), len(source.channels), source.size, source.size)
-    length = manifest["chunk_length"]
-    n_chunks = -(-shape[0] // length)
+    n, length = len(source), manifest["chunk_length"]
+    n_chunks = -(-n // length)
     journal = _read_journal(path, n_chunks)
-    array = _open_or_create(path, shape, length)
-    todo = [k for k in range(n_chunks) if k not in journal or not _chunk_file(path, k).is_file()]
-    chunks = [range(k * length, min((k + 1) * length, shape[0])) for k in todo]
+    files = _chunk_files(path, manifest)
+    array = files.open_or_create(MISSING)
+    todo = [k for k in range(n_chunks) if k not in journal or not files.file(k).is_file()]
+    chunks = [range(k * length, min((k + 1) * length, n)) for k in todo]
     started = shown = time.monotonic()
     with open(path / "journal.jsonl", "ab") as file:
         if file.tell() and not (path / "journal.jsonl").read_bytes().endswith(b"\n"):
@@ -304,7 +304,7 @@ def _write_chunks(path: Path, source: ImageSource, manifest: dict, workers: int)
         made = coded_chunks(source, chunks, workers)
         for done, (k, rows, (codes, is_bad)) in enumerate(zip(todo, chunks, made, strict=True)):
             array[rows.start : rows.stop] = codes
-            _sync(_chunk_file(path, k))
+            files.sync(k)
             entry = {"chunk": k, "sha256": _hash(codes), "is_bad": is_bad}
             file.write((json.dumps(entry) + "\n").encode())
             file.flush()
@@ -312,42 +312,12 @@ def _write_chunks(path: Path, source: ImageSource, manifest: dict, workers: int)
             if time.monotonic() - shown > 10:
                 shown = time.monotonic()
                 left = (shown - started) / (done + 1) * (len(todo) - done - 1)
-                logger.info("  %d of %d images; %.0f s left", rows.stop, shape[0], left)
+                logger.info("  %d of %d images; %.0f s left", rows.stop, n, left)
 
 
-def _open_or_create(path: Path, shape: tuple[int, ...], length: int) -> zarr.Array:
-    """Open the array, or write its description; chunks that are there stay."""
-    try:
-        return zarr.open_array(path / "images.zarr", mode="r+", config=_ALL_CHUNKS)
-    except (OSError, ValueError, KeyError, TypeError):  # none yet, or cut off by a kill
-        (path / "images.zarr" / "zarr.json").unlink(missing_ok=True)
-    return zarr.create_array(
-        path / "images.zarr",
-        shape=shape,
-        chunks=(length, *shape[1:]),
-        dtype="int16",
-        fill_value=MISSING,
-        serializer=BytesCodec(),
-        compressors=[
-            BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle", typesize=2),
-            Crc32cCodec(),
-        ],
-        dimension_names=("time", "channel", "y", "x"),
-        config=_ALL_CHUNKS,
-    )
-
-
-def _chunk_file(path: Path, k: int) -> Path:
-    return path / "images.zarr" / "c" / str(k) / "0" / "0" / "0"
-
-
-def _sync(file: Path) -> None:
-    for place in (file, file.parent):  # the content, and its name
-        descriptor = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _chunk_files(path: Path, manifest: dict) -> ChunkFiles:
+    shape = (len(manifest["times"]), len(manifest["channels"]), *2 * [manifest["size"]])
+    return ChunkFiles(path / "images.zarr", tuple(shape), manifest["chunk_length"])
 
 
 def _hash(codes: np.ndarray) -> str:

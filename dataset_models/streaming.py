@@ -10,6 +10,9 @@ from tools.random_streams import random_stream
 
 __all__ = ["Batches", "epoch_order"]
 
+_HEAVY_BYTES = 1 << 20  # of a batch; from here on threads read ahead
+_THREADS, _BATCHES_AHEAD = 2, 2
+
 
 def epoch_order(n: int, *, seed: int, epoch: int) -> np.ndarray:
     """Give the order of n samples in one epoch, a pure function of seed and epoch."""
@@ -30,8 +33,10 @@ class Batches(keras.utils.PyDataset):
     seed : int, optional
         Shuffle each epoch by it; in the given order if None. ``fit`` must be called with
         ``shuffle=False``, since Keras would permute the batches once more.
-    workers : int
-        Threads that read ahead.
+
+    Batches of more than 1 MiB are read ahead by two threads. On JAX, Keras would read only when it
+    is asked; TensorFlow's own reading ahead stalls in some epochs, which then last half as long
+    again.
     """
 
     def __init__(
@@ -41,9 +46,10 @@ class Batches(keras.utils.PyDataset):
         *,
         batch_size: int,
         seed: int | None = None,
-        workers: int = 1,
     ):
-        super().__init__(workers=workers, use_multiprocessing=False)
+        shapes = [info.shape for info in dataset.arrays.values()]
+        heavy = 4 * batch_size * sum(int(np.prod(s)) for s in shapes) > _HEAVY_BYTES
+        super().__init__(workers=_THREADS if heavy else 1, max_queue_size=_BATCHES_AHEAD)
         if batch_size < 1:
             raise ValueError(f"a batch holds at least 1 sample, got batch_size {batch_size}")
         if len(indices) == 0:

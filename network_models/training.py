@@ -202,6 +202,7 @@ def train(
     try:
         with stop:
             if progress.epochs_done < options.epochs:
+                batches.set_epoch(progress.epochs_done)  # threads read ahead of the first callback
                 network.fit(
                     batches,
                     validation_data=dataset.validation_batches(

@@ -12,40 +12,74 @@ HMI's field and continuum have equal steps, of a sixth of their noise at most.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
 from tools.channels import CAMERA
 
-__all__ = ["MISSING", "decode", "decode_channels_last", "decoding_tables", "encode"]
+__all__ = [
+    "MISSING",
+    "DecodingCurve",
+    "decode",
+    "decode_channels_last",
+    "decoding_curves",
+    "encode",
+]
 
 MISSING = -32768  # code of a pixel that has no value
 _STEPS_PER_SIGMA = 6.0
-_ROWS_AT_ONCE = 16
+_ROWS_AT_ONCE = 32
 _HIGHEST = 4.0  # times saturation: short exposures and old cameras are corrected upwards
 _LOWEST_DN = -8.0  # per full-resolution exposure; noise about a dark sky goes below zero
 # noise of a pixel, smallest step that covers the range in 16 bits, value of code 0
 _LINEAR = {"B_los": (10.0, 0.15, 0.0), "continuum": (180.0, 2.2, 65_000.0)}
 
 
-def _scale(channel: int, pixels_averaged: float) -> tuple[float, float, float, float]:
-    """Give DN s-1 per photon, the constant below the root, lowest z, and codes per unit of z."""
+class DecodingCurve(NamedTuple):
+    """How a channel's codes become values: ``quadratic u |u| + linear u + constant``.
+
+    With ``u = code + shift``; one of the factors is 0. Values in ``channel_unit``.
+    """
+
+    shift: float
+    quadratic: float
+    linear: float
+    constant: float
+
+
+def decoding_curves(
+    channels: Sequence[int | str], *, pixels_averaged: float
+) -> tuple[DecodingCurve, ...]:
+    """Give the curve of each channel.
+
+    Parameters
+    ----------
+    channels : sequence
+        Of ``AIA_CHANNELS`` and ``HMI_CHANNELS``.
+    pixels_averaged : float
+        Full-resolution pixels that each pixel is the mean of, 1 for 4096 x 4096.
+    """
+    return tuple(_curve(channel, pixels_averaged) for channel in channels)
+
+
+def _curve(channel: int | str, pixels_averaged: float) -> DecodingCurve:
+    if channel in _LINEAR:
+        noise, smallest, middle = _LINEAR[channel]
+        step = max(noise / _STEPS_PER_SIGMA / np.sqrt(pixels_averaged), smallest)
+        return DecodingCurve(0.0, 0.0, step, middle)
     camera = CAMERA[channel]
-    per_photon = camera.dn_per_photon / camera.exposure_s
+    per_photon = camera.dn_per_photon / camera.exposure_s  # DN s-1
     constant = 0.375 + (camera.read_noise_dn / camera.dn_per_photon) ** 2
     lowest, highest = (
-        float(_signed_root(np.array(dn / camera.dn_per_photon + constant)))
+        float(_signed_root(dn / camera.dn_per_photon + constant))
         for dn in (_LOWEST_DN, _HIGHEST * camera.saturation_dn)
     )
     steps = min(_STEPS_PER_SIGMA * np.sqrt(pixels_averaged), 65534 / (highest - lowest))
-    return per_photon, constant, lowest, steps
-
-
-def _linear(channel: str, pixels_averaged: float) -> tuple[float, float]:
-    """Give the step and the value of code 0 of a channel with equal steps."""
-    noise, smallest, middle = _LINEAR[channel]
-    return max(noise / _STEPS_PER_SIGMA / np.sqrt(pixels_averaged), smallest), middle
+    # below zero the root is continued as an odd function
+    return DecodingCurve(
+        32767 + lowest * steps, per_photon / (2 * steps) ** 2, 0.0, -per_photon * constant
+    )
 
 
 def encode(
@@ -74,73 +108,62 @@ def encode(
     if images.shape[-3] != len(channels):
         raise ValueError(f"expected {len(channels)} channels, got an array of {images.shape}")
     codes = np.full(images.shape, MISSING, np.int16)
-    for k, channel in enumerate(channels):
-        values = images[..., k, :, :]
-        if channel in _LINEAR:
-            step, middle = _linear(channel, pixels_averaged)
-            code = np.round((values - middle) / step)
+    for k, curve in enumerate(decoding_curves(channels, pixels_averaged=pixels_averaged)):
+        above = images[..., k, :, :] - curve.constant
+        if curve.quadratic:
+            u = _signed_root(above / curve.quadratic) / 2
         else:
-            per_photon, constant, lowest, steps = _scale(channel, pixels_averaged)
-            # below zero the root is continued as an odd function
-            z = _signed_root(values / per_photon + constant)
-            code = np.round((z - lowest) * steps) - 32767
-        code = np.clip(code, -32767, 32767)
+            u = above / curve.linear
+        code = np.clip(np.round(u - curve.shift), -32767, 32767)
         codes[..., k, :, :] = np.where(np.isfinite(code), code, MISSING)
     return codes
 
 
-def decoding_tables(channels: Sequence[int | str], *, pixels_averaged: float) -> np.ndarray:
-    """Give the value of every code, (channel, 65536) float32; NaN for ``MISSING``.
-
-    Index with ``code + 32768``.
-    """
-    return np.stack([_decoding_table(channel, pixels_averaged) for channel in channels])
-
-
-@cache
-def _decoding_table(channel: int | str, pixels_averaged: float) -> np.ndarray:
-    code = np.arange(-32768, 32768)
-    if channel in _LINEAR:
-        step, middle = _linear(channel, pixels_averaged)
-        table = middle + step * code
-    else:
-        per_photon, constant, lowest, steps = _scale(channel, pixels_averaged)
-        z = (code + 32767) / steps + lowest
-        table = per_photon * (np.sign(z) * (z / 2) ** 2 - constant)
-    table[0] = np.nan
-    return table.astype(np.float32)
-
-
-def decode(codes: np.ndarray, tables: np.ndarray) -> np.ndarray:
-    """Turn codes (..., channel, y, x) back into float32 values."""
+def decode(codes: np.ndarray, curves: Sequence[DecodingCurve]) -> np.ndarray:
+    """Turn codes (..., channel, y, x) back into float32 values, NaN where there is none."""
     out = np.empty(codes.shape, np.float32)
-    for k, table in enumerate(_by_unsigned_code(tables)):
-        part = np.ascontiguousarray(codes[..., k, :, :])
-        out[..., k, :, :] = table[part.view(np.uint16)]
+    for k, curve in enumerate(curves):
+        part = codes[..., k, :, :]
+        values = part.astype(np.float32)
+        _to_values(values, curve, np.empty_like(values), out[..., k, :, :])
+        out[..., k, :, :][part == MISSING] = np.nan
     return out
 
 
-def decode_channels_last(codes: np.ndarray, tables: np.ndarray) -> np.ndarray:
+def decode_channels_last(codes: np.ndarray, curves: Sequence[DecodingCurve]) -> np.ndarray:
     """Turn codes (image, channel, y, x) into float32 values (image, y, x, channel).
 
-    Some rows at a time, so that what is turned round stays in the processor's cache.
+    What is ``MISSING`` gets a meaningless number, which the caller replaces. Some rows are done at
+    a time and nothing is looked up in tables, so that what is at work stays in the processor's
+    cache beside a network that trains on the same cores.
     """
     n, channels, height, width = codes.shape
-    unsigned = np.ascontiguousarray(codes).view(np.uint16)
-    by_code = _by_unsigned_code(tables)
     out = np.empty((n, height, width, channels), np.float32)
-    for image, coded in zip(out, unsigned, strict=True):
+    space = np.empty((2, _ROWS_AT_ONCE, width), np.float32)
+    for image, coded in zip(out, codes, strict=True):
         for row in range(0, height, _ROWS_AT_ONCE):
-            rows = slice(row, row + _ROWS_AT_ONCE)
-            part = np.stack([by_code[k][coded[k, rows]] for k in range(channels)])
-            image[rows] = part.transpose(1, 2, 0)
+            rows = slice(row, min(row + _ROWS_AT_ONCE, height))
+            values, spare = space[:, : rows.stop - row]
+            for k, curve in enumerate(curves):
+                values[:] = coded[k, rows]
+                _to_values(values, curve, spare, image[rows, :, k])
     return out
 
 
-def _by_unsigned_code(tables: np.ndarray) -> np.ndarray:
-    """Order tables by the code as an unsigned number: from 0 upwards, then from the lowest."""
-    return np.concatenate([tables[:, 32768:], tables[:, :32768]], axis=1)
+def _to_values(
+    values: np.ndarray, curve: DecodingCurve, spare: np.ndarray, out: np.ndarray
+) -> None:
+    """Turn codes, given as float32, into values; the codes are overwritten."""
+    shift, quadratic, linear, constant = map(np.float32, curve)
+    if quadratic:
+        values += shift
+        np.abs(values, out=spare)
+        spare *= quadratic
+        values *= spare
+    else:
+        values *= linear
+    np.add(values, constant, out=out)
 
 
-def _signed_root(photons: np.ndarray) -> np.ndarray:
+def _signed_root(photons: np.ndarray | float) -> np.ndarray:
     return np.sign(photons) * 2 * np.sqrt(np.abs(photons))

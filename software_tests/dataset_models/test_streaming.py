@@ -46,13 +46,15 @@ def test_without_a_seed_the_order_is_that_of_the_rows():
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_threads_give_the_samples_of_the_process_itself(workers):
+@pytest.mark.parametrize(("heavy_bytes", "workers"), [(1 << 20, 1), (0, 2)])
+def test_threads_give_the_samples_of_the_process_itself(heavy_bytes, workers, monkeypatch):
     # regression: FlareNet's worker processes read with other settings than the main one
     import keras
 
+    monkeypatch.setattr("dataset_models.streaming._HEAVY_BYTES", heavy_bytes)
     data = ToyData(200)
-    batches = Batches(data, np.arange(200), batch_size=16, seed=1, workers=workers)
+    batches = Batches(data, np.arange(200), batch_size=16, seed=1)
+    assert batches.workers == workers
     seen = []
 
     class Recorder(keras.layers.Layer):

@@ -19,7 +19,7 @@ from dataset_models.splits import leaky_random_split
 from network_models.checkpoint import load_state
 from network_models.losses import BinnedLogScore
 from network_models.training import open_run, train
-from network_models.training_callbacks import duration
+from network_models.training_callbacks import EpochOrder, TrainingStopped, duration
 from software_tests.conftest import ROOT
 from software_tests.network_models.small_training import OPTIONS, small_data, small_train
 from tools.run_folder import RunFolder, code_fingerprint
@@ -95,6 +95,29 @@ def test_summary_and_drawing_name_every_layer(run):
     for layer in run[1].network.layers:
         assert layer.name in text
     assert (run[0] / "architecture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_reading_ahead_changes_nothing_not_even_after_a_stop(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("dataset_models.streaming._HEAVY_BYTES", 0)  # all batches are heavy
+    set_epoch, epochs = EpochOrder.on_epoch_begin, []
+
+    def stop_in_the_second(self, epoch, logs=None):
+        set_epoch(self, epoch)
+        epochs.append(epoch)
+        if epochs == [0, 1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(EpochOrder, "on_epoch_begin", stop_in_the_second)
+    with pytest.raises(TrainingStopped):
+        small_train(tmp_path)
+    small_train(tmp_path)
+    expected, progress = load_state(run[0].path)
+    found, after = load_state(tmp_path)
+    assert len(set(epochs)) == 3
+    assert {k: v.tobytes() for k, v in found.items()} == {
+        k: v.tobytes() for k, v in expected.items()
+    }
+    assert after.history == progress.history
 
 
 def test_a_leak_fails_the_training_before_the_first_batch(tmp_path, generator):

@@ -253,11 +253,11 @@ class FDL1(FlareHistory):
 
     def _decoded(self, codes: np.ndarray, shape: tuple[int, int]) -> tuple:
         """Turn coded images into (sample, frame, y, x, channel), and say what is present."""
-        images = decode_channels_last(codes, self._tables)
-        lacks = codes == MISSING
-        if not lacks.any():
+        images = decode_channels_last(codes, self.store.decoding_curves())
+        if codes.min() != MISSING:  # the lowest code
             present = np.ones((*shape, codes.shape[1]), np.float32)
             return images.reshape(*shape, *images.shape[1:]), present
+        lacks = codes == MISSING
         missing = np.count_nonzero(lacks, axis=(2, 3)) / codes[0, 0].size
         for k in self._disc_only:  # HMI sees nothing beyond the limb
             on_disc = lacks[:, k][:, self._on_disc]
@@ -304,7 +304,3 @@ class FDL1(FlareHistory):
         field = self.store.manifest["source"].get("field_arcsec", FIELD_ARCSEC)
         centre = (np.arange(size) - (size - 1) / 2) * field / size
         return np.hypot(*np.meshgrid(centre, centre)) < _SMALLEST_DISC_ARCSEC - field / size
-
-    @cached_property
-    def _tables(self) -> np.ndarray:
-        return self.store.decoding_tables()

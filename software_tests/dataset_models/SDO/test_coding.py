@@ -7,15 +7,15 @@ from dataset_models.SDO.coding import (
     MISSING,
     decode,
     decode_channels_last,
-    decoding_tables,
+    decoding_curves,
     encode,
 )
-from tools.channels import AIA_CHANNELS, CAMERA
+from tools.channels import AIA_CHANNELS, CAMERA, HMI_CHANNELS
 
 
 def there_and_back(images, pixels_averaged):
-    tables = decoding_tables(AIA_CHANNELS, pixels_averaged=pixels_averaged)
-    return decode(encode(images, AIA_CHANNELS, pixels_averaged=pixels_averaged), tables)
+    curves = decoding_curves(AIA_CHANNELS, pixels_averaged=pixels_averaged)
+    return decode(encode(images, AIA_CHANNELS, pixels_averaged=pixels_averaged), curves)
 
 
 @pytest.mark.parametrize("side", [4096, 2048, 1024, 512])
@@ -73,7 +73,33 @@ def test_another_number_of_channels_is_refused():
 
 
 def test_channels_last_are_the_same_values(generator):
-    codes = generator.integers(-32768, 32768, (2, 8, 37, 21)).astype(np.int16)
-    tables = decoding_tables(AIA_CHANNELS, pixels_averaged=16.0)
-    expected = np.moveaxis(decode(codes, tables), 1, -1)
-    np.testing.assert_array_equal(decode_channels_last(codes, tables), expected)
+    codes = generator.integers(-32767, 32768, (2, 10, 37, 21)).astype(np.int16)
+    curves = decoding_curves((*AIA_CHANNELS, *HMI_CHANNELS), pixels_averaged=16.0)
+    expected = np.moveaxis(decode(codes, curves), 1, -1)
+    np.testing.assert_array_equal(decode_channels_last(codes, curves), expected)
+
+
+@pytest.mark.parametrize("side", [4096, 1024, 64])
+@pytest.mark.parametrize("channel", [*AIA_CHANNELS, *HMI_CHANNELS])
+def test_every_code_comes_back_as_itself(side, channel):
+    # single precision is far finer than a step, at every brightness
+    codes = np.arange(-32767, 32768, dtype=np.int16).reshape(1, 1, -1)
+    n = (4096 / side) ** 2
+    (curve,) = decoding_curves([channel], pixels_averaged=n)
+    values = decode(codes, [curve])
+    np.testing.assert_array_equal(encode(values, [channel], pixels_averaged=n), codes)
+    u = codes + curve.shift
+    exact = curve.quadratic * u * np.abs(u) + curve.linear * u + curve.constant
+    assert (np.abs(values - exact)[..., 1:] < 0.02 * np.diff(exact)).all()
+
+
+def test_a_value_is_the_inverse_of_the_transform_written_out():
+    # z = 2 sqrt(p + 3/8 + s^2), steps of 1/6 of the spread 1 / sqrt(n), from z of -8 DN on
+    camera = CAMERA[171]
+    constant = 0.375 + (camera.read_noise_dn / camera.dn_per_photon) ** 2
+    lowest = -2 * np.sqrt(8 / camera.dn_per_photon - constant)
+    code = 1234
+    z = lowest + (code + 32767) / (6 * np.sqrt(16))
+    expected = (z**2 / 4 - constant) * camera.dn_per_photon / camera.exposure_s
+    curves = decoding_curves([171], pixels_averaged=16.0)
+    assert decode(np.full((1, 1, 1), code, np.int16), curves).item() == pytest.approx(expected)
