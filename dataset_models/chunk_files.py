@@ -22,6 +22,7 @@ __all__ = ["ChunkError", "ChunkFiles"]
 _ALL_CHUNKS = {"write_empty_chunks": True}  # one without any value is there, too
 _CODECS = ("bytes", "blosc", "crc32c")
 _CRC_BYTES = 4
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError)  # what zarr raises
 
 
 class ChunkError(ValueError):
@@ -55,7 +56,7 @@ class ChunkFiles:
         try:
             array = zarr.open_array(self.path, mode="r")
             codecs = tuple(codec["name"] for codec in array.metadata.to_dict()["codecs"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except _UNREADABLE as error:
             raise ChunkError(f"{self.path.name} can't be opened ({error})") from error
         found = (array.shape, array.chunks, array.dtype, codecs)
         expected = (self.shape, (self.length, *self.shape[1:]), np.dtype("int16"), _CODECS)
@@ -69,7 +70,7 @@ class ChunkFiles:
         """Open the array for writing, or write its description; chunks that are there stay."""
         try:
             return zarr.open_array(self.path, mode="r+", config=_ALL_CHUNKS)
-        except (OSError, ValueError, KeyError, TypeError):  # none yet, or cut off by a kill
+        except _UNREADABLE:  # none yet, or cut off by a kill
             (self.path / "zarr.json").unlink(missing_ok=True)
         return zarr.create_array(
             self.path,
@@ -107,7 +108,7 @@ class ChunkFiles:
         ----------
         k : int
         out : (image, channel, y, x) int16, optional
-            Contiguous; filled and given back.
+            Contiguous, and as long as a chunk; filled and given back.
 
         Raises
         ------
@@ -118,10 +119,14 @@ class ChunkFiles:
         """
         if out is None:
             out = np.empty((self.length, *self.shape[1:]), np.int16)
-        content = np.frombuffer(self.file(k).read_bytes(), np.uint8)
+        content = self.file(k).read_bytes()
         packed, checksum = content[:-_CRC_BYTES], content[-_CRC_BYTES:]
-        if google_crc32c.value(packed) != int.from_bytes(checksum.tobytes(), "little"):
+        checksum_found = google_crc32c.value(packed)
+        if len(content) < _CRC_BYTES or checksum_found != int.from_bytes(checksum, "little"):
             raise ChunkError("its checksum is another one")
+        n_bytes = int.from_bytes(packed[4:8], "little")  # Blosc's header: what is packed
+        if n_bytes != out.nbytes:
+            raise ChunkError(f"expected {out.nbytes} bytes, found {n_bytes}")
         try:
             Blosc().decode(packed, out)
         except (RuntimeError, ValueError) as error:  # of another size

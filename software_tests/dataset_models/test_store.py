@@ -233,6 +233,21 @@ def test_records_of_other_lengths_are_other_suns():
     assert described[0] == described[2] != described[1]
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--workers", "0"], "--workers takes 1 or more"),
+        (["--hmi"], "are for FITS files: give --data"),
+        (["--degradation-corrected"], "are for FITS files: give --data"),
+        (["--cadence-h", "0"], "--cadence-h takes 1 or more"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        main(["build", str(tmp_path / "s"), *options])
+    assert not list(tmp_path.iterdir())
+
+
 class TestOccupiedFolders:
     """What is there already is never overwritten."""
 

@@ -70,10 +70,17 @@ def test_a_missing_channel_does_not_reach_the_forecast(image_run, generator):
     np.testing.assert_array_equal(*outputs)
 
 
-def test_images_and_history_together(tmp_path, stores):
-    assert aia_and_goes.main([*QUICK, "--stores", stores, "--output", str(tmp_path)]) == 0
-    (run,) = tmp_path.iterdir()
-    network = load_network(run / "best_performing.keras")
+@pytest.fixture(scope="module")
+def both_run(tmp_path_factory, stores):
+    """Give a finished run on images and flare history."""
+    output = tmp_path_factory.mktemp("trained_models")
+    assert aia_and_goes.main([*QUICK, "--stores", stores, "--output", str(output)]) == 0
+    (run,) = output.iterdir()
+    return run
+
+
+def test_images_and_history_together(both_run):
+    network = load_network(both_run / "best_performing.keras")
     assert "flare_history" in {i.name for i in network.inputs}
 
 
@@ -90,9 +97,9 @@ def test_forecasts_from_the_run_s_own_store_are_those_of_the_run(image_run, tmp_
             assert float(found[row["time"]][name]) == pytest.approx(float(row[name]), abs=2e-4)
 
 
-def aia_file(path, channel, value):
+def aia_file(path, channel, value, time="2014-01-11T08:00:01"):
     cards = {"TELESCOP": "SDO/AIA", "WAVELNTH": channel, "EXPTIME": 2.0}
-    cards |= {"DATE-OBS": "2014-01-11T08:00:01", "CDELT1": 38.4, "CDELT2": 38.4}
+    cards |= {"DATE-OBS": time, "CDELT1": 38.4, "CDELT2": 38.4}
     cards |= {"CRPIX1": 32.5, "CRPIX2": 32.5, "CRVAL1": 0.0, "CRVAL2": 0.0}
     fits.PrimaryHDU(np.full((64, 64), value, np.float32), fits.Header(cards)).writeto(path)
     return str(path)
@@ -155,16 +162,59 @@ def test_the_answer_as_input_is_learned_and_writes_no_score(stores, tmp_path, ca
     assert not list(tmp_path.iterdir())
 
 
-def test_the_current_flux_beside_the_images(stores, tmp_path):
+def test_a_network_that_does_not_learn_the_answer_fails_the_sanity_check(stores, tmp_path, capsys):
+    options = [*SMALL, "--epochs", "1", "--learning-rate", "1e-9", "--sanity"]
+    assert aia_only.main([*options, "--stores", stores, "--output", str(tmp_path)]) == 1
+    assert "did NOT learn the answer" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def flux_run(tmp_path_factory, stores):
+    """Give a finished run on images and the current flux."""
+    output = tmp_path_factory.mktemp("trained_models")
     options = [*QUICK, "--side-channel", "current_flux"]
-    assert aia_only.main([*options, "--stores", stores, "--output", str(tmp_path)]) == 0
-    (run,) = tmp_path.iterdir()
-    config = json.loads((run / "config.json").read_text())
+    assert aia_only.main([*options, "--stores", stores, "--output", str(output)]) == 0
+    (run,) = output.iterdir()
+    return run
+
+
+def test_the_current_flux_beside_the_images(flux_run):
+    config = json.loads((flux_run / "config.json").read_text())
     assert config["data"]["side_columns"] == ["log10 of the current 1-8 A flux (W m-2)"]
-    network = load_network(run / "best_performing.keras")
+    network = load_network(flux_run / "best_performing.keras")
     assert "side" in {i.name for i in network.inputs}
     with pytest.raises(ValueError, match="give X-ray files with --flares"):
-        forecast([str(run), config["data"]["store"]])
+        forecast([str(flux_run), config["data"]["store"]])
+
+
+def test_only_a_flux_of_the_last_half_hour_is_current(flux_run, goes_15_day, tmp_path, capsys):
+    files = []
+    for day in ("06T23:50:01", "07T06:20:01", "08T00:20:01", "08T00:40:01"):
+        folder = tmp_path / day.replace(":", "")
+        folder.mkdir()
+        files += [aia_file(folder / f"{c}.fits", c, 50.0, f"2011-06-{day}") for c in AIA_CHANNELS]
+    assert forecast([str(flux_run), *files, "--flares", str(goes_15_day)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    made = [line[:16] for line in lines if line.startswith("2011-06-0")]
+    assert made == ["2011-06-07 06:21", "2011-06-08 00:21"]  # the file ends at midnight
+    left = [line[10:26] for line in lines if "the side columns are not known" in line]
+    assert left == ["2011-06-06T23:51", "2011-06-08T00:41"]
+
+
+def test_x_ray_files_serve_runs_whose_history_is_of_flare_lists(both_run, goes_15_day, tmp_path):
+    files = [aia_file(tmp_path / f"{c}.fits", c, 50.0, "2011-06-07T12:00:01") for c in AIA_CHANNELS]
+    table = tmp_path / "table.csv"
+    arguments = [str(both_run), *files, "--flares", str(goes_15_day), "--output", str(table)]
+    assert forecast(arguments) == 0
+    (row,) = csv.DictReader(table.read_text().splitlines())
+    assert 0 < float(row["P(>=C1)"]) < 1
+
+
+def test_images_that_do_not_reach_the_disc_are_left_out(image_run, tmp_path):
+    files = [aia_file(tmp_path / f"{c}.fits", c, np.nan) for c in AIA_CHANNELS]
+    with pytest.raises(ValueError, match="no image is good|no channel covers the disc"):
+        forecast([str(image_run), *files])
 
 
 @pytest.mark.parametrize(
@@ -183,6 +233,21 @@ def test_the_current_flux_beside_the_images(stores, tmp_path):
 def test_impossible_options_are_refused(arguments, message, tmp_path):
     with pytest.raises((ValueError, OSError), match=message):
         aia_only.main([*SMALL, "--stores", str(tmp_path), "--output", str(tmp_path), *arguments])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--hmi"], "is a store, made already: --hmi and"),
+        (["--degradation-corrected"], "is a store, made already: --hmi and"),
+        (["--size", "48"], "a store of 16 x 16 pixels; leave --size out"),
+    ],
+)
+def test_options_for_folders_are_refused_beside_a_store(image_run, tmp_path, options, message):
+    store = json.loads((image_run / "config.json").read_text())["data"]["store"]
+    given = ["--data", store, "--flares", "x.csv", "--output", str(tmp_path), *options]
+    with pytest.raises(ValueError, match=message):
+        aia_only.main(given)
 
 
 def test_a_virtual_store_has_its_own_labels(image_run, tmp_path):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from dataset_models.SDO.AIA.fdl_1 import FDL1
 from network_models.xray_flux_forecast.ensemble import _common_split, _require_alike, main
 from network_models.xray_flux_forecast.history_only import main as train
 from network_models.xray_flux_forecast.run_data import reopen_run
@@ -97,3 +98,29 @@ def test_a_run_whose_data_have_changed_is_refused(runs, tmp_path):
     (copy / "report.html").unlink()
     with pytest.raises(ValueError, match="is not finished"):
         reopen_run(str(copy))
+
+
+def test_a_script_that_is_none_of_ours_is_never_imported(runs, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(runs[0], copy)
+    config = json.loads((copy / "config.json").read_text())
+    for script in ("antigravity.py", "../elsewhere.py", "tools/command_line.py", None):
+        (copy / "config.json").write_text(json.dumps(config | {"script": script}))
+        with pytest.raises(ValueError, match="is no flux forecast: expected one of"):
+            reopen_run(str(copy))
+
+
+def test_members_on_images_come_first_in_whatever_order_they_are_given(monkeypatch):
+    def images():
+        return SimpleNamespace(data=SimpleNamespace(dataset=object.__new__(FDL1)))
+
+    def history():
+        return SimpleNamespace(data=SimpleNamespace(dataset=object()))
+
+    members = {"a": history(), "b": images(), "c": history(), "d": images()}
+    combined = []
+    ensemble = "network_models.xray_flux_forecast.ensemble"
+    monkeypatch.setattr("network_models.xray_flux_forecast.run_data.reopen_run", members.get)
+    monkeypatch.setattr(f"{ensemble}._combine", lambda found, *_: combined.extend(found) or 0)
+    assert main(list(members)) == 0
+    assert [name for m in combined for name in members if members[name] is m] == list("bdac")
