@@ -1,0 +1,160 @@
+"""A target of a network's output and its gradient with respect to an input, on any backend.
+
+A *target* is one number per sample: a weighted sum of the output's last axis (the run names its
+targets with their weights), or any function of the output written with ``keras.ops``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+from keras import ops
+
+__all__ = ["InputGradient", "log_odds", "weighted_sum"]
+
+Head = Callable[[object], object]
+_SMALLEST_SHARE = 1e-7
+
+
+def weighted_sum(weights: np.ndarray) -> Head:
+    """Give the target that weighs the last axis of an output; further axes are averaged.
+
+    Parameters
+    ----------
+    weights : (output,) float
+    """
+    fixed = np.asarray(weights, np.float32)
+
+    def head(output):
+        if output.shape[-1] != len(fixed):
+            raise ValueError(
+                f"the target has {len(fixed)} weights, the network {output.shape[-1]} outputs"
+            )
+        total = ops.matmul(output, ops.convert_to_tensor(fixed[:, None]))[..., 0]
+        return ops.mean(total, axis=tuple(range(1, len(total.shape)))) if total.ndim > 1 else total
+
+    return head
+
+
+def log_odds(head: Head) -> Head:
+    """Give the logarithm of the odds of a target that is a probability: it does not saturate."""
+
+    def odds(output):
+        chance = ops.clip(head(output), _SMALLEST_SHARE, 1 - _SMALLEST_SHARE)
+        return ops.log(chance) - ops.log(1 - chance)
+
+    return odds
+
+
+class InputGradient:
+    """Values of a target, and their gradient with respect to one input.
+
+    Samples do not act on one another, so one pass gives the gradient of each. The pass is compiled
+    once for every shape of the inputs.
+
+    Parameters
+    ----------
+    network : keras.Model
+        With named inputs, or a single one.
+    head : callable
+        From the network's output (batch, ...) to the target (batch,), in ``keras.ops``.
+    wrt : str, optional
+        The input to differentiate by; may be left out where there is one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such input.
+    NotImplementedError
+        On a backend other than TensorFlow and JAX.
+    """
+
+    def __init__(self, network: keras.Model, head: Head, *, wrt: str | None = None):
+        self.names = [tensor.name for tensor in network.inputs]
+        if wrt is None and len(self.names) > 1:
+            raise ValueError(
+                f"the network has the inputs {', '.join(self.names)}; say which one is meant"
+            )
+        self.wrt = self.names[0] if wrt is None else wrt
+        if self.wrt not in self.names:
+            raise ValueError(
+                f"the network has no input {self.wrt!r}; it has {', '.join(self.names)}"
+            )
+        self.network, self.head = network, head
+        makers = {"tensorflow": self._on_tensorflow, "jax": self._on_jax}
+        backend = keras.backend.backend()
+        if backend not in makers:
+            raise NotImplementedError(
+                f"gradients are there on TensorFlow and JAX, not on {backend}; set KERAS_BACKEND"
+            )
+        self._function = makers[backend]()
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Give values and gradient.
+
+        Parameters
+        ----------
+        inputs : mapping
+            Every input by its name, (batch, ...).
+
+        Returns
+        -------
+        values : (batch,) float32
+            In the target's unit.
+        gradient : the input's shape, float32
+            In the target's unit per unit of the input.
+        """
+        lacking = [name for name in self.names if name not in inputs]
+        if lacking:
+            raise ValueError(f"the network also needs the inputs {', '.join(lacking)}")
+        dtype = self.network.inputs[0].dtype
+        ordered = {name: np.asarray(inputs[name], dtype) for name in self.names}
+        values, gradient = self._function(ordered)
+        return np.asarray(values), np.asarray(gradient)
+
+    def _given(self, ordered: dict) -> object:
+        """Give the inputs as the network takes them."""
+        return ordered if len(self.names) > 1 else ordered[self.names[0]]
+
+    def _on_tensorflow(self) -> Callable:
+        import tensorflow as tf
+
+        @tf.function(reduce_retracing=True)
+        def both(ordered):
+            varied = ordered[self.wrt]
+            with tf.GradientTape() as tape:
+                tape.watch(varied)
+                values = self.head(self.network(self._given(ordered), training=False))
+            gradient = tape.gradient(
+                values, varied, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+            return values, gradient
+
+        return lambda ordered: both({k: tf.convert_to_tensor(v) for k, v in ordered.items()})
+
+    def _on_jax(self) -> Callable:
+        import jax
+
+        def total(varied, others, trained, fixed):
+            ordered = others | {self.wrt: varied}
+            output, _ = self.network.stateless_call(
+                trained, fixed, self._given(ordered), training=False
+            )
+            values = self.head(output)
+            return values.sum(), values
+
+        both = jax.jit(jax.value_and_grad(total, has_aux=True))
+
+        def function(ordered):
+            others = {name: value for name, value in ordered.items() if name != self.wrt}
+            (_, values), gradient = both(
+                ordered[self.wrt],
+                others,
+                [v.value for v in self.network.trainable_variables],
+                [v.value for v in self.network.non_trainable_variables],
+            )
+            return values, gradient
+
+        return function
