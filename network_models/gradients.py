@@ -106,13 +106,26 @@ class InputGradient:
         gradient : the input's shape, float32
             In the target's unit per unit of the input.
         """
+        values, gradient = self._function(self.ordered(inputs))
+        return np.asarray(values), np.asarray(gradient)
+
+    @property
+    def dtype(self) -> str:
+        """Type of the inputs."""
+        return self.network.inputs[0].dtype
+
+    def ordered(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Give the network's inputs, in its order and type.
+
+        Raises
+        ------
+        ValueError
+            If one is lacking.
+        """
         lacking = [name for name in self.names if name not in inputs]
         if lacking:
             raise ValueError(f"the network also needs the inputs {', '.join(lacking)}")
-        dtype = self.network.inputs[0].dtype
-        ordered = {name: np.asarray(inputs[name], dtype) for name in self.names}
-        values, gradient = self._function(ordered)
-        return np.asarray(values), np.asarray(gradient)
+        return {name: np.asarray(inputs[name], self.dtype) for name in self.names}
 
     def _given(self, ordered: dict) -> object:
         """Give the inputs as the network takes them."""

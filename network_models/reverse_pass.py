@@ -1,0 +1,218 @@
+"""Deconvolution maps and guided backpropagation: a reverse pass over a network's graph.
+
+M. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional Networks" (arXiv:1311.2901);
+J. Springenberg et al., "Striving for Simplicity" (arXiv:1412.6806). In the mode ``gradient`` the
+same pass gives the gradient, which ``error_against_autograd`` compares with the backend's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from network_models.gradients import InputGradient
+from network_models.graph_walk import (
+    MODES,
+    Step,
+    layer_shapes,
+    pull_back,
+    run_forwards,
+    tensor_keys,
+    walk_backwards,
+)
+
+__all__ = ["FilterMaps", "ReversePass"]
+
+
+@dataclass(frozen=True)
+class FilterMaps:
+    """What excites one filter of a layer in each image.
+
+    Attributes
+    ----------
+    maps : the input's shape, float32
+        The signal brought back from the strongest position; in the input's reciprocal units for
+        the mode ``gradient``.
+    excitation : (batch,) float32
+        The filter's value there.
+    position : (batch, axis) int
+        Where: along the axes of the layer's output between batch and filter, such as (y, x).
+    """
+
+    maps: np.ndarray
+    excitation: np.ndarray
+    position: np.ndarray
+
+
+class ReversePass:
+    """Bring signals back from a target or a filter to one input of a network.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Functional, or a built Sequential one; models inside it are walked, too.
+    wrt : str, optional
+        The input to arrive at; may be left out where there is one.
+
+    Raises
+    ------
+    ValueError
+        If the network has no graph, no such input, or a ReLU that can't be split off its layer.
+    """
+
+    def __init__(self, network: keras.Model, *, wrt: str | None = None):
+        self.network = network
+        self._gradient = InputGradient(network, lambda output: output, wrt=wrt)  # checks the names
+        self.wrt, self.names = self._gradient.wrt, self._gradient.names
+        self._keys, self._output_key = tensor_keys(network)
+        self._compiled: dict[tuple, Callable] = {}
+
+    def of_target(
+        self, inputs: Mapping[str, np.ndarray], head: Callable, *, mode: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Bring a target of the output back.
+
+        Parameters
+        ----------
+        inputs : mapping
+            Every input by its name, (batch, ...).
+        head : callable
+            From the output (batch, ...) to the target (batch,), in ``keras.ops``.
+        mode : {"gradient", "guided", "deconvolution"}
+
+        Returns
+        -------
+        values : (batch,) float32
+        maps : the input's shape, float32
+            For ``gradient`` the target's unit per unit of the input; otherwise without a unit.
+        """
+
+        def seed(steps):
+            output = steps[-1].output if steps[-1].target == self._output_key else None
+            for step in steps:
+                output = step.output if step.target == self._output_key else output
+            values = head(output)
+            (signal,) = pull_back(head, [output], ops.ones_like(values))
+            return self._output_key, signal, values
+
+        return self._run(("target", head, mode), inputs, seed, mode)
+
+    def of_filter(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        layer: str,
+        filter_index: int,
+        *,
+        mode: str,
+        position: tuple[int, ...] | None = None,
+    ) -> FilterMaps:
+        """Bring one filter of a layer back from where it is strongest.
+
+        Parameters
+        ----------
+        layer : str
+            ``outer/inner`` for a layer of a model inside the network.
+        filter_index : int
+            Along the last axis of the layer's output.
+        mode : {"gradient", "guided", "deconvolution"}
+            The signal starts as 1 in the mode ``gradient``, otherwise as the filter's value.
+        position : tuple of int, optional
+            Start there in every image instead.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer, filter or position, or the layer does not depend on the
+            input.
+        """
+        shape = layer_shapes(self.network)
+        if layer not in shape:
+            raise ValueError(f"the network has no layer {layer!r}; it has {', '.join(shape)}")
+        extent, n_filters = shape[layer][1:-1], shape[layer][-1]
+        if not 0 <= filter_index < n_filters:
+            raise ValueError(f"{layer} has the filters 0 to {n_filters - 1}, not {filter_index}")
+        if position is not None and (
+            len(position) != len(extent)
+            or any(not 0 <= p < n for p, n in zip(position, extent, strict=True))
+        ):
+            raise ValueError(f"{layer} has positions up to {extent}, not {position}")
+
+        def seed(steps):
+            (step,) = [s for s in steps if s.name == layer][-1:]
+            values = ops.reshape(step.output[..., filter_index], (step.output.shape[0], -1))
+            if position is None:
+                place = ops.argmax(values, axis=-1)
+            else:
+                flat = int(np.ravel_multi_index(position, extent)) if extent else 0
+                place = ops.zeros_like(ops.argmax(values, axis=-1)) + flat
+            here = ops.one_hot(place, values.shape[-1], dtype=values.dtype)
+            excitation = ops.sum(values * here, axis=-1)
+            signal = here if mode == "gradient" else here * values
+            filters = ops.one_hot(
+                ops.full((values.shape[0],), filter_index, dtype="int32"),
+                n_filters,
+                dtype=values.dtype,
+            )
+            signal = ops.expand_dims(signal, -1) * ops.expand_dims(filters, 1)
+            return step.target, ops.reshape(signal, step.output.shape), (excitation, place)
+
+        key = ("filter", layer, filter_index, mode, position)
+        (excitation, place), maps = self._run(key, inputs, seed, mode)
+        where = np.stack(np.unravel_index(place, extent), axis=-1) if extent else place[:, None] * 0
+        return FilterMaps(maps, excitation, where)
+
+    def error_against_autograd(self, inputs: Mapping[str, np.ndarray], head: Callable) -> float:
+        """Give the largest difference of the mode ``gradient`` to autograd, over the largest value.
+
+        The check of the whole pass on the network and the images at hand.
+        """
+        _, expected = InputGradient(self.network, head, wrt=self.wrt)(inputs)
+        _, found = self.of_target(inputs, head, mode="gradient")
+        largest = float(np.abs(expected).max())
+        return float(np.abs(found - expected).max()) / largest if largest else float("inf")
+
+    def _run(self, key: tuple, inputs: Mapping[str, np.ndarray], seed: Callable, mode: str):
+        """Compile the pass once per question and shape, and run it."""
+        if mode not in MODES:
+            raise ValueError(f"there is no mode {mode!r}; there are {', '.join(MODES)}")
+        ordered = self._gradient.ordered(inputs)
+
+        def passes(given):
+            steps: list[Step] = run_forwards(self.network, given)
+            start, signal, values = seed(steps)
+            maps = walk_backwards(steps, start, signal, self._keys[self.wrt], mode)
+            return values, ops.zeros_like(given[self.wrt]) if maps is None else maps
+
+        if key not in self._compiled:
+            self._compiled[key] = _compiled(passes, self.network)
+        values, maps = self._compiled[key](ordered)
+        return _arrays(values), np.asarray(maps)
+
+
+def _compiled(passes: Callable, network: keras.Model) -> Callable:
+    """Compile a function of named tensors for the backend."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        graph = tf.function(passes, reduce_retracing=False)
+        return lambda ordered: graph({k: tf.convert_to_tensor(v) for k, v in ordered.items()})
+    import jax
+
+    variables = network.variables
+
+    def with_variables(values, given):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return passes(given)
+
+    graph = jax.jit(with_variables)
+    return lambda ordered: graph([v.value for v in variables], ordered)
+
+
+def _arrays(values):
+    if isinstance(values, tuple):
+        return tuple(np.asarray(v) for v in values)
+    return np.asarray(values)
