@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-__all__ = ["InputGradient", "log_odds", "weighted_sum"]
+__all__ = ["InputGradient", "as_given", "log_odds", "weighted_sum"]
 
 Head = Callable[[object], object]
 _SMALLEST_SHARE = 1e-7
@@ -46,6 +46,18 @@ def log_odds(head: Head) -> Head:
         return ops.log(chance) - ops.log(1 - chance)
 
     return odds
+
+
+def as_given(network: keras.Model, inputs: Mapping[str, object]) -> object:
+    """Give named inputs in the structure that a network takes: one tensor, or all by their names.
+
+    A network of one input may want it alone, in a list or by its name.
+    """
+    structure = getattr(network, "_inputs_struct", None)
+    if isinstance(structure, dict) or len(network.inputs) > 1:
+        return dict(inputs)
+    only = inputs[network.inputs[0].name]
+    return [only] if isinstance(structure, (list, tuple)) else only
 
 
 class InputGradient:
@@ -127,10 +139,6 @@ class InputGradient:
             raise ValueError(f"the network also needs the inputs {', '.join(lacking)}")
         return {name: np.asarray(inputs[name], self.dtype) for name in self.names}
 
-    def _given(self, ordered: dict) -> object:
-        """Give the inputs as the network takes them."""
-        return ordered if len(self.names) > 1 else ordered[self.names[0]]
-
     def _on_tensorflow(self) -> Callable:
         import tensorflow as tf
 
@@ -139,7 +147,7 @@ class InputGradient:
             varied = ordered[self.wrt]
             with tf.GradientTape() as tape:
                 tape.watch(varied)
-                values = self.head(self.network(self._given(ordered), training=False))
+                values = self.head(self.network(as_given(self.network, ordered), training=False))
             gradient = tape.gradient(
                 values, varied, unconnected_gradients=tf.UnconnectedGradients.ZERO
             )
@@ -153,7 +161,7 @@ class InputGradient:
         def total(varied, others, trained, fixed):
             ordered = others | {self.wrt: varied}
             output, _ = self.network.stateless_call(
-                trained, fixed, self._given(ordered), training=False
+                trained, fixed, as_given(self.network, ordered), training=False
             )
             values = self.head(output)
             return values.sum(), values

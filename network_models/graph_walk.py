@@ -133,6 +133,8 @@ def walk_backwards(steps: Sequence[Step], seed_of: int, seed, wanted: int, mode:
     """
     signals = {seed_of: seed}
     for step in reversed(steps):
+        if step.target == wanted:
+            break  # all that it goes to has been walked
         signal = signals.pop(step.target, None)
         if signal is None:
             continue

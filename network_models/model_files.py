@@ -11,7 +11,7 @@ import keras
 # registers the suite's own classes
 from network_models import image_layers, layers, losses  # noqa: F401
 
-__all__ = ["load_network"]
+__all__ = ["clone_network", "load_network"]
 
 _LARGEST_CONFIG = 16 << 20  # bytes; ours are a few kB
 _ALLOWED_MODULES = ("keras", "keras.layers", "keras.initializers", "keras.regularizers")
@@ -55,6 +55,13 @@ def load_network(path: str | Path) -> keras.Model:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path.name}: Keras can't load it ({_first_line(error)})") from error
+
+
+def clone_network(network: keras.Model) -> keras.Model:
+    """Give a copy with weights of its own."""
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    return copy
 
 
 def _check_classes(value: object, name: str) -> None:

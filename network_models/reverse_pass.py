@@ -90,16 +90,9 @@ class ReversePass:
         maps : the input's shape, float32
             For ``gradient`` the target's unit per unit of the input; otherwise without a unit.
         """
-
-        def seed(steps):
-            output = steps[-1].output if steps[-1].target == self._output_key else None
-            for step in steps:
-                output = step.output if step.target == self._output_key else output
-            values = head(output)
-            (signal,) = pull_back(head, [output], ops.ones_like(values))
-            return self._output_key, signal, values
-
-        return self._run(("target", head, mode), inputs, seed, mode)
+        return self._run(
+            ("target", head, mode), inputs, lambda steps: self._seed_of(head, steps), mode
+        )
 
     def of_filter(
         self,
@@ -130,8 +123,7 @@ class ReversePass:
             input.
         """
         shape = layer_shapes(self.network)
-        if layer not in shape:
-            raise ValueError(f"the network has no layer {layer!r}; it has {', '.join(shape)}")
+        _require_layer(layer, shape)
         extent, n_filters = shape[layer][1:-1], shape[layer][-1]
         if not 0 <= filter_index < n_filters:
             raise ValueError(f"{layer} has the filters 0 to {n_filters - 1}, not {filter_index}")
@@ -165,6 +157,36 @@ class ReversePass:
         where = np.stack(np.unravel_index(place, extent), axis=-1) if extent else place[:, None] * 0
         return FilterMaps(maps, excitation, where)
 
+    def at_layer(
+        self, inputs: Mapping[str, np.ndarray], head: Callable, layer: str
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give a target, a layer's output and the target's gradient with respect to it.
+
+        Returns
+        -------
+        values : (batch,) float32
+        output, gradient : (batch, ...) float32
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
+        _require_layer(layer, layer_shapes(self.network))
+
+        def passes(given):
+            steps = run_forwards(self.network, given)
+            start, signal, values = self._seed_of(head, steps)
+            (step,) = [s for s in steps if s.name == layer][-1:]
+            found = walk_backwards(steps, start, signal, step.target, "gradient")
+            return values, step.output, ops.zeros_like(step.output) if found is None else found
+
+        key = ("layer", head, layer)
+        if key not in self._compiled:
+            self._compiled[key] = _compiled(passes, self.network)
+        values, output, gradient = self._compiled[key](self._gradient.ordered(inputs))
+        return np.asarray(values), np.asarray(output), np.asarray(gradient)
+
     def error_against_autograd(self, inputs: Mapping[str, np.ndarray], head: Callable) -> float:
         """Give the largest difference of the mode ``gradient`` to autograd, over the largest value.
 
@@ -174,6 +196,13 @@ class ReversePass:
         _, found = self.of_target(inputs, head, mode="gradient")
         largest = float(np.abs(expected).max())
         return float(np.abs(found - expected).max()) / largest if largest else float("inf")
+
+    def _seed_of(self, head: Callable, steps: list[Step]) -> tuple:
+        """Give where a target's signal starts, the signal, and the target."""
+        (output,) = [step.output for step in steps if step.target == self._output_key]
+        values = head(output)
+        (signal,) = pull_back(head, [output], ops.ones_like(values))
+        return self._output_key, signal, values
 
     def _run(self, key: tuple, inputs: Mapping[str, np.ndarray], seed: Callable, mode: str):
         """Compile the pass once per question and shape, and run it."""
@@ -191,6 +220,11 @@ class ReversePass:
             self._compiled[key] = _compiled(passes, self.network)
         values, maps = self._compiled[key](ordered)
         return _arrays(values), np.asarray(maps)
+
+
+def _require_layer(layer: str, shapes: dict[str, tuple]) -> None:
+    if layer not in shapes:
+        raise ValueError(f"the network has no layer {layer!r}; it has {', '.join(shapes)}")
 
 
 def _compiled(passes: Callable, network: keras.Model) -> Callable:

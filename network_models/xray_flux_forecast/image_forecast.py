@@ -23,7 +23,7 @@ from network_models.xray_flux_forecast.novelty import Novelty
 from tools.channels import channel_name
 from tools.run_folder import RunFolder
 
-__all__ = ["ImageForecasts", "forecast_images"]
+__all__ = ["ImageForecasts", "forecast_images", "image_samples"]
 
 _HOUR = np.timedelta64(3600, "s")
 
@@ -63,9 +63,54 @@ def forecast_images(
 
     Parameters
     ----------
+    run, images, record, side, times, degradation_corrected
+        As for ``image_samples``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If images, record or side columns are not what the run needs.
+    """
+    with tempfile.TemporaryDirectory(prefix="heliolens-") as folder:
+        dataset, problems = image_samples(
+            run,
+            images,
+            Path(folder),
+            record=record,
+            side=side,
+            times=times,
+            degradation_corrected=degradation_corrected,
+        )
+        rows, blind = _usable(dataset, problems)
+        if len(rows) == 0:
+            listed = "\n  ".join(problems[-20:])
+            raise ValueError(f"nothing can be forecast:\n  {listed}")
+        output = predict(
+            load_network(run.best_network), Batches(dataset, rows, batch_size=dataset.rows_at_once)
+        )
+        flags = _flags(run, dataset, rows, blind)
+        return ImageForecasts(dataset.times[rows], output, flags, problems)
+
+
+def image_samples(
+    run: RunFolder,
+    images: Sequence[object],
+    folder: Path,
+    *,
+    record: FlareRecord | None = None,
+    side: SideColumns | None = None,
+    times: np.ndarray | None = None,
+    degradation_corrected: bool = False,
+) -> tuple[FDL1, list[str]]:
+    """Give images as the samples that a finished run takes, and what was left out.
+
+    Parameters
+    ----------
     run : RunFolder
     images : sequence
         One store, one folder, or any number of FITS files, raw .dat files or sunpy Maps.
+    folder : Path
+        Where a store of them may be made; it must last as long as the samples are read.
     record : FlareRecord, optional
         Flares or X-ray flux, for runs that use the history.
     side : SideColumns, optional
@@ -96,37 +141,27 @@ def forecast_images(
         tuple(data["channels"]),
         degradation_corrected=degradation_corrected,
     )
-    with tempfile.TemporaryDirectory(prefix="heliolens-") as folder:
-        store = _store_of(source, Path(folder))
-        problems = list(getattr(source, "problems", []))
-        if store.is_bad.all():
-            listed = "\n  ".join(problems[:20]) or "all are flagged as bad"
-            raise ValueError(f"no image is good:\n  {listed}")
-        known = times if times is not None else known_minutes(store.times[~store.is_bad])
-        span = record or _empty_record(known, window)
-        dataset = FDL1(
-            store,
-            span,
-            window,
-            frames,
-            with_history=data["with_history"],
-            side=side,
-            times=known,
-            need_label=False,
-        )
-        problems += [
-            f"{time}: not all of the {frames.frames} image(s) that this run needs are there"
-            for time in np.setdiff1d(known, dataset.times)
-        ]
-        rows, blind = _usable(dataset, problems)
-        if len(rows) == 0:
-            listed = "\n  ".join(problems[-20:])
-            raise ValueError(f"nothing can be forecast:\n  {listed}")
-        output = predict(
-            load_network(run.best_network), Batches(dataset, rows, batch_size=dataset.rows_at_once)
-        )
-        flags = _flags(run, dataset, rows, blind)
-        return ImageForecasts(dataset.times[rows], output, flags, problems)
+    store = _store_of(source, folder)
+    problems = list(getattr(source, "problems", []))
+    if store.is_bad.all():
+        listed = "\n  ".join(problems[:20]) or "all are flagged as bad"
+        raise ValueError(f"no image is good:\n  {listed}")
+    known = times if times is not None else known_minutes(store.times[~store.is_bad])
+    dataset = FDL1(
+        store,
+        record or _empty_record(known, window),
+        window,
+        frames,
+        with_history=data["with_history"],
+        side=side,
+        times=known,
+        need_label=False,
+    )
+    problems += [
+        f"{time}: not all of the {frames.frames} image(s) that this run needs are there"
+        for time in np.setdiff1d(known, dataset.times)
+    ]
+    return dataset, problems
 
 
 def _store_of(source: ImageSource, folder: Path) -> ImageStore:

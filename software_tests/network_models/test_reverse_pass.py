@@ -80,8 +80,8 @@ def test_the_map_of_one_unit_lies_inside_its_receptive_field(mode):
 
 def test_a_filter_starts_where_it_is_strongest():
     network, given = build("plain"), images()
-    features = keras.Model(network.inputs, network.get_layer("second").output)
-    values = np.asarray(features([given["image"]]))[..., 5]
+    features = keras.Model(network.inputs[0], network.get_layer("second").output)
+    values = np.asarray(features(given["image"]))[..., 5]
     found = ReversePass(network).of_filter(given, "second", 5, mode="gradient")
     for k in range(len(values)):
         y, x = np.unravel_index(values[k].argmax(), values[k].shape)

@@ -17,7 +17,17 @@ import jinja2
 
 from tools.atomic_files import write_json, write_text
 
-__all__ = ["Figure", "Section", "Table", "read_sections", "write_report", "write_section"]
+__all__ = [
+    "Figure",
+    "Section",
+    "Table",
+    "read_sections",
+    "renew_report",
+    "write_report",
+    "write_section",
+]
+
+_HEADING = "heading.json"
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,17 @@ def write_report(
     )
     target = Path(output) if output else folder / "report.html"
     write_text(target, page)
+    if output is None:
+        write_json(folder / _HEADING, {"title": title, "subtitle": subtitle})
     return target
+
+
+def renew_report(folder: str | Path) -> Path | None:
+    """Collect the sections of a finished run's report again; None where there is none yet."""
+    heading = Path(folder) / _HEADING
+    if not heading.is_file():
+        return None
+    return write_report(folder, **json.loads(heading.read_text()))
 
 
 def _embed(path: Path) -> str:

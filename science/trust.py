@@ -1,0 +1,201 @@
+"""Whether a map may be read: tests that a map of nothing would fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from scipy.stats import spearmanr
+
+from network_models.model_files import clone_network
+from tools.random_streams import random_stream
+
+__all__ = [
+    "Cascade",
+    "Deletion",
+    "channel_shares",
+    "deletion_curves",
+    "off_disc_share",
+    "randomise_in_cascade",
+]
+
+_ALIKE = 0.2  # rank correlation with the map of random weights, from which on a map is refused
+_MARGIN = 1.96
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Maps while weights are made random from the output to the input (arXiv:1810.03292).
+
+    Attributes
+    ----------
+    layers : list of str
+        In the order in which they were made random.
+    correlations : list of float
+        Spearman's rank correlation of the absolute maps with the trained network's; NaN where a
+        map became constant.
+    """
+
+    layers: list[str]
+    correlations: list[float]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the map of random weights is another one."""
+        last = self.correlations[-1]
+        return bool(np.isnan(last) or last < _ALIKE)
+
+    @property
+    def verdict(self) -> str:
+        """What it means, in a sentence."""
+        last = self.correlations[-1]
+        if np.isnan(last):
+            return "Cascade randomisation: passed; the map of random weights is constant."
+        if self.passed:
+            return (
+                f"Cascade randomisation: passed; rank correlation {last:.2f} with the map of "
+                f"random weights (allowed: below {_ALIKE})."
+            )
+        return (
+            f"This map looks the same for random weights (rank correlation {last:.2f}, allowed: "
+            f"below {_ALIKE}): do not read it."
+        )
+
+
+def randomise_in_cascade(
+    network: keras.Model, make_map: Callable[[keras.Model], np.ndarray], *, seed: int = 0
+) -> Cascade:
+    """Make a map again and again while layer after layer gets random weights.
+
+    Parameters
+    ----------
+    make_map : callable
+        From a network to a map.
+
+    Notes
+    -----
+    Every weight is permuted within its tensor, so that sizes and biases stay plausible.
+    """
+    generator = random_stream(seed, "cascade")
+    trained = np.abs(make_map(network)).ravel()
+    copy = clone_network(network)
+    layers = [layer for layer in reversed(copy.layers) if layer.weights]
+    names, correlations = [], []
+    for layer in layers:
+        layer.set_weights(
+            [generator.permutation(w.ravel()).reshape(w.shape) for w in layer.get_weights()]
+        )
+        found = np.abs(make_map(copy)).ravel()
+        constant = np.ptp(found) == 0 or np.ptp(trained) == 0
+        value = np.nan if constant else float(spearmanr(trained, found).statistic)
+        names.append(layer.name)
+        correlations.append(value)
+    return Cascade(names, correlations)
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """How the target falls as pixels are replaced by the baseline, strongest first.
+
+    Attributes
+    ----------
+    share : (step,) float
+        Of the pixels.
+    by_map, at_random : (step,) float
+        The target.
+    difference : float
+        Area under the random curves less that under the map's, in the target's unit: positive if
+        the map is better. Where the image has less of the target than the baseline, what speaks
+        against it goes first, and the sign is turned.
+    interval : (float, float)
+        95 % of the difference, from the random orders.
+    """
+
+    share: np.ndarray
+    by_map: np.ndarray
+    at_random: np.ndarray
+    difference: float
+    interval: tuple[float, float]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the map finds what matters better than chance."""
+        return self.interval[0] > 0
+
+    @property
+    def verdict(self) -> str:
+        """What it means, in a sentence."""
+        low, high = self.interval
+        text = f"area {self.difference:.3f} [{low:.3f}, {high:.3f}] below that of random pixels"
+        if self.passed:
+            return f"Deletion: passed; {text}."
+        return f"Deletion: not better than random pixels ({text}): do not read it."
+
+
+def deletion_curves(
+    image: np.ndarray,
+    baseline: np.ndarray,
+    values: np.ndarray,
+    targets: Callable[[np.ndarray], np.ndarray],
+    *,
+    steps: int = 20,
+    repeats: int = 8,
+    seed: int = 0,
+) -> Deletion:
+    """Delete the pixels that a map names, and as many at random.
+
+    Parameters
+    ----------
+    image, baseline : (..., y, x, channel)
+    values : (..., y, x, channel or 1)
+        The map, signed: what speaks for the target goes first.
+    targets : callable
+        From images (n, ...) to targets (n,).
+    """
+    values = np.broadcast_to(values, image.shape)
+    share = np.linspace(0, 1, steps + 1)
+    generator = random_stream(seed, "deletion")
+    whole, none = targets(np.stack([image, baseline]))
+    sign = 1.0 if whole >= none else -1.0
+
+    def curve(order: np.ndarray) -> np.ndarray:
+        out = []
+        for part in share:
+            changed = image.ravel().copy()
+            gone = order[: int(round(part * len(order)))]
+            changed[gone] = baseline.ravel()[gone]
+            out.append(changed.reshape(image.shape))
+        return targets(np.stack(out))
+
+    by_map = curve(np.argsort(-sign * values.ravel(), kind="stable"))
+    random = np.array([curve(generator.permutation(image.size)) for _ in range(repeats)])
+    areas = sign * (np.trapezoid(random, share, axis=1) - np.trapezoid(by_map, share))
+    error = _MARGIN * areas.std(ddof=1)
+    mean = float(areas.mean())
+    return Deletion(
+        share, by_map, random.mean(axis=0), mean, (float(mean - error), float(mean + error))
+    )
+
+
+def channel_shares(values: np.ndarray) -> np.ndarray:
+    """Give each channel's share of the absolute map, (channel,)."""
+    mass = np.abs(values).reshape(-1, values.shape[-1]).sum(axis=0)
+    return mass / max(mass.sum(), np.finfo(float).tiny)
+
+
+def off_disc_share(values: np.ndarray, radius_pixels: float) -> float:
+    """Give the share of the absolute map beyond the limb.
+
+    Parameters
+    ----------
+    values : (..., y, x, channel)
+        With the disc's centre in the middle.
+    radius_pixels : float
+    """
+    height, width = values.shape[-3:-1]
+    y, x = np.mgrid[:height, :width]
+    beyond = np.hypot(x - (width - 1) / 2, y - (height - 1) / 2) > radius_pixels
+    mass = np.abs(values).sum(axis=-1).reshape(-1, height, width).sum(axis=0)
+    return float(mass[beyond].sum() / max(mass.sum(), np.finfo(float).tiny))

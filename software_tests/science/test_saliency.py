@@ -1,0 +1,144 @@
+"""The saliency command: what it takes, what it writes, what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from dataset_models.store import ImageStore
+from science.saliency.saliency import main
+from tools.channels import AIA_CHANNELS
+
+
+def only(folder):
+    (path,) = folder.iterdir()
+    return path
+
+
+def store_of(run):
+    return json.loads((run / "config.json").read_text())["data"]["store"]
+
+
+def test_a_time_of_the_run_s_own_data(image_run, capsys):
+    assert main([str(image_run), "first", "--target", "P(>=M1)", "--log-odds"]) == 0
+    folder = only(image_run / "maps")
+    assert {p.name for p in folder.iterdir()} == {"map.png", "map.fits", "map.json", "section.json"}
+    facts = json.loads((folder / "map.json").read_text())
+    assert facts["completeness_gap"] < 1e-3
+    assert sum(facts["channel_shares"].values()) == pytest.approx(1, abs=1e-5)
+    assert "synthetic" in facts["source"]
+    text = (image_run / "report.html").read_text()
+    assert "Map: log-odds of P(&gt;=M1)" in text
+    assert "Scores" in text or "Brier" in text  # what was there stays
+
+
+def test_the_fits_file_keeps_coordinates_units_and_method(image_run, tmp_path):
+    arguments = [str(image_run), "first", "--method", "gradient", "--output", str(tmp_path)]
+    assert main(arguments) == 0
+    store = ImageStore(store_of(image_run))
+    with fits.open(only(tmp_path) / "map.fits") as hdus:
+        assert [hdu.header["WAVELNTH"] for hdu in hdus[1:]] == list(AIA_CHANNELS)
+        header = hdus[1].header
+        assert header["BUNIT"] == "log10(W m-2) per (DN s-1 pix-1)"
+        assert header["METHOD"] == "gradient"
+        assert header["TARGET"] == "expected log10 flux"
+        found, expected = (WCS(h, fix=False) for h in (header, fits.Header(store.wcs(0))))
+        pixels = np.array([[0.0, 0.0], [15.0, 3.0], [7.5, 7.5]])
+        world = [w.wcs_pix2world(pixels, 0) for w in (found, expected)]
+        np.testing.assert_allclose(*world, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(world[0][2], [0, 0], atol=1e-9)  # the middle of the image
+
+
+def test_the_same_sample_by_store_folder_and_array(image_run, tmp_path):
+    store = ImageStore(store_of(image_run))
+    whole = np.isfinite(store.read(np.arange(40))).all(axis=(1, 2, 3)) & ~store.is_bad[:40]
+    row = int(np.flatnonzero(whole)[5])
+    time = str(store.times[row])
+    array = np.moveaxis(store.read([row])[0], 0, -1)
+    np.save(tmp_path / "one.npy", array)
+    ways = {
+        "store": [f"{store.path}@{time}"],
+        "folder": [str(store.path), time],
+        "module": ["dataset_models/SDO/AIA/fdl_1.py", f"{store.path}@{time}"],
+        "array": [str(tmp_path / "one.npy")],
+    }
+    maps = {}
+    for name, where in ways.items():
+        output = tmp_path / name
+        arguments = [str(image_run), *where, "--method", "gradient", "--output", str(output)]
+        assert main(arguments) == 0
+        with fits.open(only(output) / "map.fits") as hdus:
+            maps[name] = np.stack([hdu.data for hdu in hdus[1:]])
+    for name in ways:
+        np.testing.assert_allclose(maps[name], maps["store"], rtol=1e-5, atol=1e-12)
+
+
+def test_fits_files_of_some_channels(image_run, tmp_path, capsys):
+    files = []
+    for channel in (94, 171, 193):
+        cards = {"TELESCOP": "SDO/AIA", "WAVELNTH": channel, "EXPTIME": 2.0, "CRPIX1": 32.5}
+        cards |= {"DATE-OBS": "2014-01-11T08:00:01", "CDELT1": 38.4, "CDELT2": 38.4}
+        cards |= {"CRPIX2": 32.5, "CRVAL1": 0.0, "CRVAL2": 0.0, "CRLT_OBS": -4.5}
+        files.append(str(tmp_path / f"{channel}.fits"))
+        data = np.full((64, 64), 50.0, np.float32)
+        fits.PrimaryHDU(data, fits.Header(cards)).writeto(files[-1])
+    output = tmp_path / "out"
+    arguments = [str(image_run), *files, "--method", "gradient", "--output", str(output)]
+    assert main(arguments) == 0
+    facts = json.loads((only(output) / "map.json").read_text())
+    assert facts["channel_shares"]["335"] == 0  # missing: the network doesn't see it
+    assert facts["channel_shares"]["171"] > 0
+    with fits.open(only(output) / "map.fits") as hdus:
+        assert hdus[1].header["CRLT_OBS"] == -4.5
+
+
+def test_a_network_on_history(finished_run, tmp_path):
+    arguments = [str(finished_run), "first", "--method", "gradient", "--output", str(tmp_path)]
+    assert main(arguments) == 0
+    assert (only(tmp_path) / "map.png").exists()
+
+
+def test_targets_are_listed(image_run, capsys):
+    assert main([str(image_run), "--list-targets"]) == 0
+    assert "P(>=M1) [1]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["first", "--target", "P(>=Z1)"], "no target 'P(>=Z1)'; this network has expected"),
+        ([], "no IMAGE"),
+        (["2014-13-01"], "is no file and no time"),
+        (["2414-01-01"], "no sample within half an hour"),
+        (["nowhere.fits"], "is no file and no time"),
+        (["dataset_models/SDO/AIA/fdl_9.py", "first"], "no such dataset"),
+        (["README.md"], "can't be read as FITS"),
+        (["first", "--log-odds"], "is for probabilities"),
+        (["first", "--samples", "0"], "--samples must be 1 or more"),
+        (["first", "--method", "grad-cam", "--layer", "x"], "Grad-CAM needs a layer of maps"),
+    ],
+)
+def test_what_can_not_be_explained_is_refused(image_run, arguments, message, tmp_path):
+    with pytest.raises((ValueError, OSError)) as error:
+        main([str(image_run), *arguments, "--output", str(tmp_path)])
+    assert message in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_arrays_of_another_shape_and_other_models_are_refused(image_run, tmp_path):
+    network = str(image_run / "best_performing.keras")
+    np.save(tmp_path / "a.npy", np.zeros((8, 16, 16)))
+    with pytest.raises(ValueError, match=r"expected numbers with the shape \(1, 16, 16, 8\)"):
+        main([network, str(tmp_path / "a.npy")])
+    np.save(tmp_path / "b.npy", np.full((16, 16, 8), np.nan))
+    with pytest.raises(ValueError, match="not finite"):
+        main([network, str(tmp_path / "b.npy")])
+    (tmp_path / "c.npy").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="can't be read as .npy"):
+        main([network, str(tmp_path / "c.npy")])
+    with pytest.raises(FileNotFoundError):
+        main([str(tmp_path / "none"), "first"])
+    with pytest.raises(ValueError, match="save it in Keras 3"):
+        main([str(tmp_path / "old.hdf5"), "first"])

@@ -1,0 +1,227 @@
+"""Figures of explanations: signed maps over the Sun's images, shares of the channels."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm, TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from sunpy.visualization.colormaps import cm as sun_colours
+
+from tools.channels import channel_name
+from tools.plotting.style import COLOURS, new_figure
+
+__all__ = ["plot_deletion", "plot_history_map", "plot_solar_maps"]
+
+_GRID_DEG = 30
+_MASS = (0.5, 0.9)
+
+
+def plot_solar_maps(
+    images: np.ndarray,
+    values: np.ndarray,
+    channels: tuple,
+    *,
+    unit: str,
+    title: str,
+    half_field: float = 1.28,
+    tilt_deg: float = 0.0,
+    regions: list[tuple[float, float]] = (),
+) -> Figure:
+    """Draw a signed map over every channel's image, and what share of it each channel has.
+
+    Parameters
+    ----------
+    images : (channel, y, x) float
+        Row 0 is the southern edge.
+    values : (channel or 1, y, x) float
+        What speaks for the target is positive.
+    channels : tuple
+    unit : str
+        Of the map, on its colour bar.
+    half_field : float
+        Half the image's width in solar radii.
+    tilt_deg : float
+        Latitude of the disc's centre (B0).
+    regions : list of (x, y)
+        Places to box, in solar radii to the west and north.
+    """
+    n_panels = len(values)
+    panels = [(k, images[k], values[k]) for k in range(n_panels)]
+    if n_panels == 1:
+        k = channels.index(193) if 193 in channels else 0
+        panels = [(k, images[k], values[0])]
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, grid = new_figure(
+        2.6 * columns + (2.2 if n_panels > 1 else 1.4),
+        2.75 * rows + 0.5,
+        nrows=rows,
+        ncols=columns + 1,
+        squeeze=False,
+        width_ratios=[1] * columns + [0.75 if n_panels > 1 else 0.06],
+    )
+    top = max(float(np.percentile(np.abs(values), 99.9)), np.finfo(float).tiny)
+    norm = TwoSlopeNorm(0, -top, top)
+    levels = _mass_levels(np.abs(values))
+    shown = None
+    cells = [grid[r, c] for r in range(rows) for c in range(columns)]
+    for axes in cells[len(panels) :]:
+        axes.set_axis_off()
+    for axes, (k, image, value) in zip(cells, panels, strict=False):
+        _under(axes, image, channels[k], half_field)
+        extent = _extent(half_field)
+        strength = np.clip(np.abs(value) / top, 0, 1) ** 0.5
+        shown = axes.imshow(
+            value, origin="lower", extent=extent, cmap="RdBu_r", norm=norm, alpha=0.9 * strength
+        )
+        _contours(axes, np.abs(value), levels, half_field)
+        _heliographic_grid(axes, tilt_deg)
+        for x, y in regions:
+            box = Circle((x, y), 0.11, fill=False, color="#00ff88", linewidth=0.9)
+            axes.add_patch(box)
+        name = channel_name(channels[k]) if not isinstance(channels[k], str) else channels[k]
+        axes.set_title(name if n_panels > 1 else f"all channels (image: {name})")
+    _shares(grid[:, -1], values, channels if n_panels > 1 else None)
+    bar = figure.colorbar(
+        shown,
+        ax=list(grid[:, :columns].ravel()),
+        location="bottom",
+        shrink=0.5,
+        aspect=40,
+        pad=0.02,
+    )
+    power = int(np.floor(np.log10(top)))
+    ticks = np.array([-1, -0.5, 0, 0.5, 1]) * top
+    bar.set_ticks(ticks, labels=[f"{t / 10.0**power:.1f}" for t in ticks])
+    wide = 100 if n_panels > 1 else 46
+    label = f"{unit}, in 1e{power}" if power else unit
+    bar.set_label("\n".join(textwrap.wrap(label, wide)), fontsize=8)
+    figure.suptitle("\n".join(textwrap.wrap(title, wide)), fontsize=9)
+    return figure
+
+
+def plot_history_map(values: np.ndarray, names: tuple, *, unit: str, title: str) -> Figure:
+    """Draw a map of a history: one line per column over the hours before the issue time.
+
+    Parameters
+    ----------
+    values : (hour, column) float
+    """
+    figure, axes = new_figure(7.0, 3.4)
+    hours = np.arange(-len(values), 0)
+    for k in range(values.shape[-1]):
+        size = np.abs(values[:, k]).max()
+        axes.plot(hours, values[:, k] / (size or 1), label=f"{names[k]} (largest {size:.2g})")
+    axes.axhline(0, color="0.8", linewidth=0.8)
+    axes.set_xlabel("hours before the issue time")
+    axes.set_ylabel(f"share of the largest ({unit})")
+    axes.set_title(title)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def plot_deletion(share: np.ndarray, by_map: np.ndarray, at_random: np.ndarray) -> Figure:
+    """Draw how a target falls as pixels are deleted by a map, and at random."""
+    figure, axes = new_figure(4.6, 3.2)
+    axes.plot(100 * share, by_map, color=COLOURS["network"], label="the map's strongest first")
+    axes.plot(100 * share, at_random, color=COLOURS["chance"], label="at random")
+    axes.set_xlabel("pixels replaced by the baseline (%)")
+    axes.set_ylabel("target")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _extent(half_field: float) -> tuple[float, float, float, float]:
+    return (-half_field, half_field, -half_field, half_field)
+
+
+def _under(axes: Axes, image: np.ndarray, channel: int | str, half_field: float) -> None:
+    """Draw the image itself, in its colour table and dimmed."""
+    finite = np.isfinite(image)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if not finite.any() or not np.any(image[finite]):
+        axes.text(0.5, 0.5, "missing", ha="center", va="center", transform=axes.transAxes)
+        axes.set_xlim(-half_field, half_field)
+        axes.set_ylim(-half_field, half_field)
+        return
+    name = f"sdoaia{channel}"
+    colours = sun_colours.cmlist[name] if name in sun_colours.cmlist else "gray"
+    bright = max(float(np.percentile(image[finite], 99.7)), 1e-6)
+    axes.imshow(
+        np.where(finite, image, 0),
+        origin="lower",
+        extent=_extent(half_field),
+        cmap=colours,
+        norm=PowerNorm(0.5, vmin=0, vmax=bright, clip=True),
+        interpolation="nearest",
+    )
+
+
+def _mass_levels(mass: np.ndarray) -> list[float]:
+    """Give the values above which half and nine tenths of a map lie, all channels together."""
+    ordered = np.sort(mass.ravel())[::-1]
+    if not ordered[0]:
+        return []
+    reached = np.cumsum(ordered) / ordered.sum()
+    return [float(ordered[np.searchsorted(reached, share)]) for share in _MASS]
+
+
+def _contours(axes: Axes, mass: np.ndarray, levels: list[float], half_field: float) -> None:
+    """Draw where the strongest pixels of the whole map lie."""
+    columns, rows = (
+        ((np.arange(n) + 0.5) / n * 2 - 1) * half_field for n in (mass.shape[1], mass.shape[0])
+    )
+    for level, style in zip(levels, ("-", ":"), strict=False):
+        if 0 < level < mass.max():
+            axes.contour(
+                columns, rows, mass, [level], colors="white", linewidths=0.7, linestyles=style
+            )
+
+
+def _heliographic_grid(axes: Axes, tilt_deg: float) -> None:
+    """Draw the limb, and longitudes and latitudes seen from far away."""
+    axes.add_patch(Circle((0, 0), 1, fill=False, color="white", linewidth=0.8))
+    tilt = np.radians(tilt_deg)
+    along = np.radians(np.arange(-90, 91, 2.0))
+    lines = []
+    for degree in np.radians(np.arange(-60, 61, _GRID_DEG)):
+        lines += [(np.full_like(along, degree), along), (along, np.full_like(along, degree))]
+    for latitude, longitude in lines:
+        x = np.cos(latitude) * np.sin(longitude)
+        y = np.sin(latitude) * np.cos(tilt)
+        y = y - np.cos(latitude) * np.cos(longitude) * np.sin(tilt)
+        front = np.sin(latitude) * np.sin(tilt)
+        front = front + np.cos(latitude) * np.cos(longitude) * np.cos(tilt)
+        hidden = front < 0
+        axes.plot(
+            np.where(hidden, np.nan, x),
+            np.where(hidden, np.nan, y),
+            color="white",
+            linewidth=0.35,
+            alpha=0.5,
+        )
+
+
+def _shares(column: np.ndarray, values: np.ndarray, channels: tuple | None) -> None:
+    """Draw each channel's share of the absolute map as bars, over the whole column."""
+    for axes in column[1:]:
+        axes.set_axis_off()
+    axes = column[0]
+    if channels is None:
+        axes.set_axis_off()
+        return
+    mass = np.abs(values).reshape(len(values), -1).sum(axis=1)
+    share = 100 * mass / max(mass.sum(), np.finfo(float).tiny)
+    names = [channel_name(c) if isinstance(c, int) else str(c) for c in channels]
+    axes.barh(np.arange(len(names)), share, color=COLOURS["network"])
+    axes.set_yticks(np.arange(len(names)), names, fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlabel("share of |map| (%)", fontsize=8)
+    axes.set_xlim(0, max(float(share.max()) * 1.1, 1))
