@@ -8,17 +8,21 @@ off, since in a deconvolution the layer's linear part is pulled back alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 __all__ = [
     "MODES",
+    "LayerOutput",
     "Step",
+    "compiled",
     "layer_shapes",
     "pull_back",
+    "require_layer",
     "run_forwards",
     "tensor_keys",
     "walk_backwards",
@@ -151,6 +155,61 @@ def walk_backwards(steps: Sequence[Step], seed_of: int, seed, wanted: int, mode:
         for key, part in zip(step.sources, parts, strict=True):
             signals[key] = signals[key] + part if key in signals else part
     return signals.get(wanted)
+
+
+def compiled(passes: Callable, network: keras.Model) -> Callable:
+    """Compile a function of named tensors for the backend."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        graph = tf.function(passes, reduce_retracing=False)
+        return lambda ordered: graph({k: tf.convert_to_tensor(v) for k, v in ordered.items()})
+    import jax
+
+    variables = network.variables
+
+    def with_variables(values, given):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return passes(given)
+
+    graph = jax.jit(with_variables)
+    return lambda ordered: graph([v.value for v in variables], ordered)
+
+
+def require_layer(network: keras.Model, layer: str) -> None:
+    """Raise a ValueError that names the layers if there is no such one."""
+    names = list(layer_shapes(network))
+    if layer not in names:
+        raise ValueError(f"the network has no layer {layer!r}; it has {', '.join(names)}")
+
+
+class LayerOutput:
+    """The output of any layer, of models inside the network, too.
+
+    Parameters
+    ----------
+    network : keras.Model
+    layer : str
+        ``outer/inner`` for a layer of a model inside the network.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer.
+    """
+
+    def __init__(self, network: keras.Model, layer: str):
+        require_layer(network, layer)
+        self.names = [tensor.name for tensor in network.inputs]
+
+        def passes(given):
+            return [s.output for s in run_forwards(network, given) if s.name == layer][-1]
+
+        self._function = compiled(passes, network)
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Give the layer's output, (batch, ...) float32."""
+        return np.asarray(self._function({n: np.asarray(inputs[n]) for n in self.names}))
 
 
 def layer_shapes(network: keras.Model, prefix: str = "") -> dict[str, tuple]:

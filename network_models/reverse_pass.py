@@ -18,8 +18,10 @@ from network_models.gradients import InputGradient
 from network_models.graph_walk import (
     MODES,
     Step,
+    compiled,
     layer_shapes,
     pull_back,
+    require_layer,
     run_forwards,
     tensor_keys,
     walk_backwards,
@@ -122,8 +124,8 @@ class ReversePass:
             If there is no such layer, filter or position, or the layer does not depend on the
             input.
         """
+        require_layer(self.network, layer)
         shape = layer_shapes(self.network)
-        _require_layer(layer, shape)
         extent, n_filters = shape[layer][1:-1], shape[layer][-1]
         if not 0 <= filter_index < n_filters:
             raise ValueError(f"{layer} has the filters 0 to {n_filters - 1}, not {filter_index}")
@@ -172,7 +174,7 @@ class ReversePass:
         ValueError
             If there is no such layer.
         """
-        _require_layer(layer, layer_shapes(self.network))
+        require_layer(self.network, layer)
 
         def passes(given):
             steps = run_forwards(self.network, given)
@@ -183,7 +185,7 @@ class ReversePass:
 
         key = ("layer", head, layer)
         if key not in self._compiled:
-            self._compiled[key] = _compiled(passes, self.network)
+            self._compiled[key] = compiled(passes, self.network)
         values, output, gradient = self._compiled[key](self._gradient.ordered(inputs))
         return np.asarray(values), np.asarray(output), np.asarray(gradient)
 
@@ -217,33 +219,9 @@ class ReversePass:
             return values, ops.zeros_like(given[self.wrt]) if maps is None else maps
 
         if key not in self._compiled:
-            self._compiled[key] = _compiled(passes, self.network)
+            self._compiled[key] = compiled(passes, self.network)
         values, maps = self._compiled[key](ordered)
         return _arrays(values), np.asarray(maps)
-
-
-def _require_layer(layer: str, shapes: dict[str, tuple]) -> None:
-    if layer not in shapes:
-        raise ValueError(f"the network has no layer {layer!r}; it has {', '.join(shapes)}")
-
-
-def _compiled(passes: Callable, network: keras.Model) -> Callable:
-    """Compile a function of named tensors for the backend."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        graph = tf.function(passes, reduce_retracing=False)
-        return lambda ordered: graph({k: tf.convert_to_tensor(v) for k, v in ordered.items()})
-    import jax
-
-    variables = network.variables
-
-    def with_variables(values, given):
-        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            return passes(given)
-
-    graph = jax.jit(with_variables)
-    return lambda ordered: graph([v.value for v in variables], ordered)
 
 
 def _arrays(values):

@@ -29,6 +29,7 @@ __all__ = [
     "add_arguments",
     "open_network",
     "open_sample",
+    "sample_of",
 ]
 
 
@@ -255,7 +256,11 @@ def _time(text: str, times: np.ndarray) -> int:
 
 def _of_dataset(dataset: SolarData, time: str) -> OpenedSample:
     """Give one of a dataset's samples by its time."""
-    row = _time(time, dataset.times)
+    return sample_of(dataset, _time(time, dataset.times))
+
+
+def sample_of(dataset: SolarData, row: int) -> OpenedSample:
+    """Give a row of a dataset as a sample."""
     arrays = dataset.read(np.array([row]))
     names = dataset.names(INPUT, "side")
     wcs, channels = {}, ("largest flux", "flares", "observed", "mean flux")

@@ -14,7 +14,7 @@ from sunpy.visualization.colormaps import cm as sun_colours
 from tools.channels import channel_name
 from tools.plotting.style import COLOURS, new_figure
 
-__all__ = ["plot_deletion", "plot_history_map", "plot_solar_maps"]
+__all__ = ["plot_deletion", "plot_filters", "plot_history_map", "plot_solar_maps"]
 
 _GRID_DEG = 30
 _MASS = (0.5, 0.9)
@@ -101,6 +101,56 @@ def plot_solar_maps(
     label = f"{unit}, in 1e{power}" if power else unit
     bar.set_label("\n".join(textwrap.wrap(label, wide)), fontsize=8)
     figure.suptitle("\n".join(textwrap.wrap(title, wide)), fontsize=9)
+    return figure
+
+
+def plot_filters(
+    rows: list[tuple[str, list[tuple[np.ndarray, np.ndarray, str]]]],
+    channels: tuple,
+    *,
+    title: str,
+    half_field: float = 1.28,
+) -> Figure:
+    """Draw one row per filter: its map over an image, then over the images that excite it most.
+
+    Parameters
+    ----------
+    rows : list of (name, cells)
+        A cell is (image (y, x, channel), map (y, x, channel), text); every row has as many.
+    """
+    n = max(len(cells) for _, cells in rows)
+    figure, grid = new_figure(
+        2.5 * n + 0.3, 2.75 * len(rows) + 0.4, nrows=len(rows), ncols=n, squeeze=False
+    )
+    for line, (name, cells) in zip(grid, rows, strict=True):
+        for k, (axes, (image, values, text)) in enumerate(zip(line, cells, strict=True)):
+            if image.ndim < 3:
+                axes.plot(values)
+                axes.set_title(f"{name}: {text}", fontsize=7)
+                continue
+            channel = int(np.abs(values).sum(axis=(0, 1)).argmax())
+            mass = np.abs(values).sum(axis=-1)
+            top = max(float(np.abs(values[..., channel]).max()), np.finfo(float).tiny)
+            _under(axes, image[..., channel], channels[channel], half_field)
+            axes.imshow(
+                values[..., channel],
+                origin="lower",
+                extent=_extent(half_field),
+                cmap="RdBu_r",
+                norm=TwoSlopeNorm(0, -top, top),
+                alpha=0.9 * (np.abs(values[..., channel]) / top) ** 0.5,
+            )
+            y, x = np.unravel_index(mass.argmax(), mass.shape)
+            place = [((p + 0.5) / len(mass) * 2 - 1) * half_field for p in (x, y)]
+            axes.add_patch(Circle(place, 0.16, fill=False, color="#00ff88", linewidth=0.9))
+            _heliographic_grid(axes, 0.0)
+            axes.set_xlim(-half_field, half_field)
+            axes.set_ylim(-half_field, half_field)
+            label = channels[channel]
+            label = channel_name(label) if isinstance(label, int) else str(label)
+            what = f"{name}, {label}" if k == 0 else f"excited most: {label}"
+            axes.set_title(f"{what}\n{text}", fontsize=7)
+    figure.suptitle("\n".join(textwrap.wrap(title, 30 * n)), fontsize=9)
     return figure
 
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from tools.atomic_files import write_bytes
 
-__all__ = ["COLOURS", "CLASS_LINES", "class_lines", "new_figure", "save_figure"]
+__all__ = ["CLASS_COLOURS", "CLASS_LINES", "COLOURS", "class_lines", "new_figure", "save_figure"]
 
 # this module's figures only: nothing else in the suite imports matplotlib
 plt.rcParams.update(
@@ -39,6 +39,7 @@ COLOURS = {
     "observed": "#D55E00",
     "band": "#56B4E9",
 }
+CLASS_COLOURS = {"A": "#999999", "B": "#56B4E9", "C": "#009E73", "M": "#E69F00", "X": "#D55E00"}
 CLASS_LINES = {"B": -7, "C": -6, "M": -5, "X": -4}  # log10 of W m-2
 
 

@@ -182,6 +182,10 @@ class FDL1(FlareHistory):
         """Give the newest frame in small, (batch, feature): logarithms about their median."""
         return self._thumbnails[np.asarray(indices)]
 
+    def newest_images(self, indices: np.ndarray) -> np.ndarray:
+        """Give the newest frame of samples, (sample, y, x, channel) float32."""
+        return self._images(np.asarray(indices), newest_only=True)[0][:, 0]
+
     @cached_property
     def disc_totals(self) -> np.ndarray:
         """log10 of each channel's mean over the newest frame, (sample, channel); NaN if missing.

@@ -1,0 +1,209 @@
+"""Show what the filters of a network look for: deconvolution maps, and the images that excite them.
+
+    python science/deconvolutional/deconvolutional.py MODEL [DATASET] IMAGE [--layer NAME] [--top 4]
+
+MODEL and IMAGE as for saliency.py. For each of the filters that the image excites most (or for
+``--filter K``) its signal is brought back to the pixels, and beside it stand the images of the
+run's own data that excite the filter most. Writes one page, FITS files and JSON, into the run's
+features/ and its report. The pass is compared with the backend's own gradient before it is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from tools.command_line import make_parser, quiet_start, run_script
+
+logger = logging.getLogger(__name__)
+
+_LARGEST_ERROR = 1e-5  # of the pass in gradient mode, relative to the largest gradient
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make the page and give the exit status."""
+    parser = make_parser(__doc__.splitlines()[0])
+    with quiet_start():
+        from network_models.graph_walk import MODES
+        from science.opening import add_arguments, open_network, open_sample
+
+    add_arguments(parser)
+    parser.add_argument("--mode", default="deconvolution", choices=MODES)
+    parser.add_argument("--layer", default="", help="layer of maps; the last one by default")
+    parser.add_argument("--list-layers", action="store_true", help="show them and leave")
+    parser.add_argument("--filter", type=int, default=None, help="one filter of it")
+    parser.add_argument("--top", type=int, default=4, help="or so many, most excited first")
+    parser.add_argument("--examples", type=int, default=3, help="exciting images beside each map")
+    parser.add_argument("--search", type=int, default=400, help="images to look for them among")
+    arguments = parser.parse_args(argv)
+    for name in ("top", "search"):
+        if getattr(arguments, name) < 1:
+            raise ValueError(f"--{name} must be 1 or more")
+    if arguments.examples < 0:
+        raise ValueError("--examples must be 0 or more")
+    opened = open_network(arguments.model)
+    if arguments.list_targets or arguments.list_layers:
+        _list(opened, arguments)
+        return 0
+    with ExitStack() as stack:
+        sample = open_sample(opened, arguments.where, stack, flares=arguments.flares)
+        return _explain(opened, sample, arguments)
+
+
+def _list(opened, arguments: argparse.Namespace) -> None:
+    from network_models.graph_walk import layer_shapes
+
+    if arguments.list_targets:
+        for target in opened.targets.values():
+            print(f"{target.name} [{target.unit}]")
+    if arguments.list_layers:
+        for name, shape in layer_shapes(opened.network).items():
+            print(f"{name}  {' x '.join(str(n) for n in shape[1:])}")
+
+
+def _explain(opened, sample, arguments: argparse.Namespace) -> int:
+    from network_models.graph_walk import LayerOutput, layer_shapes
+    from network_models.reverse_pass import ReversePass
+
+    walk = ReversePass(opened.network, wrt=opened.image)
+    target = opened.target(arguments.target)
+    error = walk.error_against_autograd(sample.inputs, target.head)
+    if not error < _LARGEST_ERROR:
+        raise ValueError(
+            f"the reverse pass differs from the backend's gradient by {error:.1e} of its largest "
+            f"value (allowed: {_LARGEST_ERROR:g}): its maps of this network can't be trusted"
+        )
+    shapes = layer_shapes(opened.network)
+    maps = [name for name, shape in shapes.items() if len(shape) == 4 and shape[1] != 1]
+    layer = arguments.layer or (maps[-1] if maps else list(shapes)[-1])
+    outputs_of = LayerOutput(opened.network, layer)
+    output = outputs_of(sample.inputs)
+    strongest = output[0].reshape(-1, output.shape[-1]).max(axis=0)
+    if arguments.filter is None:
+        filters = np.argsort(-strongest, kind="stable")[: arguments.top].tolist()
+    else:
+        filters = [arguments.filter]
+    found = {k: walk.of_filter(sample.inputs, layer, k, mode=arguments.mode) for k in filters}
+    examples = _examples(opened, walk, outputs_of, layer, filters, arguments)
+    _write(opened, sample, layer, found, examples, error, arguments)
+    return 0
+
+
+def _examples(
+    opened, walk, outputs_of, layer: str, filters: list[int], arguments
+) -> dict[int, list]:
+    """Find the images of the run's own data that excite each filter most, with their maps."""
+    from network_models.xray_flux_forecast.run_data import reopen_run
+    from science.opening import sample_of
+
+    if opened.run is None or not arguments.examples:
+        return {k: [] for k in filters}
+    opened_run = reopen_run(str(opened.run.path))
+    dataset, rows = opened_run.data.dataset, opened_run.split.test
+    rows = rows[:: max(len(rows) // arguments.search, 1)]
+    logger.info("Looking for exciting images among %d of the test set", len(rows))
+    strongest = []
+    for part in np.array_split(rows, max(len(rows) // 16, 1)):
+        output = outputs_of(dataset.read(part))
+        strongest.append(output.reshape(len(part), -1, output.shape[-1]).max(axis=1))
+    strongest = np.concatenate(strongest)
+    out = {}
+    for k in filters:
+        order = np.argsort(-strongest[:, k], kind="stable")[: arguments.examples]
+        out[k] = []
+        for row in rows[order]:
+            one = sample_of(dataset, int(row))
+            out[k].append((one, walk.of_filter(one.inputs, layer, k, mode=arguments.mode)))
+    return out
+
+
+def _write(opened, sample, layer, found, examples, error, arguments) -> None:
+    """Write the page of filters, FITS, JSON and the report's section."""
+    from science.map_files import write_map_fits
+    from tools.atomic_files import write_json
+    from tools.plotting.maps import plot_filters
+    from tools.plotting.style import save_figure
+    from tools.report.report import Figure, Section, renew_report, write_section
+
+    name = "".join(c if c.isalnum() else "_" for c in f"{layer}_{sample.label}")
+    parent = Path(__file__).parent / "features"
+    if arguments.output or opened.run:
+        parent = Path(arguments.output) if arguments.output else opened.run / "features"
+    folder = parent / f"{arguments.mode}_{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    facts = {
+        "layer": layer,
+        "mode": arguments.mode,
+        "sample": sample.label,
+        "source": sample.source,
+        "model": str(opened.path),
+        "model_hash": opened.model_hash,
+        "error_against_autograd": error,
+        "filters": {},
+    }
+    for k, one in found.items():
+        cells = [(sample, one), *examples[k]]
+        rows.append(
+            (f"filter {k}", [(_newest(s, opened.image), _newest_map(m), s.label) for s, m in cells])
+        )
+        facts["filters"][k] = {
+            "excitation": float(one.excitation[0]),
+            "position": one.position[0].tolist(),
+            "exciting images": [
+                {"sample": s.label, "excitation": float(m.excitation[0])} for s, m in examples[k]
+            ],
+        }
+        if np.ndim(_newest_map(one)) == 3:
+            write_map_fits(
+                folder / f"filter_{k}.fits",
+                _newest_map(one),
+                channels=sample.channels,
+                wcs=sample.wcs,
+                unit="",
+                header={
+                    "METHOD": arguments.mode,
+                    "LAYER": layer,
+                    "FILTER": k,
+                    "MODEL": facts["model_hash"],
+                },
+            )
+    title = f"What excites the layer {layer}: {sample.label}"
+    if "synthetic" in sample.source:
+        title += " (synthetic Sun)"
+    save_figure(plot_filters(rows, sample.channels, title=title), folder / "filters.png")
+    write_json(folder / "filters.json", facts)
+    caption = (
+        f"{arguments.mode} of the filters that the first image excites most, over the channel in "
+        "which each map is strongest; beside it the test images that excite the filter most. A "
+        "ring marks the place where the filter is strongest. Maps have no unit."
+    )
+    text = f"The pass equals the backend's gradient to {error:.1e} of its largest value."
+    section = Section(title, 85, [text], [Figure("filters.png", caption)])
+    write_section(folder, section)
+    if opened.run and opened.run.path in folder.parents:
+        renew_report(opened.run.path)
+    print(text)
+    for k, entry in facts["filters"].items():
+        print(f"filter {k}: {entry['excitation']:.3g} at {entry['position']}")
+    print(f"Page: {folder / 'filters.png'}")
+
+
+def _newest(sample, image: str) -> np.ndarray:
+    values = sample.inputs[image][0]
+    return values[-1] if values.ndim == 4 else values
+
+
+def _newest_map(found) -> np.ndarray:
+    values = found.maps[0]
+    return values[-1] if values.ndim == 4 else values
+
+
+if __name__ == "__main__":
+    run_script(lambda: main(sys.argv[1:]))
