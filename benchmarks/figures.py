@@ -9,6 +9,7 @@ keeps the others. Without the real files their figures are left out, and the pag
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -89,14 +90,19 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(PARTS), help="parts to make anew")
     parser.add_argument("--flares", default="", help="GOES event list, 1996-2018")
     parser.add_argument("--x-ray-files", nargs="*", default=[], help="real GOES X-ray days")
+    parser.add_argument("--keep", default="", help="a folder in which runs and stores are kept")
     parser.add_argument("--kills", type=int, default=100, help="random kill -9 in the resume test")
     arguments = parser.parse_args()
     os.chdir(ROOT)
     page = read_page()
     for name in arguments.only or list(PARTS):
         title, make = PARTS[name]
-        with tempfile.TemporaryDirectory() as folder:
-            body = make(Path(folder), arguments)
+        with contextlib.ExitStack() as stack:
+            folder = Path(arguments.keep).resolve() / name
+            if not arguments.keep:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            folder.mkdir(parents=True, exist_ok=True)
+            body = make(folder, arguments)
         page[title] = "\n".join([made_at(), *body]).rstrip("\n") + "\n"
         write_text(PAGE, page_text(page))
         logger.info("wrote %s of %s", name, PAGE.relative_to(ROOT))

@@ -64,11 +64,21 @@ class VirtualCorona:
 
     def images(self, hour: int) -> np.ndarray:
         """Give the brightness without noise, (channel, y, x) float64, DN s-1 pix-1."""
-        layers = self.layers(hour)
-        images = np.tensordot(channel_gain().T, layers[: len(KINDS)], axes=1)
-        images[AIA_CHANNELS.index(304)] = layers[LAYERS.index("chromosphere")]
-        images[AIA_CHANNELS.index(1600)] = layers[LAYERS.index("photosphere")]
-        return images
+        return _seen(self.layers(hour))
+
+    def region_images(self, hour: int) -> dict[tuple[str, int], np.ndarray]:
+        """Give what each region in view adds to ``images``, (channel, y, x) float64."""
+        out = {}
+        for name, blobs in self._regions.regions(hour).items():
+            visible = [self._visible(*blob) for blob in blobs]
+            if not any(len(columns[0]) for columns in visible):
+                continue
+            layers = np.zeros((len(LAYERS), self.size, self.size))
+            self._add_blobs(
+                layers, *(np.concatenate(column) for column in zip(*visible, strict=True))
+            )
+            out[name] = _seen(layers)
+        return out
 
     def emission_measure(self, hour: int) -> np.ndarray:
         """Give the emission measure per bin of ``LOG_T_EDGES``, (bin, y, x) float64, cm-5."""
@@ -212,6 +222,14 @@ class VirtualCorona:
                     + np.clip(c, 0, self.size - 1)[:, None, :]
                 )
                 flat += np.bincount(index.ravel(), value.ravel(), minlength=len(flat))
+
+
+def _seen(layers: np.ndarray) -> np.ndarray:
+    """Turn layers into brightness, (channel, y, x)."""
+    images = np.tensordot(channel_gain().T, layers[: len(KINDS)], axes=1)
+    images[AIA_CHANNELS.index(304)] = layers[LAYERS.index("chromosphere")]
+    images[AIA_CHANNELS.index(1600)] = layers[LAYERS.index("photosphere")]
+    return images
 
 
 def is_in_view(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -71,6 +71,14 @@ class VirtualImages:
             out[k] = np.nan if missing[k] else seen / throughput[k]
         return out
 
+    def region_images(self, index: int) -> dict[tuple[str, int], np.ndarray]:
+        """Give what each region in view adds to an image, (channel, y, x) float32, DN s-1 pix-1.
+
+        Without noise: an image less one of these is the same image without that region.
+        """
+        found = self._corona.region_images(int(self._hours[index]))
+        return {name: self._blurred(seen).astype(np.float32) for name, seen in found.items()}
+
     def is_bad(self, index: int) -> bool:
         """Say whether the frame is marked as bad (an eclipse, an offset pointing)."""
         hour = int(self._hours[index])

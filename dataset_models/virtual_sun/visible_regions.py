@@ -63,13 +63,23 @@ class VisibleRegions:
         Amounts are volume emission measures (cm-3); those of the proxies DN s-1 pix-1 times solar
         radii squared.
         """
+        return [blob for _, blob in self._named(hour)]
+
+    def regions(self, hour: int) -> dict[tuple[str, int], list[tuple]]:
+        """Give the blobs at an hour by the region that they belong to, its flares included."""
+        found: dict[tuple[str, int], list[tuple]] = {}
+        for name, blob in self._named(hour):
+            found.setdefault(name, []).append(blob)
+        return found
+
+    def _named(self, hour: int) -> list[tuple[tuple[str, int], tuple]]:
         return [
             *self._active_regions(hour),
             *self._simple_regions(hour),
             *self._flares(hour),
         ]
 
-    def _active_regions(self, hour: int) -> list[tuple]:
+    def _active_regions(self, hour: int) -> list[tuple[tuple[str, int], tuple]]:
         record, rates = self.record, self.record.rates
         states = record.states_at(np.array([hour]))
         longitude = rates.longitude_deg(states.longitude_cell)
@@ -94,10 +104,11 @@ class VisibleRegions:
                 precursor=look.hot_level + precursor,
             )
             radius = REGION_RADIUS * size**0.3 * growth**0.5 * (1 + 0.10 * age_h / 160)
-            out.append(_placed(look, totals, radius, latitude, float(longitude[k]), hour))
+            blob = _placed(look, totals, radius, latitude, float(longitude[k]), hour)
+            out.append((("active", region), blob))
         return out
 
-    def _simple_regions(self, hour: int) -> list[tuple]:
+    def _simple_regions(self, hour: int) -> list[tuple[tuple[str, int], tuple]]:
         first, last, size, latitude, cell = self._simple
         out = []
         for k in np.flatnonzero((first <= hour) & (hour < last)):
@@ -117,10 +128,11 @@ class VisibleRegions:
                 precursor=look.hot_level,
             )
             radius = REGION_RADIUS * float(size[k]) ** 0.3 * (0.7 + 0.3 * strength)
-            out.append(_placed(look, totals, radius, float(latitude[k]), longitude, hour))
+            blob = _placed(look, totals, radius, float(latitude[k]), longitude, hour)
+            out.append((("simple", int(k)), blob))
         return out
 
-    def _flares(self, hour: int) -> list[tuple]:
+    def _flares(self, hour: int) -> list[tuple[tuple[str, int], tuple]]:
         """Give what flared in the last hours: flare plasma, arcade, ribbons."""
         record, flares = self.record, self.record.flares
         first, stop = np.searchsorted(flares.hour, [hour - _FLARE_MEMORY_H, hour])
@@ -151,7 +163,8 @@ class VisibleRegions:
             for name, amount in amounts.items():
                 width = np.full(n, 0.22 * radius if name == "arcade" else 0.08 * radius)
                 layer = np.full(n, LAYERS.index(name))
-                out.append((*place, width, np.full(n, amount / n), layer))
+                blob = (*place, width, np.full(n, amount / n), layer)
+                out.append((("active", region), blob))
         return out
 
     def _look(self, kind: str, region: int, size: float, latitude_deg: float) -> RegionLook:

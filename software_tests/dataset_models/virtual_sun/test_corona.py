@@ -263,3 +263,26 @@ class TestCamera:
 def test_impossible_sizes_are_refused(record, size):
     with pytest.raises(ValueError, match="16 to 4096 pixels"):
         VirtualCorona(record, size)
+
+
+def test_regions_add_up_to_what_the_image_has_above_the_quiet_sun(record):
+    hour = int(record.path_hour[len(record.path_hour) // 2])
+    corona = VirtualCorona(record, 64)
+    parts = corona.region_images(hour)
+    assert len(parts) >= 2
+    quiet = VirtualCorona(record, 64)
+    quiet._regions.regions = quiet._regions.blobs = lambda hour: []
+    above = corona.images(hour) - quiet.images(hour)
+    np.testing.assert_allclose(sum(parts.values()), above, rtol=1e-6, atol=1e-6 * above.max())
+
+
+def test_a_region_taken_away_leaves_the_others_and_its_place_dark(record):
+    images = VirtualImages(record, np.array([VIRTUAL_START + 500 * HOUR]), 64)
+    parts = images.region_images(0)
+    whole = images.image(0)
+    name = max(parts, key=lambda key: parts[key][2].sum())
+    less = whole - parts[name]
+    y, x = np.unravel_index(parts[name][2].argmax(), (64, 64))
+    assert less[2, y, x] < 0.5 * whole[2, y, x]
+    far = np.hypot(*np.indices((64, 64)) - np.array([y, x])[:, None, None]) > 25
+    np.testing.assert_allclose(less[2][far], whole[2][far], rtol=0.2)
