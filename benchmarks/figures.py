@@ -312,6 +312,43 @@ def suite(_: Path, arguments: argparse.Namespace) -> list[str]:
     ]
 
 
+def explanations(folder: Path, arguments: argparse.Namespace) -> list[str]:
+    """Explain the demo's run, and hold every method to what truly moves its forecast."""
+    runs = Path(arguments.keep).resolve() / "demo" / "runs"
+    found = sorted(runs.glob("*/report.html")) if arguments.keep else []
+    if not found:
+        return ["Left out: the demo's run was not kept (`--keep FOLDER --only demo why`).\n"]
+    path = found[-1].parent
+    card = (path / "performance/predictions.csv").read_text().splitlines()
+    times = [line.split(",")[0] for line in card[1:]]
+    chance = [float(line.split(",")[card[0].split(",").index("P(>=M1)")]) for line in card[1:]]
+    time_of = times[max(range(len(chance)), key=chance.__getitem__)]
+    saliency = "science/saliency/saliency.py"
+    shown = run(
+        saliency, str(path), time_of, "--target", "P(>=M1)", "--log-odds", "--output", str(folder)
+    )
+    features = run(
+        "science/deconvolutional/deconvolutional.py", str(path), time_of, "--output", str(folder)
+    )
+    embedding = run("science/embedding/tsne.py", str(path), "--output", str(folder))
+    for pattern, name in (
+        ("*/map.png", "saliency"),
+        ("*/filters.png", "deconvolution"),
+        ("*/embedding.png", "embedding"),
+    ):
+        (picture,) = folder.glob(pattern)
+        write_bytes(ROOT / f"docs/pictures/{name}.png", picture.read_bytes())
+    truth = run("benchmarks/attribution.py", str(path))
+    return [
+        f"On the demo's run, at the time of its largest P(>=M1), {time_of}: `{saliency}` "
+        f"{shown.cost}; `deconvolutional.py` {features.cost}; `tsne.py` {embedding.cost}.\n",
+        "`python benchmarks/attribution.py RUN`: shares with 95 % intervals and their number.\n",
+        _listed(truth.json),
+        "`python benchmarks/explaining.py`\n",
+        _listed(run("benchmarks/explaining.py").json),
+    ]
+
+
 def _speed_of(*scripts: str) -> Callable[[Path, argparse.Namespace], list[str]]:
     """Give a part that runs comparisons of speed."""
 
@@ -373,6 +410,7 @@ PARTS = {
     "goes": ("Real GOES days", x_ray_days),
     "feeding": ("Feeding the image network", _speed_of("feeding", "mixed_precision")),
     "kills": ("Resume and backends", robustness),
+    "why": ("Explanations of the demo's network (synthetic)", explanations),
     "suite": ("The test suite", suite),
     "speed": ("Speed", _speed_of("exact_probability", "streaming")),
 }
