@@ -34,7 +34,7 @@ def sprite_sheet(thumbnails: np.ndarray) -> tuple[Image.Image, int]:
     n, side = thumbnails.shape[:2]
     columns = math.ceil(math.sqrt(n))
     fits = min(side, _SHEET // columns)
-    sheet = Image.new("RGB", (columns * fits, math.ceil(n / columns) * fits))
+    sheet = Image.new("RGB", (columns * fits, columns * fits))  # the page wants a square
     for k, pixels in enumerate(thumbnails):
         image = Image.fromarray(pixels)
         if fits != side:
