@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,7 @@ from dataset_models.solar_data import (
     SolarData,
     hash_rows,
 )
+from tools.random_streams import random_stream
 
 __all__ = ["FlareHistory", "HistoryWindow"]
 
@@ -139,6 +141,16 @@ class FlareHistory(SolarData):
     def log10_peak_flux(self) -> np.ndarray:
         """Targets of all samples, (sample,) float64; NaN where not defined."""
         return np.log10(np.maximum(self.window_flux, self.window.floor_flux))
+
+    def shuffle_labels(self, sets: Sequence[np.ndarray], seed: int) -> None:
+        """Exchange the labels within each set of rows: what is learned then means nothing.
+
+        For control runs, whose maps show what a network sees that has learned nothing.
+        """
+        generator, flux = random_stream(seed, "shuffled labels"), self.window_flux.copy()
+        for rows in sets:
+            flux[rows] = flux[generator.permutation(rows)]
+        self.window_flux = flux
 
     @property
     def rows_at_once(self) -> int:

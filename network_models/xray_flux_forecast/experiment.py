@@ -240,9 +240,10 @@ def _train_and_report(
         write_leak_section(place("leak"), figures)
     write_repeat_section(place("repeat"), run.config, command)
     what = "virtual Sun (synthetic)" if data.limit is not None else "real flare record"
+    control = "Control run, labels shuffled: " if config.shuffle_labels else ""
     write_report(
         run.path,
-        title=f"X-ray flux forecast: {kind.name} on the {what}",
+        title=f"{control}X-ray flux forecast: {kind.name} on the {what}",
         subtitle=f"{dataset.record.source}. Run {run.path.name}. Not for operations.",
     )
 

@@ -92,7 +92,7 @@ def reopen_run(path: str) -> OpenedRun:
         if name in names
     }
     options = kind.config_class(**options)
-    data, split = kind.prepare(options)
+    data, split = kind.open(options)
     if data.dataset.fingerprint() != config["data"]["fingerprint"]:
         raise ValueError(
             f"{run.path}: its data are no longer what it was trained on (fingerprint "

@@ -59,6 +59,9 @@ class ForecastConfig:
     bootstrap_draws: int = option(1000, "resampled test sets")
     bootstrap_block_days: float = option(27.0, "length of a bootstrap block, days")
     skip_leak_table: bool = option(False, "do not show what a random split would have claimed")
+    shuffle_labels: bool = option(
+        False, "a control run: labels of training and validation are exchanged at random"
+    )
     keep_epochs: int = option(0, "newest networks to keep in epochs/; 0 keeps all")
     output: str = option(
         "network_models/xray_flux_forecast/trained_models", "where run folders are made"
@@ -113,6 +116,13 @@ class ForecastScript:
     prepare: Callable[[ForecastConfig], tuple[ForecastData, Split]]
     make_network: Callable[[ForecastConfig], ForecastNetwork]
 
+    def open(self, config: ForecastConfig) -> tuple[ForecastData, Split]:
+        """Give the data as the network learns them, and their split."""
+        data, split = self.prepare(config)
+        if config.shuffle_labels:
+            data.dataset.shuffle_labels([split.training, split.validation], config.seed)
+        return data, split
+
 
 def run_training_script(kind: ForecastScript, argv: Sequence[str] | None) -> int:
     """Read the command line, open the data, train, score and report; give the exit status."""
@@ -127,7 +137,7 @@ def run_training_script(kind: ForecastScript, argv: Sequence[str] | None) -> int
     config = config_from(kind.config_class, parser.parse_args(arguments))
     command = " ".join(["python", kind.script, *(shlex.quote(a) for a in arguments)])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    data, split = kind.prepare(config)
+    data, split = kind.open(config)
 
     # keras and its backend take seconds to import; wrong input has been refused by now
     with quiet_start():

@@ -270,3 +270,27 @@ def test_other_side_values_are_another_data_set(tmp_path):
         for value, name in ((1, "a"), (2, "a"), (1, "b"))
     }
     assert len(prints) == 3
+
+
+def test_a_control_run_learns_nothing_and_says_so(tmp_path):
+    options = [*SMALL, "--shuffle-labels", "--skip-leak-table", "--output", str(tmp_path)]
+    assert main(options) == 0
+    (run,) = tmp_path.iterdir()
+    card = json.loads((run / "performance/skill.json").read_text())
+    scores = card["events"][">=C1"]["scores"]
+    assert scores["network"]["BSS"][0] < 0.05
+    assert scores["exact"]["BSS"][0] > 0.3  # the test set keeps its labels
+    assert "Control run, labels shuffled" in (run / "report.html").read_text()
+
+
+def test_shuffled_labels_stay_within_their_set():
+    from software_tests.network_models.small_training import small_data
+
+    dataset, split = small_data.__wrapped__()
+    before = dataset.log10_peak_flux.copy()
+    dataset.shuffle_labels([split.training, split.validation], seed=1)
+    after = dataset.log10_peak_flux
+    np.testing.assert_array_equal(after[split.test], before[split.test])
+    for rows in (split.training, split.validation):
+        assert (after[rows] != before[rows]).mean() > 0.3
+        np.testing.assert_array_equal(np.sort(after[rows]), np.sort(before[rows]))
