@@ -304,7 +304,10 @@ def _of_files(
         )
     for problem in problems:
         print(f"left out: {problem}")
-    return _of_dataset(dataset, time or "first")
+    sample = _of_dataset(dataset, time or "first")
+    if not sample.inputs["aia_present"].any():
+        raise ValueError(f"{sample.label}: no channel covers the disc, so nothing can be explained")
+    return sample
 
 
 def _from_array(opened: OpenedNetwork, path: Path) -> OpenedSample:

@@ -21,6 +21,7 @@ import numpy as np
 from tools.command_line import make_parser, quiet_start, run_script
 
 DEFAULT_METHOD = "integrated-gradients"
+_USUAL_RADIUS_ARCSEC = 960.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -155,8 +156,9 @@ def _write(opened, sample, found, facts: dict, curves, arguments: argparse.Names
             np.moveaxis(shown, -1, 0),
             np.moveaxis(newest, -1, 0),
             sample.channels,
-            unit=f"{facts['target']}: {facts['unit']}",
+            unit=f"{facts['target']}, {'per pixel' if facts['unit'] == '1' else facts['unit']}",
             title=title,
+            half_field=_half_field(sample.wcs, newest.shape[-2]),
             tilt_deg=float(sample.wcs.get("CRLT_OBS", 0.0)),
         )
         if newest.shape[-1] == len(sample.channels):
@@ -191,8 +193,9 @@ def _write(opened, sample, found, facts: dict, curves, arguments: argparse.Names
 
 
 def _half_field(wcs: dict, size: int) -> float:
-    """Give half the image's width in solar radii."""
-    return float(wcs["CDELT1"]) * size / 2 / 960.0 if "CDELT1" in wcs else 1.28
+    """Give half the image's width in solar radii, 960 arcsec where the file says nothing."""
+    radius = float(wcs.get("RSUN_OBS", _USUAL_RADIUS_ARCSEC))
+    return float(wcs["CDELT1"]) * size / 2 / radius if "CDELT1" in wcs else 1.28
 
 
 def _maps_folder(opened) -> Path:

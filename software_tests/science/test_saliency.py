@@ -94,6 +94,30 @@ def test_fits_files_of_some_channels(image_run, tmp_path, capsys):
         assert hdus[1].header["CRLT_OBS"] == -4.5
 
 
+def real_171():
+    from pathlib import Path
+
+    import sunpy
+
+    return str(Path(sunpy.__file__).parent / "data/test/aia_171_level1.fits")
+
+
+def test_a_real_image_with_seven_channels_missing(image_run, tmp_path):
+    output = tmp_path / "out"
+    assert main([str(image_run), real_171(), "--method", "gradient", "--output", str(output)]) == 0
+    facts = json.loads((only(output) / "map.json").read_text())
+    assert facts["channel_shares"]["171"] == pytest.approx(1)
+    with fits.open(only(output) / "map.fits") as hdus:
+        assert hdus[1].header["DATE-OBS"].startswith("2011-02-15T00:00")
+        assert hdus[1].header["CRLT_OBS"] == pytest.approx(-6.8, abs=0.1)
+
+
+def test_a_cutout_of_the_sun_is_refused(image_run, shared, tmp_path):
+    cutout = str(shared / "aia/aia_171_cutout.fits")
+    with pytest.raises(ValueError, match="no channel covers the disc|no image is good"):
+        main([str(image_run), cutout, "--output", str(tmp_path)])
+
+
 def test_a_network_on_history(finished_run, tmp_path):
     arguments = [str(finished_run), "first", "--method", "gradient", "--output", str(tmp_path)]
     assert main(arguments) == 0
