@@ -47,7 +47,7 @@ class AttributionOptions:
     seed : int
     """
 
-    baseline: str = "zero"
+    baseline: str = "median"
     samples: int = 16
     noise: float = 0.1
     masks: int = 500
@@ -260,24 +260,24 @@ def _grad_cam(question: _Question, options: AttributionOptions) -> Attribution:
 def _occlusion(question: _Question, options: AttributionOptions) -> Attribution:
     """M. Zeiler and R. Fergus (arXiv:1311.2901): what is lost where a patch is covered.
 
-    Each channel of each patch is replaced by the baseline alone; the loss is shared by its pixels.
+    A patch is replaced by the baseline in all channels at once, since a place that is dark in one
+    channel only is like nothing on the Sun; the loss is shared by its pixels.
     """
     image, baseline = question.given, baseline_of(question.given, options.baseline)
-    height, width, channels = image.shape[-3:]
+    height, width = image.shape[-3:-1]
     rows = np.array_split(np.arange(height), min(options.blocks, height))
     columns = np.array_split(np.arange(width), min(options.blocks, width))
-    patches = [(r, c, k) for r in rows for c in columns for k in range(channels)]
+    patches = [np.s_[..., r[0] : r[-1] + 1, c[0] : c[-1] + 1, :] for r in rows for c in columns]
     value = float(question.targets(image[None])[0])
-    out, news = np.zeros(image.shape, np.float32), _News(len(patches), "patches")
+    out = np.zeros((*image.shape[:-1], 1), np.float32)
+    news = _News(len(patches), "patches")
     for first in range(0, len(patches), question.rows_at_once):
         some = patches[first : first + question.rows_at_once]
         covered = np.repeat(image[None], len(some), axis=0)
-        for one, (r, c, k) in zip(covered, some, strict=True):
-            one[..., r[0] : r[-1] + 1, c[0] : c[-1] + 1, k] = baseline[
-                ..., r[0] : r[-1] + 1, c[0] : c[-1] + 1, k
-            ]
-        for lost, (r, c, k) in zip(value - question.targets(covered), some, strict=True):
-            out[..., r[0] : r[-1] + 1, c[0] : c[-1] + 1, k] = lost / (len(r) * len(c))
+        for one, patch in zip(covered, some, strict=True):
+            one[patch] = baseline[patch]
+        for lost, patch in zip(value - question.targets(covered), some, strict=True):
+            out[patch] = lost / out[patch].size
         news.done(first + len(some))
     notes = {"blocks": options.blocks, "baseline": options.baseline}
     return Attribution(out, value, "target", notes)

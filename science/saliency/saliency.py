@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_arguments(parser)
     parser.add_argument("--method", default=DEFAULT_METHOD, choices=list(METHODS))
     parser.add_argument("--log-odds", action="store_true", help="explain ln(P / (1 - P)) of a P")
-    parser.add_argument("--baseline", default="zero", choices=("zero", "median"))
+    parser.add_argument("--baseline", default="median", choices=("median", "zero"))
     parser.add_argument("--samples", type=int, default=16, help="noisy images of smoothgrad")
     parser.add_argument("--noise", type=float, default=0.1, help="their noise, of the spread")
     parser.add_argument("--masks", type=int, default=500, help="masks of rise")
@@ -211,7 +211,7 @@ def _report(opened, folder: Path, title: str, facts: dict, checked: bool) -> Non
         Figure(
             "map.png",
             "Red speaks for the target, blue against it; solid and dotted lines hold 50 and 90 % "
-            "of the absolute map; circle: limb.",
+            "of the absolute map, smoothed; circle: limb.",
         )
     ]
     if checked:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from scipy.ndimage import gaussian_filter
 from sunpy.visualization.colormaps import cm as sun_colours
 
 from tools.channels import channel_name
@@ -18,6 +19,7 @@ __all__ = ["plot_deletion", "plot_filters", "plot_history_map", "plot_solar_maps
 
 _GRID_DEG = 30
 _MASS = (0.5, 0.9)
+_CONTOUR_WIDTH = 1 / 48  # of the image: contours follow the map smoothed so far
 
 
 def plot_solar_maps(
@@ -66,19 +68,21 @@ def plot_solar_maps(
     )
     top = max(float(np.percentile(np.abs(values), 99.9)), np.finfo(float).tiny)
     norm = TwoSlopeNorm(0, -top, top)
-    levels = _mass_levels(np.abs(values))
+    width = values.shape[-1] * _CONTOUR_WIDTH
+    smooth = gaussian_filter(np.abs(values), (0, width, width))
+    levels = _mass_levels(smooth)
     shown = None
     cells = [grid[r, c] for r in range(rows) for c in range(columns)]
     for axes in cells[len(panels) :]:
         axes.set_axis_off()
-    for axes, (k, image, value) in zip(cells, panels, strict=False):
+    for axes, (k, image, value), mass in zip(cells, panels, smooth, strict=False):
         _under(axes, image, channels[k], half_field)
         extent = _extent(half_field)
         strength = np.clip(np.abs(value) / top, 0, 1) ** 0.5
         shown = axes.imshow(
             value, origin="lower", extent=extent, cmap="RdBu_r", norm=norm, alpha=0.9 * strength
         )
-        _contours(axes, np.abs(value), levels, half_field)
+        _contours(axes, mass, levels, half_field)
         _heliographic_grid(axes, tilt_deg)
         for x, y in regions:
             box = Circle((x, y), 0.11, fill=False, color="#00ff88", linewidth=0.9)
