@@ -5,10 +5,11 @@ python benchmarks/attribution.py RUN [--images 60]
 RUN is a finished run on images of the virtual Sun (synthetic). The truth of an image is found by
 taking each region in view away and asking the network again: the region, and likewise the channel
 (replaced by its median over the image), whose removal changes the log-odds of P(>=M1) most. A
-method's region is the one over whose light its map adds up to most (derivatives by their absolute
-values); its channel the one with the largest absolute map. Beside the methods stand the region
-brightest in 94 angstrom, and chance. The default method and its baseline were chosen on images of
-the validation set; the figures that count are those of the test set.
+method's region is the one that shines most at the strongest place of its map, all channels added
+and smoothed to the width of a small region (derivatives by their absolute values); its channel is
+the one with the largest absolute map. Beside the methods stand the region brightest in 94 angstrom
+and a map of noise, which is what chance can do. The default method and its baseline were chosen on
+images of the validation set; the figures that count are those of the test set.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from scipy.stats import binomtest
 
 from dataset_models.virtual_sun.images import VirtualImages
@@ -28,7 +30,10 @@ from science.opening import open_network, sample_of
 from science.saliency.attribution import METHODS, AttributionOptions, attribute, targets_of
 from tools.channels import AIA_CHANNELS
 
-_CORE = 0.5  # a region covers the pixels above this share of its own largest light
+_WIDTH = 0.05  # solar radii: spread of the smoothing
+_HALF_FIELD = 1.28  # of an image, solar radii
+_NOISE = "noise instead of a map"
+_NO_LIGHT = 0.05  # of a region's own largest light: where no region has it, none is named
 _LEAST_CHANGE = 0.05  # of the log-odds; images in which no region matters more say nothing
 
 logger = logging.getLogger(__name__)
@@ -40,8 +45,8 @@ class Truth:
 
     Attributes
     ----------
-    covers : (region, y, x) bool
-        Which pixels are a region's.
+    shines : (region, y, x) float
+        Each region's light as a share of its largest.
     by_region : (region,) float
         Change of the log-odds when it is taken away.
     by_channel : (channel,) float
@@ -49,7 +54,7 @@ class Truth:
         Brightness in 94 angstrom.
     """
 
-    covers: np.ndarray
+    shines: np.ndarray
     by_region: np.ndarray
     by_channel: np.ndarray
     in_94: np.ndarray
@@ -78,38 +83,29 @@ def _figures(opened, reopened, rows: np.ndarray, arguments: argparse.Namespace) 
     """Compare all methods on images spread evenly over a set."""
     dataset, virtual = reopened.data.dataset, reopened.data.limit.virtual
     source = VirtualImages(virtual, dataset.store.times, dataset.store.size)
-    head = log_odds(opened.target("P(>=M1)").head)
+    head = log_odds(opened.target("P(>=M1)").weights)
     hits: dict[str, list[bool]] = {}
     channels: dict[str, list[bool]] = {}
     fainter: dict[str, list[bool]] = {}
-    chance = []
-    n_used = 0
+    n_regions = []
+    generator = np.random.default_rng(1)
     for row in np.random.default_rng(0).permutation(rows):
-        if n_used == arguments.images:
+        if len(n_regions) == arguments.images:
             break
         truth = _truth(opened, dataset, source, int(row), head)
         if truth is None:
             continue
-        n_used += 1
         right, channel = int(truth.by_region.argmax()), int(truth.by_channel.argmax())
         brightest = int(truth.in_94.argmax())
         hits.setdefault("brightest in 94", []).append(brightest == right)
-        chance.append(1 / len(truth.by_region))
+        n_regions.append(len(truth.by_region))
         inputs = sample_of(dataset, int(row)).inputs
-        for method in arguments.methods:
-            found = attribute(
-                opened.network,
-                inputs,
-                head,
-                image=opened.image,
-                method=method,
-                options=AttributionOptions(),
-            )
-            values = found.values[-1]
-            if "per input" in found.unit:  # a derivative: its sign says nothing about the sum
-                values = np.abs(values)
-            mass = np.abs(np.where(truth.covers, values.sum(axis=-1), 0).sum(axis=(1, 2)))
-            hit = int(mass.argmax()) == right
+        for method in [*arguments.methods, _NOISE]:
+            if method == _NOISE:
+                values = generator.normal(size=inputs[opened.image].shape[2:])
+            else:
+                values = _map(opened, inputs, head, method)
+            hit = _region_of(values, truth.shines) == right
             hits.setdefault(method, []).append(hit)
             if brightest != right:
                 fainter.setdefault(method, []).append(hit)
@@ -117,14 +113,36 @@ def _figures(opened, reopened, rows: np.ndarray, arguments: argparse.Namespace) 
                 strongest = int(np.abs(values).sum(axis=(0, 1)).argmax())
                 channels.setdefault(method, []).append(strongest == channel)
     return {
-        "images": n_used,
-        "regions in view, mean": round(float(np.mean(1 / np.array(chance))), 1),
+        "images": len(n_regions),
+        "regions in view, mean": round(float(np.mean(n_regions)), 1),
         "right region": {n: _share(v) for n, v in hits.items()},
-        "right region, chance": round(float(np.mean(chance)), 3),
         "right region where it is not the brightest": {n: _share(v) for n, v in fainter.items()},
         "right channel": {n: _share(v) for n, v in channels.items()},
         "right channel, chance": round(1 / len(AIA_CHANNELS), 3),
     }
+
+
+def _map(opened, inputs: dict, head, method: str) -> np.ndarray:
+    """Give a method's map of the newest frame, (y, x, channel)."""
+    found = attribute(
+        opened.network,
+        inputs,
+        head,
+        image=opened.image,
+        method=method,
+        options=AttributionOptions(),
+    )
+    values = found.values[-1]
+    return np.abs(values) if "per input" in found.unit else values
+
+
+def _region_of(values: np.ndarray, shines: np.ndarray) -> int | None:
+    """Give the region that shines most at a map's strongest place, or none."""
+    width = _WIDTH / (2 * _HALF_FIELD) * len(values)
+    smooth = np.abs(gaussian_filter(values.sum(axis=-1), width))
+    y, x = np.unravel_index(smooth.argmax(), smooth.shape)
+    there = shines[:, y, x]
+    return int(there.argmax()) if there.max() > _NO_LIGHT else None
 
 
 def _truth(opened, dataset, source: VirtualImages, row: int, head) -> Truth | None:
@@ -155,9 +173,9 @@ def _truth(opened, dataset, source: VirtualImages, row: int, head) -> Truth | No
         levelled.append(level)
     by_channel = np.abs(whole - ask(np.stack(levelled)))
     total = np.stack([light[..., :7].sum(axis=-1) for light in lights])
-    covers = total >= _CORE * total.max(axis=(1, 2), keepdims=True)
+    shines = total / total.max(axis=(1, 2), keepdims=True)
     in_94 = np.array([light[..., AIA_CHANNELS.index(94)].sum() for light in lights])
-    return Truth(covers, by_region, by_channel, in_94)
+    return Truth(shines, by_region, by_channel, in_94)
 
 
 def _share(values: list[bool]) -> list[float]:

@@ -22,9 +22,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.figure_text import listed, markdown, processor, verdicts
 from network_models.xray_flux_forecast.report_sections import score_tables
 from tools.atomic_files import write_bytes, write_text
-from tools.report.report import Table, read_sections
+from tools.report.report import read_sections
 from tools.run_folder import software_versions
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +35,6 @@ _IMAGES = "network_models/xray_flux_forecast/fdl1/aia_only.py"
 _BOTH = "network_models/xray_flux_forecast/fdl1/aia_and_goes.py"
 _LONG = ("--virtual-years", "176", "--epochs", "12", "--virtual-seed", "3")
 _TESTS = "software_tests/network_models"
-_DECIDED = ("logistic", "history network", "disc totals", "exact")  # rivals of the verdicts
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def main() -> None:
 def made_at() -> str:
     """Say when, at which commit and on what a part was made."""
     versions = software_versions()
-    machine = f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}"
+    machine = f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}"
     names = ("keras", "tensorflow-cpu", "jax", "numpy", "scikit-learn")
     software = ", ".join(f"{name} {versions[name]}" for name in names if name in versions)
     date = time.strftime("%Y-%m-%d", time.gmtime())
@@ -188,7 +188,7 @@ def _image_forecast(folder: Path, what: str, *options: str, script: str = _IMAGE
         lines.append(f"- {name}: share of the exact forecast's Brier skill: {', '.join(shares)}")
     lines[-1] += "\n"
     statistics = next(s for _, s in read_sections(path) if "beside the real one" in s.title)
-    return [*lines, *(_markdown(table) for table in statistics.tables), *_scores(output)]
+    return [*lines, *(markdown(table) for table in statistics.tables), *_scores(output)]
 
 
 def virtual_forecast(folder: Path, _: argparse.Namespace) -> list[str]:
@@ -216,29 +216,6 @@ def real_forecast(folder: Path, arguments: argparse.Namespace) -> list[str]:
     return [text, *_scores(folder / "runs")]
 
 
-def _verdicts(card: dict) -> str:
-    """Say what the paired intervals decide, event by event."""
-    lines = []
-    for event, entry in card["events"].items():
-        for pair, scores in entry["differences"].items():
-            first, second = pair.split(" - ")
-            if second not in _DECIDED or event not in (">=C1", ">=M1"):
-                continue
-            for score in ("Brier", "log"):
-                if not all(isinstance(v, float) for v in scores[score]):
-                    continue  # not defined, or infinite
-                value, low, high = scores[score]
-                words = f"{value:.4f} [{low:.4f}, {high:.4f}]"
-                if second == "exact":
-                    verdict = "BETTER than exact: a defect" if high < 0 else "not better than exact"
-                elif low > 0:
-                    verdict = f"WORSE than {second}"
-                else:
-                    verdict = f"better than {second}" if high < 0 else f"not below {second}"
-                lines.append(f"- {event}, {score}: {first} is {verdict}: difference {words}")
-    return "What the paired intervals decide:\n\n" + "\n".join(lines) + "\n"
-
-
 def _keep_pictures(output: Path, names: dict[str, str]) -> None:
     """Copy figures of the only run in a folder to docs/pictures, for README.md."""
     (path,) = output.iterdir()
@@ -261,10 +238,10 @@ def _scores(output: Path) -> list[str]:
         f"{b['blocks']} blocks of {b['block_days']:g} days. Yes/no thresholds are fixed on the "
         "training set.\n"
     ]
-    lines.append(_verdicts(card))
-    lines += [_markdown(table) for table in score_tables(card)]
+    lines.append(verdicts(card))
+    lines += [markdown(table) for table in score_tables(card)]
     leak = next(s for _, s in read_sections(path) if s.title.startswith("What a random split"))
-    return [*lines, f"{leak.title}: {leak.text[-1]}\n", _markdown(leak.tables[0])]
+    return [*lines, f"{leak.title}: {leak.text[-1]}\n", markdown(leak.tables[0])]
 
 
 def virtual_sun(_: Path, arguments: argparse.Namespace) -> list[str]:
@@ -272,7 +249,7 @@ def virtual_sun(_: Path, arguments: argparse.Namespace) -> list[str]:
     more = ["--flares", arguments.flares] if arguments.flares else []
     outcome = run("benchmarks/virtual_sun_checks.py", *more)
     command = "`python benchmarks/virtual_sun_checks.py --flares FLARES.csv`"
-    return [f"{command}: {outcome.cost}.\n", _listed(outcome.json)]
+    return [f"{command}: {outcome.cost}.\n", listed(outcome.json)]
 
 
 def x_ray_days(_: Path, arguments: argparse.Namespace) -> list[str]:
@@ -280,7 +257,7 @@ def x_ray_days(_: Path, arguments: argparse.Namespace) -> list[str]:
     if not arguments.x_ray_files:
         return ["Left out: no files were given (`--x-ray-files`).\n"]
     outcome = run("benchmarks/goes_days.py", *arguments.x_ray_files)
-    return ["`python benchmarks/goes_days.py FILES`\n", _listed(outcome.json)]
+    return ["`python benchmarks/goes_days.py FILES`\n", listed(outcome.json)]
 
 
 def robustness(_: Path, arguments: argparse.Namespace) -> list[str]:
@@ -294,7 +271,7 @@ def robustness(_: Path, arguments: argparse.Namespace) -> list[str]:
         f"{arguments.kills} kill -9 at random moments, all arrays equal to the uninterrupted "
         "run's; 20 commands started together get 20 folders.\n",
         "`python benchmarks/backends.py`\n",
-        _listed(backends.json),
+        listed(backends.json),
     ]
 
 
@@ -343,9 +320,9 @@ def explanations(folder: Path, arguments: argparse.Namespace) -> list[str]:
         f"On the demo's run, at the time of its largest P(>=M1), {time_of}: `{saliency}` "
         f"{shown.cost}; `deconvolutional.py` {features.cost}; `tsne.py` {embedding.cost}.\n",
         "`python benchmarks/attribution.py RUN`: shares with 95 % intervals and their number.\n",
-        _listed(truth.json),
+        listed(truth.json),
         "`python benchmarks/explaining.py`\n",
-        _listed(run("benchmarks/explaining.py").json),
+        listed(run("benchmarks/explaining.py").json),
     ]
 
 
@@ -356,7 +333,7 @@ def _speed_of(*scripts: str) -> Callable[[Path, argparse.Namespace], list[str]]:
         lines = []
         for script in scripts:
             outcome = run(f"benchmarks/{script}.py")
-            lines += [f"`python benchmarks/{script}.py`\n", _listed(outcome.json)]
+            lines += [f"`python benchmarks/{script}.py`\n", listed(outcome.json)]
         return lines
 
     return make
@@ -364,40 +341,6 @@ def _speed_of(*scripts: str) -> Callable[[Path, argparse.Namespace], list[str]]:
 
 def _last_line(outcome: Outcome) -> str:
     return outcome.text.strip().splitlines()[-1].strip("= ")
-
-
-def _markdown(table: Table) -> str:
-    """Write a table in Markdown."""
-    rows = [table.header, ["---"] * len(table.header), *table.rows]
-    lines = ["| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in rows]
-    return f"{table.caption}\n\n" + "\n".join(lines) + "\n"
-
-
-def _listed(value: dict, depth: int = 0) -> str:
-    """Write nested figures as a list."""
-    lines = []
-    for name, item in value.items():
-        if isinstance(item, dict):
-            lines += [f"{'  ' * depth}- {name}", _listed(item, depth + 1).rstrip("\n")]
-        elif isinstance(item, list) and item and isinstance(item[0], dict):
-            lines += [f"{'  ' * depth}- {name}: " + "; ".join(_inline(i) for i in item)]
-        else:
-            lines.append(f"{'  ' * depth}- {name}: {item}")
-    return "\n".join(lines) + "\n"
-
-
-def _inline(value: dict) -> str:
-    return ", ".join(f"{name} {item}" for name, item in value.items())
-
-
-def _processor() -> str:
-    """Give the processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 PARTS = {

@@ -15,7 +15,7 @@ from keras import ops
 __all__ = ["InputGradient", "as_given", "log_odds", "weighted_sum"]
 
 Head = Callable[[object], object]
-_SMALLEST_SHARE = 1e-7
+_SMALLEST_SHARE = 1e-30
 
 
 def weighted_sum(weights: np.ndarray) -> Head:
@@ -38,12 +38,22 @@ def weighted_sum(weights: np.ndarray) -> Head:
     return head
 
 
-def log_odds(head: Head) -> Head:
-    """Give the logarithm of the odds of a target that is a probability: it does not saturate."""
+def log_odds(weights: np.ndarray) -> Head:
+    """Give the logarithm of the odds of a probability that is a weighted sum of an output.
+
+    Both the probability and its complement are summed, so that neither rounds to 0 or 1.
+
+    Parameters
+    ----------
+    weights : (output,) float
+        0 to 1, of outputs that add up to 1.
+    """
+    fixed = np.asarray(weights, np.float32)
+    chance, rest = weighted_sum(fixed), weighted_sum(1 - fixed)
 
     def odds(output):
-        chance = ops.clip(head(output), _SMALLEST_SHARE, 1 - _SMALLEST_SHARE)
-        return ops.log(chance) - ops.log(1 - chance)
+        both = [ops.maximum(head(output), _SMALLEST_SHARE) for head in (chance, rest)]
+        return ops.log(both[0]) - ops.log(both[1])
 
     return odds
 
@@ -121,13 +131,8 @@ class InputGradient:
         values, gradient = self._function(self.ordered(inputs))
         return np.asarray(values), np.asarray(gradient)
 
-    @property
-    def dtype(self) -> str:
-        """Type of the inputs."""
-        return self.network.inputs[0].dtype
-
     def ordered(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Give the network's inputs, in its order and type.
+        """Give the network's inputs, in its order and types.
 
         Raises
         ------
@@ -137,7 +142,7 @@ class InputGradient:
         lacking = [name for name in self.names if name not in inputs]
         if lacking:
             raise ValueError(f"the network also needs the inputs {', '.join(lacking)}")
-        return {name: np.asarray(inputs[name], self.dtype) for name in self.names}
+        return {t.name: np.asarray(inputs[t.name], t.dtype) for t in self.network.inputs}
 
     def _on_tensorflow(self) -> Callable:
         import tensorflow as tf

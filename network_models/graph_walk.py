@@ -23,6 +23,7 @@ __all__ = [
     "layer_shapes",
     "pull_back",
     "require_layer",
+    "require_rules",
     "run_forwards",
     "tensor_keys",
     "walk_backwards",
@@ -80,7 +81,9 @@ def pull_back(function: Callable, inputs: Sequence, signal) -> list:
     return list(back(signal))
 
 
-def run_forwards(network: keras.Model, inputs: dict[str, object]) -> list[Step]:
+def run_forwards(
+    network: keras.Model, inputs: dict[str, object], *, split: bool = True
+) -> list[Step]:
     """Run the network's operations in their order and keep what went in and came out.
 
     Nested models are run as parts of the whole; their layers are named ``outer/inner``.
@@ -91,6 +94,8 @@ def run_forwards(network: keras.Model, inputs: dict[str, object]) -> list[Step]:
         A functional model, or a Sequential one that is built.
     inputs : mapping
         Tensors by the inputs' names.
+    split : bool
+        Take ReLUs apart from their layers, for the way back.
 
     Raises
     ------
@@ -99,8 +104,18 @@ def run_forwards(network: keras.Model, inputs: dict[str, object]) -> list[Step]:
     """
     values = {id(tensor): inputs[tensor.name] for tensor in _graph(network).inputs}
     steps: list[Step] = []
-    _run(_graph(network), values, steps, "")
+    _run(_graph(network), values, steps, "", split)
     return steps
+
+
+def require_rules(network: keras.Model) -> None:
+    """Raise a ValueError that names the first layer whose ReLU can't be taken apart."""
+    for nodes in _graph(network)._nodes_by_depth.values():
+        for node in nodes:
+            if isinstance(node.operation, keras.Model):
+                require_rules(node.operation)
+            elif not node.is_input:
+                _split(node.operation)
 
 
 def tensor_keys(network: keras.Model) -> tuple[dict[str, int], int]:
@@ -203,7 +218,8 @@ class LayerOutput:
         self.names = [tensor.name for tensor in network.inputs]
 
         def passes(given):
-            return [s.output for s in run_forwards(network, given) if s.name == layer][-1]
+            steps = run_forwards(network, given, split=False)
+            return [step.output for step in steps if step.name == layer][-1]
 
         self._function = compiled(passes, network)
 
@@ -238,26 +254,26 @@ def _graph(network: keras.Model):
     return graph
 
 
-def _run(graph, values: dict, steps: list[Step], prefix: str) -> None:
+def _run(graph, values: dict, steps: list[Step], prefix: str, split: bool) -> None:
     """Run a graph whose inputs are among the values; adds to values and steps."""
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         for node in graph._nodes_by_depth[depth]:
             if not node.is_input:
-                _run_node(node, values, steps, prefix)
+                _run_node(node, values, steps, prefix, split)
 
 
-def _run_node(node, values: dict, steps: list[Step], prefix: str) -> None:
-    operation, tensors = node.operation, node.arguments.keras_tensors
+def _run_node(node, values: dict, steps: list[Step], prefix: str, split: bool) -> None:
+    operation, tensors = node.operation, node.arguments.keras_tensors  # some may come twice
     name = f"{prefix}{operation.name}"
     if isinstance(operation, keras.Model):
-        _run_nested(node, values, steps, name)
+        _run_nested(node, values, steps, name, split)
         return
     if len(node.outputs) != 1:
         raise ValueError(
             f"{name} has {len(node.outputs)} outputs; a map is made of layers with one"
         )
-    keys = tuple(id(tensor) for tensor in tensors)
-    linear, has_relu = _split(operation)
+    keys = tuple(dict.fromkeys(id(tensor) for tensor in tensors))
+    linear, has_relu = _split(operation) if split else (None, False)
 
     def function(*given):
         arguments, options = node.arguments.fill_in(dict(zip(keys, given, strict=True)))
@@ -275,12 +291,12 @@ def _run_node(node, values: dict, steps: list[Step], prefix: str) -> None:
     steps.append(Step(name, function, keys, id(target), inputs, output, has_relu))
 
 
-def _run_nested(node, values: dict, steps: list[Step], name: str) -> None:
+def _run_nested(node, values: dict, steps: list[Step], name: str, split: bool) -> None:
     """Run a model inside the model: joined to the outer graph by steps that change nothing."""
     inner = _graph(node.operation)
     for outer, own in zip(node.arguments.keras_tensors, inner.inputs, strict=True):
         _join(values, steps, id(outer), id(own), name)
-    _run(inner, values, steps, f"{name}/")
+    _run(inner, values, steps, f"{name}/", split)
     for own, outer in zip(inner.outputs, node.outputs, strict=True):
         _join(values, steps, id(own), id(outer), name)
 

@@ -17,11 +17,13 @@ from keras import ops
 from network_models.gradients import InputGradient
 from network_models.graph_walk import (
     MODES,
+    LayerOutput,
     Step,
     compiled,
     layer_shapes,
     pull_back,
     require_layer,
+    require_rules,
     run_forwards,
     tensor_keys,
     walk_backwards,
@@ -43,11 +45,14 @@ class FilterMaps:
         The filter's value there.
     position : (batch, axis) int
         Where: along the axes of the layer's output between batch and filter, such as (y, x).
+    extent : tuple of int
+        Length of those axes.
     """
 
     maps: np.ndarray
     excitation: np.ndarray
     position: np.ndarray
+    extent: tuple[int, ...]
 
 
 class ReversePass:
@@ -71,6 +76,7 @@ class ReversePass:
         self._gradient = InputGradient(network, lambda output: output, wrt=wrt)  # checks the names
         self.wrt, self.names = self._gradient.wrt, self._gradient.names
         self._keys, self._output_key = tensor_keys(network)
+        require_rules(network)
         self._compiled: dict[tuple, Callable] = {}
 
     def of_target(
@@ -121,12 +127,13 @@ class ReversePass:
         Raises
         ------
         ValueError
-            If there is no such layer, filter or position, or the layer does not depend on the
-            input.
+            If there is no such layer, filter or position.
         """
         require_layer(self.network, layer)
-        shape = layer_shapes(self.network)
-        extent, n_filters = shape[layer][1:-1], shape[layer][-1]
+        shape = layer_shapes(self.network)[layer]
+        if None in shape[1:]:  # a network of any image size
+            shape = LayerOutput(self.network, layer)(inputs).shape
+        extent, n_filters = shape[1:-1], shape[-1]
         if not 0 <= filter_index < n_filters:
             raise ValueError(f"{layer} has the filters 0 to {n_filters - 1}, not {filter_index}")
         if position is not None and (
@@ -157,7 +164,7 @@ class ReversePass:
         key = ("filter", layer, filter_index, mode, position)
         (excitation, place), maps = self._run(key, inputs, seed, mode)
         where = np.stack(np.unravel_index(place, extent), axis=-1) if extent else place[:, None] * 0
-        return FilterMaps(maps, excitation, where)
+        return FilterMaps(maps, excitation, where, tuple(extent))
 
     def at_layer(
         self, inputs: Mapping[str, np.ndarray], head: Callable, layer: str
@@ -196,8 +203,10 @@ class ReversePass:
         """
         _, expected = InputGradient(self.network, head, wrt=self.wrt)(inputs)
         _, found = self.of_target(inputs, head, mode="gradient")
-        largest = float(np.abs(expected).max())
-        return float(np.abs(found - expected).max()) / largest if largest else float("inf")
+        largest, error = float(np.abs(expected).max()), float(np.abs(found - expected).max())
+        if largest:
+            return error / largest
+        return 0.0 if not error else float("inf")
 
     def _seed_of(self, head: Callable, steps: list[Step]) -> tuple:
         """Give where a target's signal starts, the signal, and the target."""

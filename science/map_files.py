@@ -11,7 +11,16 @@ from astropy.io import fits
 from tools.atomic_files import write_bytes
 from tools.channels import channel_name
 
-__all__ = ["write_map_fits"]
+__all__ = ["half_field", "write_map_fits"]
+
+_USUAL_RADIUS_ARCSEC = 960.0
+_FULL_DISC = 1.28  # half of a full AIA image, solar radii
+
+
+def half_field(wcs: dict, size: int) -> float:
+    """Give half the width of an image in solar radii, by the radius that its file names."""
+    radius = float(wcs.get("RSUN_OBS", _USUAL_RADIUS_ARCSEC))
+    return float(wcs["CDELT1"]) * size / 2 / radius if "CDELT1" in wcs else _FULL_DISC
 
 
 def write_map_fits(

@@ -19,7 +19,7 @@ from network_models.gradients import weighted_sum
 from network_models.model_files import load_network
 from network_models.xray_flux_forecast.image_forecast import image_samples
 from network_models.xray_flux_forecast.run_data import reopen_run
-from tools.channels import AIA_CHANNELS, channel_unit
+from tools.channels import channel_unit
 from tools.run_folder import RunFolder
 
 __all__ = [
@@ -33,6 +33,11 @@ __all__ = [
 ]
 
 
+# the virtual Earth: in the plane of the Sun's equator, where the radius is 960 arcsec
+_VIRTUAL_OBSERVER = {"RSUN_OBS": 960.0, "HGLN_OBS": 0.0, "HGLT_OBS": 0.0, "CRLT_OBS": 0.0}
+_VIRTUAL_OBSERVER |= {"DSUN_OBS": round(6.957e8 / float(np.sin(np.radians(960 / 3600))))}  # m
+
+
 @dataclass(frozen=True)
 class Target:
     """A named scalar of a network's output.
@@ -43,12 +48,15 @@ class Target:
     head : callable
         From the output (batch, ...) to the target (batch,), in ``keras.ops``.
     is_probability : bool
+    weights : tuple of float
+        Of the output's last axis.
     """
 
     name: str
     unit: str
     head: Callable
     is_probability: bool
+    weights: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -166,12 +174,11 @@ def open_network(model: str) -> OpenedNetwork:
     if len(network.outputs) != 1:
         raise ValueError(f"{path.name} has {len(network.outputs)} outputs; expected one")
     n = network.outputs[0].shape[-1]
+    given = {name: (entry["unit"], entry["weights"]) for name, entry in named.items()}
+    given = given or {f"output {k}": ("1", row) for k, row in enumerate(np.eye(n))}
     targets = {
-        name: Target(name, given["unit"], weighted_sum(given["weights"]), name.startswith("P("))
-        for name, given in named.items()
-    } or {
-        f"output {k}": Target(f"output {k}", "1", weighted_sum(np.eye(n)[k]), False)
-        for k in range(n)
+        name: Target(name, unit, weighted_sum(weights), name.startswith("P("), tuple(weights))
+        for name, (unit, weights) in given.items()
     }
     return OpenedNetwork(network, path, targets, _image_input(network), run)
 
@@ -193,7 +200,7 @@ def open_sample(
     FileNotFoundError, ValueError
         If there is no such sample, or the network can't take it.
     """
-    dataset, image = _dataset_and_image(where)
+    dataset, image = _dataset_and_image(where, opened.run)
     if len(image) == 1 and image[0].endswith(".npy"):
         return _from_array(opened, Path(image[0]))
     if opened.run is None:
@@ -201,7 +208,7 @@ def open_sample(
             f"{opened.path} belongs to no run, so nothing says what its input is; give IMAGE as "
             f".npy with the shape {_shape(opened.network, opened.image)}"
         )
-    if len(image) == 1 and "@" in image[0]:
+    if len(image) == 1 and "@" in image[0] and not Path(image[0]).exists():
         dataset, time = image[0].rsplit("@", 1)
         return _of_files(opened, [dataset], stack, flares, time)
     if dataset and len(image) == 1 and not Path(image[0]).exists():
@@ -220,19 +227,38 @@ def _shape(network: keras.Model, name: str) -> tuple:
     return next(tuple(t.shape)[1:] for t in network.inputs if t.name == name)
 
 
-def _dataset_and_image(where: list[str]) -> tuple[str, list[str]]:
-    """Tell the data folder, if one is named, from the image; a dataset's .py only has to exist."""
+def _dataset_and_image(where: list[str], run: RunFolder | None) -> tuple[str, list[str]]:
+    """Tell the data folder, if one is named, from the image; a dataset's .py must be the run's."""
     if not where:
         raise ValueError("no IMAGE: give a time of the run's own data, STORE@TIME, or files")
     if where[0].endswith(".py"):
-        if not Path(where[0]).is_file():
-            raise FileNotFoundError(f"no such dataset: {where[0]}")
+        require_dataset(where[0], run)
         if len(where) == 1:
             raise ValueError(f"no IMAGE after the dataset {where[0]}")
         return "", where[1:]
     if len(where) == 2 and Path(where[0]).is_dir():
         return where[0], where[1:]
     return "", where
+
+
+def require_dataset(path: str, run: RunFolder | None) -> None:
+    """Raise if a dataset's .py is not the one that a run was trained on.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is another one.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no such dataset: {path}")
+    if run is None:
+        raise ValueError(f"without a run, {path} does not say which sample is meant; leave it out")
+    own = "SDO/AIA/fdl_1.py" if "store" in run.config["data"] else "GOES/flare_history.py"
+    expected = Path(__file__).parents[1] / "dataset_models" / own
+    if Path(path).resolve() != expected.resolve():
+        raise ValueError(f"this run was trained on dataset_models/{own}, not on {path}")
 
 
 def _time(text: str, times: np.ndarray) -> int:
@@ -245,6 +271,8 @@ def _time(text: str, times: np.ndarray) -> int:
         raise FileNotFoundError(
             f"{text!r} is no file and no time; expected one like {times[0]}"
         ) from None
+    if np.isnat(time):
+        raise ValueError(f"{text!r} is no time; expected one like {times[0]}")
     row = int(np.argmin(np.abs(times - time)))
     if abs(times[row] - time) > np.timedelta64(1800, "s"):
         raise ValueError(
@@ -265,12 +293,14 @@ def sample_of(dataset: SolarData, row: int) -> OpenedSample:
     names = dataset.names(INPUT, "side")
     wcs, channels = {}, ("largest flux", "flares", "observed", "mean flux")
     source = dataset.record.source
-    unit = "W m-2"
+    unit = "1"  # a history's columns are logarithms, counts and shares
     if isinstance(dataset, FDL1):
         channels = dataset.store.channels
         wcs = dataset.store.wcs(int(dataset._rows[row, -1]))
-        unit = channel_unit(AIA_CHANNELS[0])
+        unit = _unit(channels)
         source = dataset.store.manifest["source"]["source"]
+        if dataset.store.manifest["source"].get("synthetic"):
+            wcs |= _VIRTUAL_OBSERVER
     return OpenedSample(
         {name: arrays[name] for name in names},
         str(dataset.times[row]),
@@ -310,6 +340,12 @@ def _of_files(
     return sample
 
 
+def _unit(channels: tuple) -> str:
+    """Give the unit of the channels, or say that each has its own."""
+    units = {channel_unit(channel) for channel in channels}
+    return units.pop() if len(units) == 1 else "the channel's unit"
+
+
 def _from_array(opened: OpenedNetwork, path: Path) -> OpenedSample:
     """Give an array as a sample; what else the network takes is said to be there."""
     if not path.is_file():
@@ -320,11 +356,16 @@ def _from_array(opened: OpenedNetwork, path: Path) -> OpenedSample:
         raise ValueError(f"{path.name} can't be read as .npy: {error}") from error
     expected = _shape(opened.network, opened.image)
     given = array[None] if array.ndim == len(expected) - 1 else array  # one frame
-    if given.shape != expected or not np.issubdtype(given.dtype, np.number):
+    fits = given.ndim == len(expected) and all(
+        wanted in (None, n) for wanted, n in zip(expected, given.shape, strict=True)
+    )
+    real = np.issubdtype(given.dtype, np.floating) or np.issubdtype(given.dtype, np.integer)
+    if not fits or not real:
         raise ValueError(
             f"{path.name}: expected numbers with the shape {expected}, got {array.shape} of "
             f"{array.dtype}"
         )
+    given = given.astype(np.float32)
     if not np.isfinite(given).all():
         raise ValueError(f"{path.name} holds values that are not finite; fill them first")
     others = [t for t in opened.network.inputs if t.name != opened.image]
@@ -334,9 +375,9 @@ def _from_array(opened: OpenedNetwork, path: Path) -> OpenedSample:
             f"the network also takes {', '.join(unknown)}, which an .npy array doesn't hold; give "
             "a time of the run's own data, or files"
         )
-    inputs = {opened.image: given[None].astype(np.float32)}
+    inputs = {opened.image: given[None]}
     inputs |= {t.name: np.ones((1, *t.shape[1:]), np.float32) for t in others}
     data = opened.run.config["data"] if opened.run else {}
     channels = tuple(data.get("channels", range(expected[-1])))
-    unit = channel_unit(AIA_CHANNELS[0]) if "channels" in data else "1"
+    unit = _unit(channels) if "channels" in data else "1"
     return OpenedSample(inputs, path.name, channels, unit, {}, f"array {path.name}")

@@ -34,23 +34,28 @@ class Cascade:
     layers : list of str
         In the order in which they were made random.
     correlations : list of float
-        Spearman's rank correlation of the absolute maps with the trained network's; NaN where a
-        map became constant.
+        Spearman's rank correlation of the absolute maps with the trained network's; NaN where the
+        map of random weights is constant.
+    is_dead : bool
+        Whether the trained network's map is itself constant, or not finite.
     """
 
     layers: list[str]
     correlations: list[float]
+    is_dead: bool = False
 
     @property
     def passed(self) -> bool:
-        """Whether the map of random weights is another one."""
+        """Whether there is a map, and that of random weights is another one."""
         last = self.correlations[-1]
-        return bool(np.isnan(last) or last < _ALIKE)
+        return not self.is_dead and bool(np.isnan(last) or last < _ALIKE)
 
     @property
     def verdict(self) -> str:
         """What it means, in a sentence."""
         last = self.correlations[-1]
+        if self.is_dead:
+            return "This map is the same everywhere: it says nothing, do not read it."
         if np.isnan(last):
             return "Cascade randomisation: passed; the map of random weights is constant."
         if self.passed:
@@ -80,6 +85,7 @@ def randomise_in_cascade(
     """
     generator = random_stream(seed, "cascade")
     trained = np.abs(make_map(network)).ravel()
+    is_dead = not np.isfinite(trained).all() or np.ptp(trained) == 0
     copy = clone_network(network)
     layers = [layer for layer in reversed(copy.layers) if layer.weights]
     names, correlations = [], []
@@ -88,11 +94,11 @@ def randomise_in_cascade(
             [generator.permutation(w.ravel()).reshape(w.shape) for w in layer.get_weights()]
         )
         found = np.abs(make_map(copy)).ravel()
-        constant = np.ptp(found) == 0 or np.ptp(trained) == 0
+        constant = is_dead or not np.isfinite(found).all() or np.ptp(found) == 0
         value = np.nan if constant else float(spearmanr(trained, found).statistic)
         names.append(layer.name)
         correlations.append(value)
-    return Cascade(names, correlations)
+    return Cascade(names, correlations, is_dead)
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ class Deletion:
         the map is better. Where the image has less of the target than the baseline, what speaks
         against it goes first, and the sign is turned.
     interval : (float, float)
-        95 % of the difference, from the random orders.
+        1.96 times the spread of single random orders on both sides.
     """
 
     share: np.ndarray
@@ -169,7 +175,8 @@ def deletion_curves(
             out.append(changed.reshape(image.shape))
         return targets(np.stack(out))
 
-    by_map = curve(np.argsort(-sign * values.ravel(), kind="stable"))
+    by_chance = generator.permutation(image.size)  # among equal values no place comes first
+    by_map = curve(by_chance[np.argsort(-sign * values.ravel()[by_chance], kind="stable")])
     random = np.array([curve(generator.permutation(image.size)) for _ in range(repeats)])
     areas = sign * (np.trapezoid(random, share, axis=1) - np.trapezoid(by_map, share))
     error = _MARGIN * areas.std(ddof=1)

@@ -80,8 +80,7 @@ def _explain(opened, sample, arguments: argparse.Namespace) -> int:
             f"value (allowed: {_LARGEST_ERROR:g}): its maps of this network can't be trusted"
         )
     shapes = layer_shapes(opened.network)
-    maps = [name for name, shape in shapes.items() if len(shape) == 4 and shape[1] != 1]
-    layer = arguments.layer or (maps[-1] if maps else list(shapes)[-1])
+    layer = arguments.layer or _last_filters(opened.network, list(shapes))
     outputs_of = LayerOutput(opened.network, layer)
     output = outputs_of(sample.inputs)
     strongest = output[0].reshape(-1, output.shape[-1]).max(axis=0)
@@ -93,6 +92,19 @@ def _explain(opened, sample, arguments: argparse.Namespace) -> int:
     examples = _examples(opened, walk, outputs_of, layer, filters, arguments)
     _write(opened, sample, layer, found, examples, error, arguments)
     return 0
+
+
+def _last_filters(network, names: list[str]) -> str:
+    """Give the last convolution whose filters are switched on and off, or the last layer."""
+    import keras
+
+    switched = [
+        layer.name
+        for layer in network.layers
+        if isinstance(layer, keras.layers.Conv2D)
+        and layer.activation in (keras.activations.relu, keras.activations.gelu)
+    ]
+    return switched[-1] if switched else names[-1]
 
 
 def _examples(
@@ -125,7 +137,7 @@ def _examples(
 
 def _write(opened, sample, layer, found, examples, error, arguments) -> None:
     """Write the page of filters, FITS, JSON and the report's section."""
-    from science.map_files import write_map_fits
+    from science.map_files import half_field, write_map_fits
     from tools.atomic_files import write_json
     from tools.plotting.maps import plot_filters
     from tools.plotting.style import save_figure
@@ -151,7 +163,10 @@ def _write(opened, sample, layer, found, examples, error, arguments) -> None:
     for k, one in found.items():
         cells = [(sample, one), *examples[k]]
         rows.append(
-            (f"filter {k}", [(_newest(s, opened.image), _newest_map(m), s.label) for s, m in cells])
+            (
+                f"filter {k}",
+                [(_newest(s, opened.image), _newest_map(m), _middle(m), s.label) for s, m in cells],
+            )
         )
         facts["filters"][k] = {
             "excitation": float(one.excitation[0]),
@@ -172,12 +187,22 @@ def _write(opened, sample, layer, found, examples, error, arguments) -> None:
                     "LAYER": layer,
                     "FILTER": k,
                     "MODEL": facts["model_hash"],
+                    "SOURCE": sample.source,
                 },
             )
     title = f"What excites the layer {layer}: {sample.label}"
     if "synthetic" in sample.source:
         title += " (synthetic Sun)"
-    save_figure(plot_filters(rows, sample.channels, title=title), folder / "filters.png")
+    save_figure(
+        plot_filters(
+            rows,
+            sample.channels,
+            title=title,
+            half_field=half_field(sample.wcs, _newest(sample, opened.image).shape[0]),
+            tilt_deg=float(sample.wcs.get("CRLT_OBS", 0.0)),
+        ),
+        folder / "filters.png",
+    )
     write_json(folder / "filters.json", facts)
     caption = (
         f"{arguments.mode} of the filters that the first image excites most, over the channel in "
@@ -193,6 +218,13 @@ def _write(opened, sample, layer, found, examples, error, arguments) -> None:
     for k, entry in facts["filters"].items():
         print(f"filter {k}: {entry['excitation']:.3g} at {entry['position']}")
     print(f"Page: {folder / 'filters.png'}")
+
+
+def _middle(found) -> np.ndarray:
+    """Give where a filter is strongest, as shares of the image's height and width."""
+    if len(found.extent) < 2:
+        return np.full(2, np.nan)
+    return (found.position[0][-2:] + 0.5) / np.array(found.extent[-2:])
 
 
 def _newest(sample, image: str) -> np.ndarray:

@@ -38,7 +38,9 @@ class Layout:
 
     def place(self, features: np.ndarray) -> np.ndarray:
         """Give the places of new samples, (sample, 2)."""
-        return np.asarray(self._embedding.transform((features - self._centre) / self._scale))
+        placed = np.asarray(self._embedding.transform((features - self._centre) / self._scale))
+        # openTSNE moves the whole plane, its own points included, before it places new ones
+        return placed - (np.asarray(self._embedding) - self.places).mean(axis=0)
 
     def nearest(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give the samples in the order of their distance to a vector, and the distances."""
@@ -69,7 +71,7 @@ def lay_out(features: np.ndarray, *, perplexity: float, seed: int) -> Layout:
         random_state=seed,
         negative_gradient_method="fft" if len(features) > 5000 else "bh",
     ).fit(scaled)
-    places = np.asarray(embedding)
+    places = np.array(embedding)
     kept = neighbours_kept(scaled, places, seed=seed)
     return Layout(places, scaled, kept, embedding, centre, scale)
 

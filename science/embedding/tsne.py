@@ -46,11 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError(f"--{name} must be 1 or more")
     if arguments.perplexity <= 1:
         raise ValueError(f"--perplexity must be above 1, got {arguments.perplexity:g}")
-    if arguments.dataset and not Path(arguments.dataset).is_file():
-        raise FileNotFoundError(f"no such dataset: {arguments.dataset}")
     with quiet_start():
         from network_models.graph_walk import layer_shapes
-        from science.opening import open_network
+        from science.opening import open_network, require_dataset
 
     opened = open_network(arguments.model)
     shapes = layer_shapes(opened.network)
@@ -60,7 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if opened.run is None:
         raise ValueError(f"{arguments.model} is no run folder; its data are not known")
-    layer = arguments.layer or [n for n, s in list(shapes.items())[:-1] if len(s) == 2][-1]
+    if arguments.dataset:
+        require_dataset(arguments.dataset, opened.run)
+    flat = [name for name, shape in list(shapes.items())[:-1] if len(shape) == 2]
+    layer = arguments.layer or (flat[-1] if flat else list(shapes)[-1])
     return _embed(opened, layer, arguments)
 
 
@@ -76,15 +77,15 @@ def _embed(opened, layer: str, arguments: argparse.Namespace) -> int:
     rows = _rows(split, arguments)
     folder = Path(arguments.output) if arguments.output else opened.run / "embeddings"
     folder = folder / layer.replace("/", "_")
-    identity = {"model": opened.model_hash, "data": dataset.fingerprint()}
-    features = extract_features(
-        opened.network, layer, dataset, rows, folder / "parts", identity=identity
-    )
     if arguments.perplexity * 3 > len(rows) - 1:
         raise ValueError(
             f"{len(rows)} samples are too few for a perplexity of {arguments.perplexity:g}: give "
             f"--perplexity below {(len(rows) - 1) / 3:.0f}, or more --samples"
         )
+    identity = {"model": opened.model_hash, "data": dataset.fingerprint()}
+    features = extract_features(
+        opened.network, layer, dataset, rows, folder / "parts", identity=identity
+    )
     logger.info("t-SNE of %d x %d features", *features.shape)
     layout = lay_out(features, perplexity=arguments.perplexity, seed=arguments.seed)
     like = None

@@ -239,7 +239,7 @@ def _grad_cam(question: _Question, options: AttributionOptions) -> Attribution:
     Signed: where the weighted maps speak against the target they are negative.
     """
     shapes = layer_shapes(question.network)
-    grids = [n for n, s in shapes.items() if len(s) == 4 and min(s[1] or 0, s[2] or 0) >= 4]
+    grids = [n for n, s in shapes.items() if len(s) == 4 and min(s[1] or 4, s[2] or 4) >= 4]
     layer = options.layer or (grids[-1] if grids else "")
     if layer not in grids:
         raise ValueError(
@@ -260,14 +260,20 @@ def _grad_cam(question: _Question, options: AttributionOptions) -> Attribution:
 def _occlusion(question: _Question, options: AttributionOptions) -> Attribution:
     """M. Zeiler and R. Fergus (arXiv:1311.2901): what is lost where a patch is covered.
 
-    A patch is replaced by the baseline in all channels at once, since a place that is dark in one
-    channel only is like nothing on the Sun; the loss is shared by its pixels.
+    A patch of one frame is replaced by the baseline in all channels at once, since a place that is
+    dark in one channel only is like nothing on the Sun; the loss is shared by its pixels.
     """
     image, baseline = question.given, baseline_of(question.given, options.baseline)
     height, width = image.shape[-3:-1]
     rows = np.array_split(np.arange(height), min(options.blocks, height))
     columns = np.array_split(np.arange(width), min(options.blocks, width))
-    patches = [np.s_[..., r[0] : r[-1] + 1, c[0] : c[-1] + 1, :] for r in rows for c in columns]
+    frames = range(image.shape[0]) if image.ndim == 4 else [...]
+    patches = [
+        np.s_[f, r[0] : r[-1] + 1, c[0] : c[-1] + 1, :]
+        for f in frames
+        for r in rows
+        for c in columns
+    ]
     value = float(question.targets(image[None])[0])
     out = np.zeros((*image.shape[:-1], 1), np.float32)
     news = _News(len(patches), "patches")

@@ -21,7 +21,6 @@ import numpy as np
 from tools.command_line import make_parser, quiet_start, run_script
 
 DEFAULT_METHOD = "integrated-gradients"
-_USUAL_RADIUS_ARCSEC = 960.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("samples", "masks", "blocks"):
         if getattr(arguments, name) < 1:
             raise ValueError(f"--{name} must be 1 or more")
+    if not 0 <= arguments.noise < float("inf"):
+        raise ValueError(f"--noise must be a finite number, 0 or more, got {arguments.noise}")
     opened = open_network(arguments.model)
     if arguments.list_targets:
         for target in opened.targets.values():
@@ -58,7 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(opened, sample, arguments: argparse.Namespace) -> int:
     from network_models.gradients import log_odds
-    from science.saliency.attribution import AttributionOptions, attribute, baseline_of
+    from science.saliency.attribution import (
+        AttributionOptions,
+        attribute,
+        baseline_of,
+        targets_of,
+    )
     from science.trust import deletion_curves, randomise_in_cascade
 
     target = opened.target(arguments.target)
@@ -66,7 +72,7 @@ def _explain(opened, sample, arguments: argparse.Namespace) -> int:
     if arguments.log_odds:
         if not target.is_probability:
             raise ValueError(f"--log-odds is for probabilities, not for {target.name!r}")
-        head, name = log_odds(head), f"log-odds of {name}"
+        head, name = log_odds(target.weights), f"log-odds of {name}"
     fields = dataclasses.fields(AttributionOptions)
     options = AttributionOptions(**{f.name: getattr(arguments, f.name) for f in fields})
 
@@ -81,9 +87,11 @@ def _explain(opened, sample, arguments: argparse.Namespace) -> int:
         )
 
     found = make(opened.network)
-    units = {"target": "" if unit == "1" else unit, "input": sample.unit}
-    unit = found.unit.replace("target", units["target"] or "1")
-    unit = unit.replace("per input", f"per ({units['input']})")  # such as "1 per (DN s-1 pix-1)"
+    if not np.isfinite(found.values).all():
+        raise ValueError(f"the map of {sample.label} holds values that are not finite; not written")
+    unit = "dex" if unit.startswith("log10(") else unit  # of changes
+    if found.unit == "target per input":
+        unit = f"{unit} / ({sample.unit})"
     facts = {
         "target": name,
         "value": found.target_value,
@@ -108,8 +116,6 @@ def _explain(opened, sample, arguments: argparse.Namespace) -> int:
     if arguments.check:
         cascade = randomise_in_cascade(opened.network, lambda n: make(n).values)
         baseline = baseline_of(image, arguments.baseline)
-        from science.saliency.attribution import targets_of
-
         ask = targets_of(opened.network, sample.inputs, head, opened.image)
         curves = deletion_curves(image, baseline, _contributions(found, image, baseline), ask)
         facts["cascade"] = dict(zip(cascade.layers, cascade.correlations, strict=True))
@@ -132,7 +138,7 @@ def _contributions(found, image: np.ndarray, baseline: np.ndarray) -> np.ndarray
 
 def _write(opened, sample, found, facts: dict, curves, arguments: argparse.Namespace) -> None:
     """Write figure, FITS, JSON and the report's section."""
-    from science.map_files import write_map_fits
+    from science.map_files import half_field, write_map_fits
     from science.trust import channel_shares, off_disc_share
     from tools.atomic_files import write_json
     from tools.plotting.maps import plot_deletion, plot_history_map, plot_solar_maps
@@ -158,7 +164,7 @@ def _write(opened, sample, found, facts: dict, curves, arguments: argparse.Names
             sample.channels,
             unit=f"{facts['target']}, {'per pixel' if facts['unit'] == '1' else facts['unit']}",
             title=title,
-            half_field=_half_field(sample.wcs, newest.shape[-2]),
+            half_field=half_field(sample.wcs, newest.shape[-2]),
             tilt_deg=float(sample.wcs.get("CRLT_OBS", 0.0)),
         )
         if newest.shape[-1] == len(sample.channels):
@@ -166,20 +172,21 @@ def _write(opened, sample, found, facts: dict, curves, arguments: argparse.Names
             facts["channel_shares"] = dict(
                 zip(map(str, sample.channels), shares.round(6).tolist(), strict=True)
             )
-        radius = newest.shape[-2] / 2 / _half_field(sample.wcs, newest.shape[-2])
+        radius = newest.shape[-2] / 2 / half_field(sample.wcs, newest.shape[-2])
         facts["off_disc_share"] = off_disc_share(newest, radius)
         write_map_fits(
             folder / "map.fits",
             newest,
             channels=sample.channels,
             wcs=sample.wcs,
-            unit=facts["unit"],
+            unit="" if facts["unit"] == "1" else facts["unit"],
             header={
                 "METHOD": arguments.method,
                 "TARGET": facts["target"],
                 "VALUE": found.target_value,
                 "MODEL": facts["model_hash"],
                 "BASELINE": found.notes.get("baseline", "none"),
+                "SOURCE": sample.source,
             },
         )
     save_figure(figure, folder / "map.png")
@@ -190,12 +197,6 @@ def _write(opened, sample, found, facts: dict, curves, arguments: argparse.Names
     write_json(folder / "map.json", facts)
     _report(opened, folder, title, facts, curves is not None)
     print(f"{title}\nMap: {folder / 'map.png'}")
-
-
-def _half_field(wcs: dict, size: int) -> float:
-    """Give half the image's width in solar radii, 960 arcsec where the file says nothing."""
-    radius = float(wcs.get("RSUN_OBS", _USUAL_RADIUS_ARCSEC))
-    return float(wcs["CDELT1"]) * size / 2 / radius if "CDELT1" in wcs else 1.28
 
 
 def _maps_folder(opened) -> Path:

@@ -43,10 +43,10 @@ def test_a_linear_network_s_gradient_is_its_weights():
     np.testing.assert_allclose(values, (kernel.sum(0) + bias) @ [1.0, -2.0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("transform", [lambda head: head, log_odds])
-def test_gradients_are_finite_differences_in_float64(transform):
+@pytest.mark.parametrize("make", [weighted_sum, log_odds])
+def test_gradients_are_finite_differences_in_float64(make):
     network, inputs = small_network("float64"), small_inputs(2)
-    gradient = InputGradient(network, transform(weighted_sum([0, 1, 1])), wrt="image")
+    gradient = InputGradient(network, make([0, 1, 1]), wrt="image")
     _, found = gradient(inputs)
     step = 1e-5
     for place in ((0, 2, 3, 1), (1, 5, 0, 2), (1, 0, 0, 0)):
@@ -114,3 +114,25 @@ def test_jax_gives_the_same(tmp_path):
     with np.load(path) as other:
         np.testing.assert_allclose(other["values"], values, atol=1e-5)
         np.testing.assert_allclose(other["gradient"], found, atol=1e-5 * np.abs(found).max())
+
+
+def test_log_odds_do_not_saturate():
+    inputs = keras.Input((2,), name="x")
+    network = keras.Model(inputs, keras.layers.Softmax()(inputs))
+    for x in (-30.0, 0.0, 30.0):
+        values, found = InputGradient(network, log_odds([0, 1]))({"x": np.array([[0.0, x]])})
+        assert values[0] == pytest.approx(x, rel=1e-5, abs=1e-6)
+        np.testing.assert_allclose(found, [[-1, 1]], rtol=1e-4)
+
+
+def test_inputs_keep_their_own_types():
+    index = keras.Input((1,), name="index", dtype="int32")
+    image = keras.Input((3,), name="image")
+    chosen = keras.layers.Flatten()(keras.layers.Embedding(4, 3)(index))
+    network = keras.Model(
+        {"index": index, "image": image}, keras.layers.Multiply()([chosen, image])
+    )
+    gradient = InputGradient(network, weighted_sum([1, 1, 1]), wrt="image")
+    table = network.get_weights()[0]
+    _, found = gradient({"index": np.array([[2]]), "image": np.full((1, 3), 0.7)})
+    np.testing.assert_allclose(found, table[2:3], rtol=1e-6)

@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 from network_models.gradients import InputGradient, weighted_sum
-from network_models.graph_walk import MODES, layer_shapes
+from network_models.graph_walk import MODES, LayerOutput, layer_shapes
 from network_models.reverse_pass import ReversePass
 from software_tests.network_models.architectures import ARCHITECTURES, build, images
 
@@ -111,6 +111,24 @@ def test_a_guided_map_passes_only_where_value_and_signal_are_positive():
         np.testing.assert_allclose(walk.of_target(given, head, mode=mode)[1], expected, rtol=1e-5)
 
 
+def test_a_tensor_that_enters_a_layer_twice():
+    for join in (layers.Add(), layers.Multiply(), layers.Concatenate()):
+        image = keras.Input((8, 8, 8), name="image")
+        x = layers.Conv2D(4, 3, activation="relu")(image)
+        x = layers.GlobalAveragePooling2D()(join([x, x]))
+        walk = ReversePass(keras.Model(image, layers.Dense(2)(x)))
+        assert walk.error_against_autograd(images(2, side=8), HEAD) < 1e-6
+
+
+def test_networks_of_any_image_size():
+    image = keras.Input((None, None, 8), name="image")
+    x = layers.Conv2D(4, 3, activation="relu", name="maps")(image)
+    walk = ReversePass(keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x))))
+    found = walk.of_filter(images(2, side=12), "maps", 1, mode="guided")
+    assert found.extent == (10, 10)
+    assert found.maps.shape == (2, 12, 12, 8)
+
+
 def test_several_inputs_and_gates():
     image, present = keras.Input((8, 8, 2), name="image"), keras.Input((2,), name="present")
     x = layers.Conv2D(3, 3, activation="gelu")(image)
@@ -146,7 +164,8 @@ def test_networks_without_a_rule_are_refused_by_name():
     x = layers.SeparableConv2D(4, 3, activation="relu", name="odd_one")(image)
     network = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
     with pytest.raises(ValueError, match="odd_one: a SeparableConv2D with a ReLU inside"):
-        ReversePass(network).of_target(images(1, side=16), HEAD, mode="guided")
+        ReversePass(network)
+    assert LayerOutput(network, "odd_one")(images(1, side=16)).shape == (1, 14, 14, 4)
 
     class Own(keras.Model):
         def call(self, x):

@@ -159,6 +159,27 @@ def test_deletion_tells_a_good_map_from_a_bad_one(generator):
     assert good.by_map[-1] == pytest.approx(0.7, abs=1e-4)
 
 
+def test_a_dead_map_is_refused(generator):
+    network, inputs, _ = linear_network(generator)
+    image = inputs["image"][0]
+    ask = targets_of(network, inputs, ONE, "image")
+    for dead in (np.zeros_like(image), np.full_like(image, np.nan)):
+        cascade = randomise_in_cascade(network, lambda _, dead=dead: dead)
+        assert not cascade.passed
+        assert "it says nothing, do not read it" in cascade.verdict
+    found = deletion_curves(image, np.zeros_like(image), np.zeros_like(image), ask)
+    assert not found.passed
+
+
+def test_occlusion_of_several_frames_adds_up():
+    image = keras.Input((3, 8, 8, 1), name="image")
+    network = keras.Model(image, layers.Dense(1, use_bias=False)(layers.Flatten()(image)))
+    network.set_weights([np.ones((192, 1), np.float32)])
+    inputs = {"image": np.ones((1, 3, 8, 8, 1), np.float32)}
+    found = explain(network, inputs, "occlusion", ONE, blocks=4, baseline="zero")
+    np.testing.assert_allclose(found.values, 1.0, atol=1e-5)
+
+
 def test_a_map_of_the_image_alone_is_refused():
     network, inputs = build("plain"), images(1)
     image = inputs["image"][0]

@@ -75,7 +75,8 @@ def test_both_tensors_load_and_the_canvas_shows_the_sun(projector, tmp_path):
     command = [CHROMIUM, *FLAGS, f"--screenshot={picture}", "--virtual-time-budget=30000"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", f"{projector}/#projector"]
     subprocess.run(command, check=True, capture_output=True, timeout=180)
-    canvas = np.asarray(Image.open(picture).convert("RGB"))[150:850, 350:950].astype(int)
+    with Image.open(picture) as page:
+        canvas = np.asarray(page.convert("RGB"))[150:850, 350:950].astype(int)
     red, _, blue = np.moveaxis(canvas, -1, 0)
     assert len(np.unique(canvas.reshape(-1, 3), axis=0)) > 50  # a blank canvas has one colour
     assert ((red - blue) > 60).sum() > 3000  # AIA 193 is brown: the sprites are there

@@ -2,6 +2,7 @@
 
 import json
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -41,7 +42,9 @@ def test_the_fits_file_keeps_coordinates_units_and_method(image_run, tmp_path):
     with fits.open(only(tmp_path) / "map.fits") as hdus:
         assert [hdu.header["WAVELNTH"] for hdu in hdus[1:]] == list(AIA_CHANNELS)
         header = hdus[1].header
-        assert header["BUNIT"] == "log10(W m-2) per (DN s-1 pix-1)"
+        assert u.Unit(header["BUNIT"]) == u.dex / (u.DN / u.s / u.pix)
+        assert header["SOURCE"] == "virtual Sun (synthetic), seed 2"
+        assert header["RSUN_OBS"] == 960
         assert header["METHOD"] == "gradient"
         assert header["TARGET"] == "expected log10 flux"
         found, expected = (WCS(h, fix=False) for h in (header, fits.Header(store.wcs(0))))
@@ -137,6 +140,9 @@ def test_targets_are_listed(image_run, capsys):
         (["2014-13-01"], "is no file and no time"),
         (["2414-01-01"], "no sample within half an hour"),
         (["nowhere.fits"], "is no file and no time"),
+        (["NaT"], "'NaT' is no time"),
+        (["dataset_models/GOES/flare_history.py", "first"], "was trained on dataset_models/SDO"),
+        (["first", "--method", "smoothgrad", "--noise", "nan"], "--noise must be a finite number"),
         (["dataset_models/SDO/AIA/fdl_9.py", "first"], "no such dataset"),
         (["README.md"], "can't be read as FITS"),
         (["first", "--log-odds"], "is for probabilities"),

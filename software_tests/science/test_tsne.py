@@ -91,6 +91,9 @@ def test_groups_stay_together_and_new_samples_find_theirs(generator):
     new = features[kind == 1][:5] + 0.1
     placed = layout.place(new)
     assert (np.linalg.norm(placed[:, None] - means, axis=-1).argmin(axis=1) == 1).all()
+    own = layout.place(features[:5])
+    spread = np.ptp(layout.places, axis=0).max()
+    np.testing.assert_allclose(own, layout.places[:5], atol=0.02 * spread)
     order, distances = layout.nearest(features[7])
     assert order[0] == 7
     assert distances[0] == pytest.approx(0, abs=1e-4)
@@ -122,7 +125,8 @@ def test_the_projector_s_folder(generator, tmp_path):
     write_projector(
         tmp_path, generator.normal(size=(n, 4)), places, metadata, pictures, colour_by="class"
     )
-    assert Image.open(tmp_path / "sprite.png").size == (24, 24)
+    with Image.open(tmp_path / "sprite.png") as sheet:
+        assert sheet.size == (24, 24)
     config = (tmp_path / "projector_config.pbtxt").read_text()
     assert config.count("tensor_name") == 2
     assert "single_image_dim: 8" in config

@@ -31,7 +31,6 @@ def plot_solar_maps(
     title: str,
     half_field: float = 1.28,
     tilt_deg: float = 0.0,
-    regions: list[tuple[float, float]] = (),
 ) -> Figure:
     """Draw a signed map over every channel's image, and what share of it each channel has.
 
@@ -48,8 +47,6 @@ def plot_solar_maps(
         Half the image's width in solar radii.
     tilt_deg : float
         Latitude of the disc's centre (B0).
-    regions : list of (x, y)
-        Places to box, in solar radii to the west and north.
     """
     n_panels = len(values)
     panels = [(k, images[k], values[k]) for k in range(n_panels)]
@@ -84,9 +81,6 @@ def plot_solar_maps(
         )
         _contours(axes, mass, levels, half_field)
         _heliographic_grid(axes, tilt_deg)
-        for x, y in regions:
-            box = Circle((x, y), 0.11, fill=False, color="#00ff88", linewidth=0.9)
-            axes.add_patch(box)
         name = channel_name(channels[k]) if not isinstance(channels[k], str) else channels[k]
         axes.set_title(name if n_panels > 1 else f"all channels (image: {name})")
     _shares(grid[:, -1], values, channels if n_panels > 1 else None)
@@ -109,31 +103,32 @@ def plot_solar_maps(
 
 
 def plot_filters(
-    rows: list[tuple[str, list[tuple[np.ndarray, np.ndarray, str]]]],
+    rows: list[tuple[str, list[tuple[np.ndarray, np.ndarray, np.ndarray, str]]]],
     channels: tuple,
     *,
     title: str,
     half_field: float = 1.28,
+    tilt_deg: float = 0.0,
 ) -> Figure:
     """Draw one row per filter: its map over an image, then over the images that excite it most.
 
     Parameters
     ----------
     rows : list of (name, cells)
-        A cell is (image (y, x, channel), map (y, x, channel), text); every row has as many.
+        A cell is (image (y, x, channel), map (y, x, channel), place, text); every row has as many.
+        The place is ringed: shares of the image's height and width.
     """
     n = max(len(cells) for _, cells in rows)
     figure, grid = new_figure(
         2.5 * n + 0.3, 2.75 * len(rows) + 0.4, nrows=len(rows), ncols=n, squeeze=False
     )
     for line, (name, cells) in zip(grid, rows, strict=True):
-        for k, (axes, (image, values, text)) in enumerate(zip(line, cells, strict=True)):
+        for k, (axes, (image, values, middle, text)) in enumerate(zip(line, cells, strict=True)):
             if image.ndim < 3:
                 axes.plot(values)
                 axes.set_title(f"{name}: {text}", fontsize=7)
                 continue
             channel = int(np.abs(values).sum(axis=(0, 1)).argmax())
-            mass = np.abs(values).sum(axis=-1)
             top = max(float(np.abs(values[..., channel]).max()), np.finfo(float).tiny)
             _under(axes, image[..., channel], channels[channel], half_field)
             axes.imshow(
@@ -144,10 +139,9 @@ def plot_filters(
                 norm=TwoSlopeNorm(0, -top, top),
                 alpha=0.9 * (np.abs(values[..., channel]) / top) ** 0.5,
             )
-            y, x = np.unravel_index(mass.argmax(), mass.shape)
-            place = [((p + 0.5) / len(mass) * 2 - 1) * half_field for p in (x, y)]
+            place = (2 * middle[::-1] - 1) * half_field
             axes.add_patch(Circle(place, 0.16, fill=False, color="#00ff88", linewidth=0.9))
-            _heliographic_grid(axes, 0.0)
+            _heliographic_grid(axes, tilt_deg)
             axes.set_xlim(-half_field, half_field)
             axes.set_ylim(-half_field, half_field)
             label = channels[channel]
