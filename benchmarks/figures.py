@@ -15,6 +15,7 @@ import logging
 import os
 import platform
 import shlex
+import shutil
 import sys
 import tempfile
 import time
@@ -301,6 +302,7 @@ def explanations(folder: Path, arguments: argparse.Namespace) -> list[str]:
     chance = [float(line.split(",")[card[0].split(",").index("P(>=M1)")]) for line in card[1:]]
     time_of = times[max(range(len(chance)), key=chance.__getitem__)]
     saliency = "science/saliency/saliency.py"
+    shutil.rmtree(folder)  # what an earlier run explained
     shown = run(
         saliency, str(path), time_of, "--target", "P(>=M1)", "--log-odds", "--output", str(folder)
     )
