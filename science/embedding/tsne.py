@@ -159,6 +159,8 @@ def _write(opened, reopened, layer, rows, features, layout, like, folder, argume
     )
     source = dataset.record.source
     title = f"{len(rows)} samples as the layer {layer} sees them"
+    if "synthetic" in source:
+        title += " (synthetic Sun)"
     figure = plot_embedding(
         layout.places, metadata["class"], thumbnails, title=title, like=like[:2] if like else None
     )

@@ -28,6 +28,7 @@ def test_the_command_writes_projector_figure_and_page(image_run, capsys):
     assert page.count("<i class=") == facts["samples"]
     assert "http" not in page
     assert "<script" not in page
+    assert "(synthetic Sun)" in page
     assert "Embedding: " in (image_run / "report.html").read_text()
     lines = (folder / "projector/metadata.tsv").read_text().splitlines()
     assert lines[0].split("\t")[:3] == ["class", "time", "peak"]
