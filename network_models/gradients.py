@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-__all__ = ["InputGradient", "as_given", "log_odds", "weighted_sum"]
+__all__ = ["InputGradient", "as_given", "log_odds", "require_backend", "weighted_sum"]
 
 Head = Callable[[object], object]
 _SMALLEST_SHARE = 1e-30
@@ -70,6 +70,17 @@ def as_given(network: keras.Model, inputs: Mapping[str, object]) -> object:
     return [only] if isinstance(structure, (list, tuple)) else only
 
 
+def require_backend() -> str:
+    """Give the backend's name, or raise a ValueError if networks can't be explained on it."""
+    backend = keras.backend.backend()
+    if backend not in ("tensorflow", "jax"):
+        raise ValueError(
+            f"networks are explained on TensorFlow and JAX, not on {backend}: set "
+            "KERAS_BACKEND=tensorflow or jax"
+        )
+    return backend
+
+
 class InputGradient:
     """Values of a target, and their gradient with respect to one input.
 
@@ -88,9 +99,7 @@ class InputGradient:
     Raises
     ------
     ValueError
-        If there is no such input.
-    NotImplementedError
-        On a backend other than TensorFlow and JAX.
+        If there is no such input, or on a backend other than TensorFlow and JAX.
     """
 
     def __init__(self, network: keras.Model, head: Head, *, wrt: str | None = None):
@@ -106,12 +115,7 @@ class InputGradient:
             )
         self.network, self.head = network, head
         makers = {"tensorflow": self._on_tensorflow, "jax": self._on_jax}
-        backend = keras.backend.backend()
-        if backend not in makers:
-            raise NotImplementedError(
-                f"gradients are there on TensorFlow and JAX, not on {backend}; set KERAS_BACKEND"
-            )
-        self._function = makers[backend]()
+        self._function = makers[require_backend()]()
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Give values and gradient.

@@ -15,6 +15,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from network_models.gradients import require_backend
+
 __all__ = [
     "MODES",
     "LayerOutput",
@@ -174,7 +176,7 @@ def walk_backwards(steps: Sequence[Step], seed_of: int, seed, wanted: int, mode:
 
 def compiled(passes: Callable, network: keras.Model) -> Callable:
     """Compile a function of named tensors for the backend."""
-    if keras.backend.backend() == "tensorflow":
+    if require_backend() == "tensorflow":
         import tensorflow as tf
 
         graph = tf.function(passes, reduce_retracing=False)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from network_models.gradients import InputGradient, log_odds, weighted_sum
+from network_models.graph_walk import LayerOutput
 
 ROOT = Path(__file__).parents[2]
 
@@ -136,3 +137,14 @@ def test_inputs_keep_their_own_types():
     table = network.get_weights()[0]
     _, found = gradient({"index": np.array([[2]]), "image": np.full((1, 3), 0.7)})
     np.testing.assert_allclose(found, table[2:3], rtol=1e-6)
+
+
+def test_another_backend_is_refused_with_a_sentence(monkeypatch):
+    network = small_network()
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    for explain in (
+        lambda: InputGradient(network, weighted_sum([1, 0, 0]), wrt="image"),
+        lambda: LayerOutput(network, network.layers[-1].name),
+    ):
+        with pytest.raises(ValueError, match="on TensorFlow and JAX, not on torch"):
+            explain()
