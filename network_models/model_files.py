@@ -10,17 +10,16 @@ import keras
 
 # registers the suite's own classes
 from network_models import image_layers, layers, losses  # noqa: F401
+from network_models.allowed_classes import require_allowed_classes
+from network_models.legacy_files import LEGACY_ENDINGS, load_legacy_network
 
 __all__ = ["clone_network", "load_network"]
 
 _LARGEST_CONFIG = 16 << 20  # bytes; ours are a few kB
-_ALLOWED_MODULES = ("keras", "keras.layers", "keras.initializers", "keras.regularizers")
-_ALLOWED_MODULES += ("keras.constraints", "keras.activations", "keras.src.models.functional")
-_REFUSED_CLASSES = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
 
 
 def load_network(path: str | Path) -> keras.Model:
-    """Load a ``.keras`` file without running anything that it brings along.
+    """Load a ``.keras`` or an old ``.hdf5`` file without running anything that it brings along.
 
     Its configuration is read first: every class must be one of Keras' own layers or registered by
     this suite, and none may carry code. Then Keras loads it in safe mode.
@@ -30,15 +29,17 @@ def load_network(path: str | Path) -> keras.Model:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is no ``.keras`` file, is damaged, or holds classes that are not allowed.
+        If the file is of another kind, is damaged, or holds classes that are not allowed.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such network: {path}")
+    if path.suffix in LEGACY_ENDINGS:
+        return load_legacy_network(path)
     if path.suffix != ".keras":
         raise ValueError(
-            f"{path.name}: expected a network in the .keras format, got {path.suffix or 'no'} "
-            "ending; pickles and .pth files can carry code and are not read"
+            f"{path.name}: expected a network as .keras (or .hdf5 of Keras 2), got "
+            f"{path.suffix or 'no'} ending; pickles and .pth files can carry code and are not read"
         )
     try:
         with zipfile.ZipFile(path) as archive:
@@ -50,7 +51,7 @@ def load_network(path: str | Path) -> keras.Model:
     except (zipfile.BadZipFile, KeyError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path.name}: damaged, or no .keras file ({error})") from error
     config.pop("compile_config", None)  # not used: networks are loaded without optimizer and loss
-    _check_classes(config, path.name)
+    require_allowed_classes(config, path.name)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -62,31 +63,6 @@ def clone_network(network: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
     return copy
-
-
-def _check_classes(value: object, name: str) -> None:
-    """Walk a configuration and refuse every class that is not allowed."""
-    if isinstance(value, list):
-        for item in value:
-            _check_classes(item, name)
-    if not isinstance(value, dict):
-        return
-    class_name = value.get("class_name")
-    if isinstance(class_name, str) and "config" in value:
-        module, registered = value.get("module"), value.get("registered_name")
-        if class_name in _REFUSED_CLASSES or class_name == "__lambda__":
-            raise ValueError(
-                f"{name}: holds a {class_name} layer, which carries code of its author and is not "
-                "loaded; rebuild the network from layers without code"
-            )
-        ours = isinstance(registered, str) and registered.startswith("heliolens>")
-        if not ours and module is not None and module not in _ALLOWED_MODULES:
-            raise ValueError(
-                f"{name}: holds the class {module}.{class_name}, which neither Keras nor this "
-                "suite provides; it is not loaded"
-            )
-    for item in value.values():
-        _check_classes(item, name)
 
 
 def _first_line(error: Exception) -> str:

@@ -90,7 +90,7 @@ class FITSImages:
         for place, header in self._images[index]:
             if header.quality != 0:
                 self.problems.append(f"{name_of(place)}: its QUALITY is {header.quality:#x}")
-                continue
+        for place, header in self.files(index):
             try:
                 read = read_image(place, self.size, degradation_corrected=self._corrected)
                 out[self.channels.index(header.channel)] = read.image
@@ -98,6 +98,10 @@ class FITSImages:
                 self.problems.append(str(error))
                 logger.warning("%s", error)
         return out
+
+    def files(self, index: int) -> list[tuple[object, ImageHeader]]:
+        """Give the good files, or maps, that one image is made of, with their headers."""
+        return [(place, header) for place, header in self._images[index] if header.quality == 0]
 
     def is_bad(self, index: int) -> bool:
         """Say whether all files of an image are flagged by their QUALITY."""

@@ -25,6 +25,7 @@ __all__ = [
     "average_blocks",
     "average_onto_grid",
     "coordinates",
+    "grid_cells",
     "image_of",
     "number_of",
     "opened_image",
@@ -174,11 +175,9 @@ def average_onto_grid(data: np.ndarray, wcs: dict, size: int, name: str = "image
             f"{name}: its pixels of {abs(wcs['CDELT1']):.2f} arcsec are coarser than the "
             f"{step:.2f} arcsec of {size} pixels; ask for fewer"
         )
-    x, y = _places(data.shape, wcs)
-    column = np.floor((x + FIELD_ARCSEC / 2) / step).astype(int)
-    row = np.floor((y + FIELD_ARCSEC / 2) / step).astype(int)
-    used = (column >= 0) & (column < size) & (row >= 0) & (row < size) & np.isfinite(data)
-    index = row[used] * size + column[used]
+    cell = _cells(data.shape, wcs, size)
+    used = (cell >= 0) & np.isfinite(data)
+    index = cell[used]
     count = np.bincount(index, minlength=size * size)
     total = np.bincount(index, data[used], minlength=size * size)
     mean = np.divide(total, count, out=np.full(size * size, np.nan), where=count > 0)
@@ -186,6 +185,38 @@ def average_onto_grid(data: np.ndarray, wcs: dict, size: int, name: str = "image
     centre = (np.stack(np.divmod(empty, size)) + 0.5) * step - FIELD_ARCSEC / 2
     mean[empty] = _value_at(data, wcs, centre[1], centre[0])
     return mean.reshape(size, size)
+
+
+def grid_cells(shape: tuple[int, int], wcs: dict, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give the cell of the grid that each pixel is averaged into, and its share of the mean.
+
+    Parameters
+    ----------
+    shape : (y, x)
+        Of the image; all its pixels are taken to have values.
+    wcs, size
+        As for ``average_onto_grid``.
+
+    Returns
+    -------
+    cell : (y, x) int
+        row * size + column; -1 beyond the grid.
+    share : (y, x) float
+        One over the number of pixels in the cell.
+    """
+    cell = _cells(shape, wcs, size)
+    count = np.bincount(cell[cell >= 0], minlength=size * size)
+    return cell, 1 / np.maximum(count, 1)[cell]
+
+
+def _cells(shape: tuple[int, int], wcs: dict, size: int) -> np.ndarray:
+    """Give the cell that each pixel's centre lies in, (y, x) int, -1 beyond the grid."""
+    step = FIELD_ARCSEC / size
+    x, y = _places(shape, wcs)
+    column = np.floor((x + FIELD_ARCSEC / 2) / step).astype(int)
+    row = np.floor((y + FIELD_ARCSEC / 2) / step).astype(int)
+    inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
+    return np.where(inside, row * size + column, -1)
 
 
 def average_blocks(image: np.ndarray, size: int) -> np.ndarray:

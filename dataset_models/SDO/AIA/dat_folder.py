@@ -138,6 +138,11 @@ class DatImages:
             return np.full((len(AIA_CHANNELS), self.size, self.size), np.nan, np.float32)
         return average_blocks(image, self.size)
 
+    def file(self, index: int) -> tuple[Path, int]:
+        """Give the file of an image, and how many pixels a side it has."""
+        path = self._paths[index]
+        return path, _told(path)[1][1]
+
     def is_bad(self, index: int) -> bool:
         """Say whether a file could not be read; a raw file carries no other quality."""
         return index in self._unreadable

@@ -115,6 +115,10 @@ class FDL1(FlareHistory):
         super().__init__(record, window, side=side, times=wanted[complete], need_label=need_label)
         self._rows = self._frame_rows(self.times)
 
+    def store_rows(self, indices: np.ndarray) -> np.ndarray:
+        """Give the store's rows of samples' frames, (sample, frame) int, the newest last."""
+        return self._rows[indices]
+
     @property
     def arrays(self) -> dict[str, ArrayInfo]:
         """What ``read`` gives."""

@@ -196,9 +196,8 @@ def _virtual_store(config: AIAConfig, virtual) -> ImageStore:
 
     hours = np.arange(config.history_h, virtual.n_hours, config.cadence_h)
     times = VIRTUAL_START + hours * np.timedelta64(3600, "s")
-    _announce(config, len(times))
     images = VirtualImages(virtual, times, config.size)
-    return _made_store(config, images, f"virtual_{config.size}")
+    return _made_store(config, images, f"virtual_{config.size}", announce=True)
 
 
 def _announce(config: AIAConfig, n_images: int) -> None:
@@ -219,13 +218,18 @@ def _announce(config: AIAConfig, n_images: int) -> None:
     )
 
 
-def _made_store(config: AIAConfig, source: ImageSource, name: str) -> ImageStore:
+def _made_store(
+    config: AIAConfig, source: ImageSource, name: str, *, announce: bool = False
+) -> ImageStore:
     """Build a source's store under ``--stores``; other images get another folder."""
+    from dataset_models.SDO.sources import is_store
     from dataset_models.store import build_store
     from dataset_models.store_workers import usable_processes
 
     described = json.dumps([source.describe(), source.times.astype(str).tolist(), config.size])
     path = Path(config.stores) / f"{name}_{hashlib.sha256(described.encode()).hexdigest()[:10]}"
+    if announce and not is_store(path):
+        _announce(config, len(source))
     what, n, size = source.describe()["source"], len(source), config.size
     logger.info("Images: %s, %d of %d x %d pixels, in %s", what, n, size, size, path)
     return build_store(path, source, workers=usable_processes())
