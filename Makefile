@@ -1,4 +1,5 @@
-# Every target sets up what it needs: make demo, make test, make lint, make figures, make bench.
+# Every target sets up what it needs: make demo, make test, make lint, make figures, make bench,
+# make peers.
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
@@ -6,7 +7,7 @@ READY := $(VENV)/.ready
 DATA ?=
 LABELS ?=
 
-.PHONY: setup demo smoke-demo test lint figures bench lock clean
+.PHONY: setup demo smoke-demo test lint figures bench peers lock clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -49,6 +50,15 @@ bench: $(READY)
 	$(RUN) benchmarks/streaming.py
 	$(RUN) benchmarks/feeding.py
 	$(RUN) benchmarks/mixed_precision.py
+
+# Other packages that explain networks, each in an environment of its own: benchmarks/attribution.py
+# then compares itself with them. 1 GB is downloaded.
+peers:
+	$(PYTHON) -m venv .peers/captum
+	.peers/captum/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peer_environments/captum.txt
+	$(PYTHON) -m venv .peers/xplique
+	.peers/xplique/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peer_environments/xplique.txt
+	.peers/xplique/bin/python -m pip install --quiet --disable-pip-version-check --no-deps xplique==2.0.2
 
 lock:
 	uv pip compile pyproject.toml --extra cpu --extra jax --extra test --universal \

@@ -8,7 +8,8 @@ taking each region in view away and asking the network again: the region, and li
 method's region is the one that shines most at the strongest place of its map, all channels added
 and smoothed to the width of a small region (derivatives by their absolute values); its channel is
 the one with the largest absolute map. Beside the methods stand the region brightest in 94 angstrom
-and a map of noise, which is what chance can do. The default method and its baseline were chosen on
+and a map of noise, which is what chance can do, and captum and Xplique where ``make peers`` has
+installed them. The default method and its baseline were chosen on
 images of the validation set; the figures that count are those of the test set.
 """
 
@@ -18,20 +19,24 @@ import argparse
 import json
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.stats import binomtest
 
+from benchmarks.peers import PEERS, peer_maps
 from dataset_models.virtual_sun.images import VirtualImages
 from network_models.gradients import log_odds
 from network_models.xray_flux_forecast.run_data import reopen_run
-from science.opening import open_network, sample_of
-from science.saliency.attribution import METHODS, AttributionOptions, attribute, targets_of
+from science.opening import open_network
+from science.saliency.attribution import METHODS, Explainer
+from science.samples import sample_of
 from tools.channels import AIA_CHANNELS
 
 _WIDTH = 0.05  # solar radii: spread of the smoothing
 _HALF_FIELD = 1.28  # of an image, solar radii
+_TARGET = "P(>=M1)"
 _NOISE = "noise instead of a map"
 _NO_LIGHT = 0.05  # of a region's own largest light: where no region has it, none is named
 _LEAST_CHANGE = 0.05  # of the log-odds; images in which no region matters more say nothing
@@ -64,76 +69,109 @@ def main() -> None:
     """Print a table, then one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", help="finished run on the virtual Sun's images")
-    parser.add_argument("--images", type=int, default=60, help="of each set")
+    parser.add_argument("--images", type=int, default=120, help="of each set")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--sets", nargs="+", default=["validation", "test"])
+    parser.add_argument("--peers", default=".peers", help="folder that `make peers` made")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     opened, reopened = open_network(arguments.run), reopen_run(arguments.run)
     if reopened.data.limit is None:
         raise SystemExit("the truth is known on the virtual Sun only; give a run on its images")
+    head = log_odds(opened.target(_TARGET).weights)
+    explainer = Explainer(opened.network, head, image=opened.image)
     figures = {}
     for name in arguments.sets:
         rows = getattr(reopened.split, name)
-        figures[name] = _figures(opened, reopened, rows, arguments)
+        cases = _cases(opened, reopened, rows, explainer, arguments.images)
+        figures[name] = _figures(opened, explainer, cases, arguments)
     print(json.dumps(figures))
 
 
-def _figures(opened, reopened, rows: np.ndarray, arguments: argparse.Namespace) -> dict:
-    """Compare all methods on images spread evenly over a set."""
+def _cases(opened, reopened, rows, explainer: Explainer, n: int) -> list[tuple[dict, Truth]]:
+    """Give n images drawn from a set, as inputs, with their truth."""
     dataset, virtual = reopened.data.dataset, reopened.data.limit.virtual
     source = VirtualImages(virtual, dataset.store.times, dataset.store.size)
-    head = log_odds(opened.target("P(>=M1)").weights)
-    hits: dict[str, list[bool]] = {}
-    channels: dict[str, list[bool]] = {}
-    fainter: dict[str, list[bool]] = {}
-    n_regions = []
-    generator = np.random.default_rng(1)
+    cases: list[tuple[dict, Truth]] = []
     for row in np.random.default_rng(0).permutation(rows):
-        if len(n_regions) == arguments.images:
+        if len(cases) == n:
             break
-        truth = _truth(opened, dataset, source, int(row), head)
-        if truth is None:
-            continue
-        right, channel = int(truth.by_region.argmax()), int(truth.by_channel.argmax())
-        brightest = int(truth.in_94.argmax())
-        hits.setdefault("brightest in 94", []).append(brightest == right)
-        n_regions.append(len(truth.by_region))
         inputs = sample_of(dataset, int(row)).inputs
-        for method in [*arguments.methods, _NOISE]:
-            if method == _NOISE:
-                values = generator.normal(size=inputs[opened.image].shape[2:])
-            else:
-                values = _map(opened, inputs, head, method)
-            hit = _region_of(values, truth.shines) == right
-            hits.setdefault(method, []).append(hit)
-            if brightest != right:
-                fainter.setdefault(method, []).append(hit)
-            if values.shape[-1] == len(AIA_CHANNELS):
-                strongest = int(np.abs(values).sum(axis=(0, 1)).argmax())
-                channels.setdefault(method, []).append(strongest == channel)
-    return {
-        "images": len(n_regions),
-        "regions in view, mean": round(float(np.mean(n_regions)), 1),
-        "right region": {n: _share(v) for n, v in hits.items()},
-        "right region where it is not the brightest": {n: _share(v) for n, v in fainter.items()},
-        "right channel": {n: _share(v) for n, v in channels.items()},
-        "right channel, chance": round(1 / len(AIA_CHANNELS), 3),
-    }
+        parts = source.region_images(int(dataset.store_rows(int(row))[-1]))
+        truth = _truth(explainer, inputs, opened.image, parts)
+        if truth is not None:
+            cases.append((inputs, truth))
+    return cases
 
 
-def _map(opened, inputs: dict, head, method: str) -> np.ndarray:
-    """Give a method's map of the newest frame, (y, x, channel)."""
-    found = attribute(
-        opened.network,
-        inputs,
-        head,
-        image=opened.image,
-        method=method,
-        options=AttributionOptions(),
-    )
-    values = found.values[-1]
-    return np.abs(values) if "per input" in found.unit else values
+def _figures(opened, explainer: Explainer, cases: list, arguments: argparse.Namespace) -> dict:
+    """Compare all methods, a map of noise, and the peers that are installed."""
+    score = _Score(cases)
+    generator = np.random.default_rng(1)
+    score.of_regions("brightest in 94", [int(t.in_94.argmax()) for _, t in cases])
+    for method in arguments.methods:
+        found = (explainer.explain(inputs, method) for inputs, _ in cases)
+        score.of_maps(method, [_map(one.values[-1], "per input" in one.unit) for one in found])
+    shape = cases[0][0][opened.image].shape[2:]
+    score.of_maps(_NOISE, [generator.normal(size=shape) for _ in cases])
+    images = np.concatenate([inputs[opened.image] for inputs, _ in cases])
+    for peer in PEERS:
+        python = Path(arguments.peers) / peer / "bin" / "python"
+        if not python.is_file():
+            logger.info("%s is left out: make peers", peer)
+            continue
+        weights = opened.target(_TARGET).weights
+        for method, (maps, is_slope) in peer_maps(peer, python, opened, images, weights).items():
+            score.of_maps(f"{peer}, {method}", [_map(one[-1], is_slope) for one in maps])
+    return score.figures()
+
+
+class _Score:
+    """How often a region and a channel are the right ones."""
+
+    def __init__(self, cases: list):
+        self.truths = [truth for _, truth in cases]
+        self.right = [int(t.by_region.argmax()) for t in self.truths]
+        self.hits: dict[str, list[bool]] = {}
+        self.channels: dict[str, list[bool]] = {}
+
+    def of_regions(self, name: str, regions: list[int | None]) -> None:
+        """Count a rule that names a region in each image."""
+        self.hits[name] = [a == b for a, b in zip(regions, self.right, strict=True)]
+
+    def of_maps(self, name: str, maps: list[np.ndarray]) -> None:
+        """Count what maps (y, x, channel) point to."""
+        both = list(zip(maps, self.truths, strict=True))
+        self.of_regions(name, [_region_of(values, truth.shines) for values, truth in both])
+        if maps[0].shape[-1] == len(AIA_CHANNELS):
+            self.channels[name] = [
+                int(np.abs(values).sum(axis=(0, 1)).argmax()) == int(truth.by_channel.argmax())
+                for values, truth in both
+            ]
+
+    def figures(self) -> dict:
+        """Give shares with their intervals."""
+        fainter = [int(t.in_94.argmax()) != r for t, r in zip(self.truths, self.right, strict=True)]
+        hidden = {
+            n: [h for h, f in zip(v, fainter, strict=True) if f] for n, v in self.hits.items()
+        }
+        return {
+            "images": len(self.truths),
+            "regions in view, mean": round(
+                float(np.mean([len(t.by_region) for t in self.truths])), 1
+            ),
+            "right region": {n: _share(v) for n, v in self.hits.items()},
+            "right region where it is not the brightest": {
+                n: _share(v) for n, v in hidden.items() if v
+            },
+            "right channel": {n: _share(v) for n, v in self.channels.items()},
+            "right channel, chance": round(1 / len(AIA_CHANNELS), 3),
+        }
+
+
+def _map(values: np.ndarray, is_slope: bool) -> np.ndarray:
+    """Give a map of the newest frame, (y, x, channel); derivatives by their absolute values."""
+    return np.abs(values) if is_slope else values
 
 
 def _region_of(values: np.ndarray, shines: np.ndarray) -> int | None:
@@ -145,17 +183,18 @@ def _region_of(values: np.ndarray, shines: np.ndarray) -> int | None:
     return int(there.argmax()) if there.max() > _NO_LIGHT else None
 
 
-def _truth(opened, dataset, source: VirtualImages, row: int, head) -> Truth | None:
+def _truth(explainer: Explainer, inputs: dict, name: str, parts: dict) -> Truth | None:
     """Take each region and each channel away; None where there is nothing to be told."""
-    sample = sample_of(dataset, row)
-    if sample.inputs["aia_present"].min() == 0:
+    if inputs["aia_present"].min() == 0:
         return None
-    image = sample.inputs[opened.image][0]
-    parts = source.region_images(int(dataset._rows[row, -1]))
+    image = inputs[name][0]
     lights = [np.moveaxis(part, 0, -1) for part in parts.values()]
     if len(lights) < 2:
         return None
-    ask = targets_of(opened.network, sample.inputs, head, opened.image)
+
+    def ask(images: np.ndarray) -> np.ndarray:
+        return explainer.targets(inputs, images)
+
     whole = float(ask(image[None])[0])
     without = []
     for light in lights:

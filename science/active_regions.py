@@ -79,7 +79,7 @@ def listed_boxes(path: str | Path, time: np.datetime64, tilt_deg: float) -> list
         If it is no such list, or of another day.
     """
     from sunpy.io.special import srs
-    from sunpy.physics.differential_rotation import diff_rot
+    from sunpy.sun.models import differential_rotation
 
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such list of regions: {path}")
@@ -105,7 +105,8 @@ def listed_boxes(path: str | Path, time: np.datetime64, tilt_deg: float) -> list
     boxes = []
     days = since / np.timedelta64(86400, "s")
     for number, latitude, longitude, extent in zip(table["Number"], *places, strict=True):
-        turned = diff_rot(days * u.day, latitude * u.deg, frame_time="synodic").to_value(u.deg)
+        turned = differential_rotation(days * u.day, latitude * u.deg, frame_time="synodic")
+        turned = turned.to_value(u.deg)
         extent = extent if np.isfinite(extent) else 0.0
         edges = longitude + turned + np.array([-0.5, 0.0, 0.5]) * extent
         x, y, z = _on_disc(latitude, edges, tilt_deg)

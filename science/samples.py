@@ -20,7 +20,14 @@ from science.own_grid import OwnGrid, own_grids, resample
 from tools.channels import channel_unit
 from tools.run_folder import RunFolder
 
-__all__ = ["OpenedSample", "open_sample", "require_dataset", "sample_of"]
+__all__ = [
+    "OpenedSample",
+    "array_sample",
+    "files_dataset",
+    "open_sample",
+    "require_dataset",
+    "sample_of",
+]
 
 # the virtual Earth: in the plane of the Sun's equator, where the radius is 960 arcsec
 _VIRTUAL_OBSERVER = {"RSUN_OBS": 960.0, "HGLN_OBS": 0.0, "HGLT_OBS": 0.0, "CRLT_OBS": 0.0}
@@ -61,6 +68,12 @@ class OpenedSample:
     earlier_wcs: tuple[dict, ...] = ()
     grids: tuple[OwnGrid, ...] = ()
     regions: tuple[RegionBox, ...] = ()
+
+    def with_coordinates(self, maps: np.ndarray) -> list[tuple[np.ndarray, dict]]:
+        """Give maps (frame, ...), the newest first, with the keywords of their coordinates."""
+        known = [self.wcs, *reversed(self.earlier_wcs)]
+        known += [{}] * (len(maps) - len(known))
+        return list(zip(maps[::-1], known, strict=True))
 
 
 def open_sample(
@@ -104,7 +117,7 @@ def _open_sample(
 ) -> OpenedSample:
     dataset, image = _dataset_and_image(where, opened.run)
     if len(image) == 1 and image[0].endswith(".npy"):
-        return _from_array(opened, Path(image[0]))
+        return array_sample(opened, Path(image[0]))
     if opened.run is None:
         raise ValueError(
             f"{opened.path} belongs to no run, so nothing says what its input is; give IMAGE as "
@@ -215,10 +228,16 @@ def sample_of(dataset: SolarData, row: int) -> OpenedSample:
     )
 
 
-def _of_files(
-    opened: OpenedNetwork, files: list[str], stack: ExitStack, flares: str, time: str = ""
-) -> OpenedSample:
-    """Give a sample of images in files, a folder or a store."""
+def files_dataset(
+    opened: OpenedNetwork, files: list[str], stack: ExitStack, flares: str = ""
+) -> tuple[FDL1, list[str]]:
+    """Give images in files, a folder or a store as the samples of a run, and what was left out.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there are none, or the run takes other data.
+    """
     from network_models.xray_flux_forecast.forecast_data import read_record
 
     data, options = opened.run.config["data"], opened.run.config["options"]
@@ -230,7 +249,14 @@ def _of_files(
             [flares], class_scale=data["class_scale"], gap_limit_s=options["gap_limit_s"]
         )
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="heliolens-")))
-    dataset, problems = image_samples(opened.run, files, folder, record=record)
+    return image_samples(opened.run, files, folder, record=record)
+
+
+def _of_files(
+    opened: OpenedNetwork, files: list[str], stack: ExitStack, flares: str, time: str = ""
+) -> OpenedSample:
+    """Give a sample of images in files, a folder or a store."""
+    dataset, problems = files_dataset(opened, files, stack, flares)
     if len(dataset.times) > 1 and not time:
         raise ValueError(
             f"there are {len(dataset.times)} images, from {dataset.times[0]} to "
@@ -241,6 +267,7 @@ def _of_files(
     sample = _of_dataset(dataset, time or "first")
     if not sample.inputs["aia_present"].any():
         raise ValueError(f"{sample.label}: no channel covers the disc, so nothing can be explained")
+    data = opened.run.config["data"]
     source = image_source(files, data["size"], tuple(data["channels"]))
     (index,) = np.flatnonzero(source.times == np.datetime64(sample.wcs["DATE-OBS"], "s"))
     return replace(sample, grids=tuple(own_grids(source, int(index))))
@@ -252,8 +279,16 @@ def _unit(channels: tuple) -> str:
     return units.pop() if len(units) == 1 else "the channel's unit"
 
 
-def _from_array(opened: OpenedNetwork, path: Path) -> OpenedSample:
-    """Give an array as a sample; what else the network takes is said to be there."""
+def array_sample(opened: OpenedNetwork, path: Path) -> OpenedSample:
+    """Give an array as a sample; what else the network takes is said to be there.
+
+    An array with other y and x than the network's is resampled.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such array, or the network can't take it.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     try:

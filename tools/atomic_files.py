@@ -6,15 +6,19 @@ behind ends in ``.partial`` and is swept by the next one.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 __all__ = [
     "commit_file",
+    "replace_folder",
     "sweep_partial_files",
     "write_arrays",
     "write_bytes",
@@ -66,6 +70,31 @@ def commit_file(scratch: str | Path, path: str | Path) -> None:
     _replace(Path(scratch), Path(path))
 
 
+@contextlib.contextmanager
+def replace_folder(path: str | Path) -> Iterator[Path]:
+    """Fill a folder out of sight, then give it its name; an earlier one of that name goes.
+
+    If the filling fails or is interrupted, the earlier folder stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (path.with_name(f".{path.name}.{kind}.partial") for kind in ("new", "old"))
+    if old.is_dir() and not path.exists():  # killed between the two steps below
+        os.replace(old, path)
+    for left in (partial, old):
+        shutil.rmtree(left, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if path.exists():
+        os.replace(path, old)
+    os.replace(partial, path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def _replace(partial: Path, path: Path) -> None:
     try:
         os.replace(partial, path)
@@ -97,8 +126,11 @@ def write_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def sweep_partial_files(folder: str | Path) -> int:
-    """Remove what killed writers left in ``folder`` and below; give the number of files."""
-    left = sorted(Path(folder).rglob(".*.partial*"))
+    """Remove what killed writers left in ``folder`` and below; give the number of files.
+
+    Unfinished folders are left to ``replace_folder``, which may still need them.
+    """
+    left = sorted(p for p in Path(folder).rglob(".*.partial*") if not p.is_dir())
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)

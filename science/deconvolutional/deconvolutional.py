@@ -30,8 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make the page and give the exit status."""
     parser = make_parser(__doc__.splitlines()[0])
     with quiet_start():
-        from network_models.graph_walk import MODES
-        from science.opening import add_arguments, open_network, open_sample
+        from network_models.graph_walk import MODES, layer_shapes, require_layer
+        from science.opening import add_arguments, open_network
+        from science.samples import open_sample
 
     add_arguments(parser)
     parser.add_argument("--mode", default="deconvolution", choices=MODES)
@@ -51,9 +52,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.list_targets or arguments.list_layers:
         _list(opened, arguments)
         return 0
+    target = opened.target(arguments.target)
+    shapes = layer_shapes(opened.network)
+    layer = arguments.layer or _last_filters(opened.network, list(shapes))
+    require_layer(opened.network, layer)
+    n_filters = shapes[layer][-1]
+    if arguments.filter is not None and not 0 <= arguments.filter < n_filters:
+        raise ValueError(f"{layer} has the filters 0 to {n_filters - 1}, not {arguments.filter}")
     with ExitStack() as stack:
-        sample = open_sample(opened, arguments.where, stack, flares=arguments.flares)
-        return _explain(opened, sample, arguments)
+        sample = open_sample(
+            opened, arguments.where, stack, flares=arguments.flares, regions=arguments.regions
+        )
+        return _explain(opened, sample, target, layer, arguments)
 
 
 def _list(opened, arguments: argparse.Namespace) -> None:
@@ -67,20 +77,17 @@ def _list(opened, arguments: argparse.Namespace) -> None:
             print(f"{name}  {' x '.join(str(n) for n in shape[1:])}")
 
 
-def _explain(opened, sample, arguments: argparse.Namespace) -> int:
-    from network_models.graph_walk import LayerOutput, layer_shapes
+def _explain(opened, sample, target, layer: str, arguments: argparse.Namespace) -> int:
+    from network_models.graph_walk import LayerOutput
     from network_models.reverse_pass import ReversePass
 
     walk = ReversePass(opened.network, wrt=opened.image)
-    target = opened.target(arguments.target)
     error = walk.error_against_autograd(sample.inputs, target.head)
     if not error < _LARGEST_ERROR:
         raise ValueError(
             f"the reverse pass differs from the backend's gradient by {error:.1e} of its largest "
             f"value (allowed: {_LARGEST_ERROR:g}): its maps of this network can't be trusted"
         )
-    shapes = layer_shapes(opened.network)
-    layer = arguments.layer or _last_filters(opened.network, list(shapes))
     outputs_of = LayerOutput(opened.network, layer)
     output = outputs_of(sample.inputs)
     strongest = output[0].reshape(-1, output.shape[-1]).max(axis=0)
@@ -112,7 +119,7 @@ def _examples(
 ) -> dict[int, list]:
     """Find the images of the run's own data that excite each filter most, with their maps."""
     from network_models.xray_flux_forecast.run_data import reopen_run
-    from science.opening import sample_of
+    from science.samples import sample_of
 
     if opened.run is None or not arguments.examples:
         return {k: [] for k in filters}
@@ -136,11 +143,8 @@ def _examples(
 
 
 def _write(opened, sample, layer, found, examples, error, arguments) -> None:
-    """Write the page of filters, FITS, JSON and the report's section."""
-    from science.map_files import half_field, write_map_fits
-    from tools.atomic_files import write_json
-    from tools.plotting.maps import plot_filters
-    from tools.plotting.style import save_figure
+    """Write the page of filters, FITS, JSON and the report's section, in one step."""
+    from tools.atomic_files import replace_folder, write_json
     from tools.report.report import Figure, Section, renew_report, write_section
 
     name = "".join(c if c.isalnum() else "_" for c in f"{layer}_{sample.label}")
@@ -148,8 +152,6 @@ def _write(opened, sample, layer, found, examples, error, arguments) -> None:
     if arguments.output or opened.run:
         parent = Path(arguments.output) if arguments.output else opened.run / "features"
     folder = parent / f"{arguments.mode}_{name}"
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = []
     facts = {
         "layer": layer,
         "mode": arguments.mode,
@@ -158,66 +160,78 @@ def _write(opened, sample, layer, found, examples, error, arguments) -> None:
         "model": str(opened.path),
         "model_hash": opened.model_hash,
         "error_against_autograd": error,
-        "filters": {},
+        "filters": {
+            k: {
+                "excitation": float(one.excitation[0]),
+                "position": one.position[0].tolist(),
+                "exciting images": [
+                    {"sample": s.label, "excitation": float(m.excitation[0])}
+                    for s, m in examples[k]
+                ],
+            }
+            for k, one in found.items()
+        },
     }
-    for k, one in found.items():
-        cells = [(sample, one), *examples[k]]
-        rows.append(
-            (
-                f"filter {k}",
-                [(_newest(s, opened.image), _newest_map(m), _middle(m), s.label) for s, m in cells],
-            )
-        )
-        facts["filters"][k] = {
-            "excitation": float(one.excitation[0]),
-            "position": one.position[0].tolist(),
-            "exciting images": [
-                {"sample": s.label, "excitation": float(m.excitation[0])} for s, m in examples[k]
-            ],
-        }
-        if np.ndim(_newest_map(one)) == 3:
-            write_map_fits(
-                folder / f"filter_{k}.fits",
-                _newest_map(one),
-                channels=sample.channels,
-                wcs=sample.wcs,
-                unit="",
-                header={
-                    "METHOD": arguments.mode,
-                    "LAYER": layer,
-                    "FILTER": k,
-                    "MODEL": facts["model_hash"],
-                    "SOURCE": sample.source,
-                },
-            )
     title = f"What excites the layer {layer}: {sample.label}"
     if "synthetic" in sample.source:
         title += " (synthetic Sun)"
-    save_figure(
-        plot_filters(
-            rows,
-            sample.channels,
-            title=title,
-            half_field=half_field(sample.wcs, _newest(sample, opened.image).shape[0]),
-            tilt_deg=float(sample.wcs.get("CRLT_OBS", 0.0)),
-        ),
-        folder / "filters.png",
-    )
-    write_json(folder / "filters.json", facts)
     caption = (
         f"{arguments.mode} of the filters that the first image excites most, over the channel in "
         "which each map is strongest; beside it the test images that excite the filter most. A "
         "ring marks the place where the filter is strongest. Maps have no unit."
     )
     text = f"The pass equals the backend's gradient to {error:.1e} of its largest value."
-    section = Section(title, 85, [text], [Figure("filters.png", caption)])
-    write_section(folder, section)
+    with replace_folder(folder) as place:
+        for k, one in found.items():
+            _write_fits(place, k, one, sample, facts)
+        _draw(place / "filters.png", opened, sample, found, examples, title)
+        write_json(place / "filters.json", facts)
+        write_section(place, Section(title, 85, [text], [Figure("filters.png", caption)]))
     if opened.run and opened.run.path in folder.parents:
         renew_report(opened.run.path)
     print(text)
     for k, entry in facts["filters"].items():
         print(f"filter {k}: {entry['excitation']:.3g} at {entry['position']}")
     print(f"Page: {folder / 'filters.png'}")
+
+
+def _draw(path: Path, opened, sample, found, examples, title: str) -> None:
+    """Draw one row per filter: the image, then those that excite it most."""
+    from science.map_files import half_field
+    from tools.plotting.maps import plot_filters
+    from tools.plotting.style import save_figure
+
+    rows = []
+    for k, one in found.items():
+        cells = [(sample, one), *examples[k]]
+        shown = [(_newest(s, opened.image), _newest_map(m), _middle(m), s.label) for s, m in cells]
+        rows.append((f"filter {k}", shown))
+    figure = plot_filters(
+        rows,
+        sample.channels,
+        title=title,
+        half_field=half_field(sample.wcs, _newest(sample, opened.image).shape[0]),
+        tilt_deg=float(sample.wcs.get("CRLT_OBS", 0.0)),
+    )
+    save_figure(figure, path)
+
+
+def _write_fits(place: Path, k: int, found, sample, facts: dict) -> None:
+    """Write a filter's map, of all frames, and on the files' own grid where that is another."""
+    from science.map_files import write_map_fits, write_own_grid_fits
+
+    maps = found.maps[0]
+    if maps.ndim < 3:
+        return
+    maps = maps if maps.ndim == 4 else maps[None]
+    header = {"METHOD": facts["mode"], "LAYER": facts["layer"], "FILTER": k}
+    header |= {"MODEL": facts["model_hash"], "SOURCE": sample.source}
+    common = {"channels": sample.channels, "unit": "", "header": header}
+    frames = sample.with_coordinates(maps)
+    write_map_fits(place / f"filter_{k}.fits", frames, **common)
+    if sample.grids:
+        path = place / f"filter_{k}_on_image.fits"
+        write_own_grid_fits(path, maps[-1], sample.grids, **common)
 
 
 def _middle(found) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from science.embedding.projector import sprite_sheet
 from tools.atomic_files import write_text
-from tools.plotting.style import CLASS_COLOURS
+from tools.plotting.embedding import class_colours
 
 __all__ = ["write_page"]
 
@@ -29,6 +29,7 @@ def write_page(
     thumbnails: np.ndarray | None,
     *,
     title: str,
+    legend: str,
 ) -> None:
     """Write the page in one step.
 
@@ -38,6 +39,8 @@ def write_page(
     metadata : dict of list
         ``class`` chooses the colour; all is shown.
     thumbnails : (sample, side, side, 3) uint8, optional
+    legend : str
+        What the classes are.
     """
     low, high = places.min(axis=0), places.max(axis=0)
     unit = (places - low) / np.maximum(high - low, 1e-12)
@@ -48,11 +51,13 @@ def write_page(
         image.save(buffer, format="PNG")
         sheet = base64.b64encode(buffer.getvalue()).decode()
     columns = math.ceil(math.sqrt(len(places)))
+    colours = class_colours(metadata["class"])
+    kinds = {name: f"k{k}" for k, name in enumerate(colours)}
     points = []
     for k, (x, y) in enumerate(unit):
         points.append(
             {
-                "kind": metadata["class"][k],
+                "kind": kinds[metadata["class"][k]],
                 "x": round(15 + 870 * float(x)),
                 "y": round(685 - 670 * float(y)),
                 "left": k % columns * side,
@@ -64,6 +69,6 @@ def write_page(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
     )
     page = environment.get_template("page.html").render(
-        title=title, points=points, sheet=sheet, side=side, colours=CLASS_COLOURS
+        title=title, legend=legend, points=points, sheet=sheet, side=side, colours=colours
     )
     write_text(path, page)

@@ -16,6 +16,7 @@ from network_models.reverse_pass import ReversePass
 from software_tests.network_models.architectures import ARCHITECTURES, build, images
 
 ROOT = Path(__file__).parents[2]
+TABLES = Path(__file__).parent / "tables"
 HEAD = weighted_sum([1.0, -0.5])
 
 
@@ -23,6 +24,21 @@ HEAD = weighted_sum([1.0, -0.5])
 def test_in_gradient_mode_it_is_the_backend_s_own_gradient(name):
     walk = ReversePass(build(name))
     assert walk.error_against_autograd(images(), HEAD) < 1e-6
+
+
+@pytest.mark.parametrize("peer", ["captum", "xplique"])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_captum_and_xplique_give_the_same_maps(name, peer):
+    # tables/make_captum_maps.py and make_xplique_maps.py made the arrays, in other environments
+    walk, given = ReversePass(build(name, side=24)), images(1, side=24)
+    with np.load(TABLES / f"{peer}_maps.npz") as stored:
+        expected = {k.split()[1]: stored[k] for k in stored.files if k.split()[0] == name}
+    assert set(expected) >= {"guided", "deconvolution"}
+    for mode, values in expected.items():
+        _, found = walk.of_target(given, HEAD, mode=mode)
+        largest = np.abs(values).max()
+        assert largest > 0
+        assert np.abs(found[0] - values).max() < 1e-6 * largest, mode
 
 
 @pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "residual"])

@@ -6,7 +6,8 @@ import pytest
 from keras import layers
 
 from network_models.gradients import InputGradient, weighted_sum
-from science.saliency.attribution import METHODS, AttributionOptions, attribute, targets_of
+from science.saliency.attribution import METHODS, Explainer
+from science.saliency.question import AttributionOptions, baseline_of
 from science.trust import channel_shares, deletion_curves, off_disc_share, randomise_in_cascade
 from software_tests.network_models.architectures import ARCHITECTURES, build, images
 
@@ -15,14 +16,13 @@ ONE = weighted_sum([1.0])
 
 
 def explain(network, inputs, method, head=HEAD, **options):
-    return attribute(
-        network,
-        inputs,
-        head,
-        image="image",
-        method=method,
-        options=AttributionOptions(**options),
-    )
+    explainer = Explainer(network, head, image="image")
+    return explainer.explain(inputs, method, AttributionOptions(**options))
+
+
+def targets_of(network, inputs, head, image):
+    explainer = Explainer(network, head, image=image)
+    return lambda images: explainer.targets(inputs, images)
 
 
 def linear_network(generator):
@@ -63,8 +63,6 @@ def test_integrated_gradients_add_up_to_the_change(name, baseline):
     found = explain(network, inputs, "integrated-gradients", baseline=baseline)
     assert found.notes["completeness_gap"] < 1e-3
     ask = targets_of(network, inputs, HEAD, "image")
-    from science.saliency.attribution import baseline_of
-
     image = inputs["image"][0]
     change = np.subtract(*ask(np.stack([image, baseline_of(image, baseline)])))
     assert found.values.sum() == pytest.approx(change, rel=1e-3)

@@ -8,6 +8,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from dataset_models.SDO.image_file import read_image
 from dataset_models.store import ImageStore
 from science.saliency.saliency import main
 from tools.channels import AIA_CHANNELS
@@ -97,6 +98,28 @@ def test_fits_files_of_some_channels(image_run, tmp_path, capsys):
         assert hdus[1].header["CRLT_OBS"] == -4.5
 
 
+SUMMARY = """\
+:Product: 0215SRS.txt
+:Issued: 2011 Feb 15 0030 UTC
+# Prepared jointly by the U.S. Dept. of Commerce, NOAA,
+# Space Weather Prediction Center and the U.S. Air Force.
+#
+Joint USAF/NOAA Solar Region Summary
+SRS Number 46 Issued at 0030Z on 15 Feb 2011
+Report compiled from data received at SWO on 14 Feb
+I.  Regions with Sunspots.  Locations Valid at 14/2400Z
+Nmbr Location  Lo  Area  Z   LL   NN Mag Type
+1158 S20W11   034  0600 Ekc  16   42 Beta-Gamma-Delta
+1159 N20W73   096  0010 Bxo  04   03 Beta
+IA. H-alpha Plages without Spots.  Locations Valid at 14/2400Z Feb
+Nmbr  Location  Lo
+1155 S18W90   113
+II. Regions Due to Return 15 Feb to 17 Feb
+Nmbr Lat    Lo
+1149 N16   310
+"""
+
+
 def real_171():
     from pathlib import Path
 
@@ -119,6 +142,104 @@ def test_a_cutout_of_the_sun_is_refused(image_run, shared, tmp_path):
     cutout = str(shared / "aia/aia_171_cutout.fits")
     with pytest.raises(ValueError, match="no channel covers the disc|no image is good"):
         main([str(image_run), cutout, "--output", str(tmp_path)])
+
+
+def test_a_map_on_the_files_own_pixels_is_the_derivative_by_them(image_run, tmp_path, generator):
+    # a turned, shifted image of 100 x 100 pixels on a network of 16 x 16: change a file's pixel,
+    # and the target must change by the map's pixel
+    cards = {"TELESCOP": "SDO/AIA", "WAVELNTH": 171, "EXPTIME": 2.0, "CRPIX1": 48.0}
+    cards |= {"DATE-OBS": "2014-01-11T08:00:01", "CDELT1": 26.0, "CDELT2": 26.0, "CROTA2": 20.0}
+    cards |= {"CRPIX2": 51.0, "CRVAL1": 10.0, "CRVAL2": -5.0}
+    data = 50 * generator.gamma(2, size=(100, 100)).astype(np.float32)
+    path, output = tmp_path / "171.fits", tmp_path / "out"
+
+    def value_and_map(values):
+        fits.PrimaryHDU(values, fits.Header(cards)).writeto(path, overwrite=True)
+        arguments = ["--method", "gradient", "--output", str(output)]
+        assert main([str(image_run), str(path), *arguments]) == 0
+        facts = json.loads((only(output) / "map.json").read_text())
+        with fits.open(only(output) / "map_on_image.fits") as hdus:
+            assert hdus[1].name == "171"
+            assert hdus[1].header["BUNIT"] == facts["unit"]
+            return facts["value"], hdus[1].data, hdus[1].header
+
+    value, found, header = value_and_map(data)
+    assert found.shape == (100, 100)
+    for key in ("CRPIX1", "CDELT1", "CROTA2", "CRVAL2"):
+        assert header[key] == cards[key]
+    with fits.open(only(output) / "map.fits") as hdus:
+        coarse = hdus["171"].data
+    y, x = np.unravel_index(np.abs(found).argmax(), found.shape)
+    block = found == found[y, x]  # pixels of one cell
+    changed = data.copy()
+    changed[block] += 2.0
+    step = 2.0 / 2.0 / read_image(path, 16).throughput * block.sum()  # DN over exposure
+    other = value_and_map(changed)[0]
+    assert other - value == pytest.approx(found[y, x] * step, rel=0.1)
+    assert found.sum() == pytest.approx(coarse.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("side", [48, 23, 11])
+def test_an_array_of_another_size_is_resampled_and_its_map_goes_back(side, tmp_path, generator):
+    import keras
+
+    image = keras.Input((16, 16, 2), name="image")
+    flat = keras.layers.Flatten()(image)
+    network = keras.Model(image, keras.layers.Dense(1, use_bias=False)(flat))
+    network.save(tmp_path / "linear.keras")
+    given = generator.normal(size=(side, side, 2)).astype(np.float32)
+    np.save(tmp_path / "image.npy", given)
+    model, array = str(tmp_path / "linear.keras"), str(tmp_path / "image.npy")
+    assert main([model, array, "--method", "gradient", "--output", str(tmp_path / "out")]) == 0
+    facts = json.loads((only(tmp_path / "out") / "map.json").read_text())
+    with fits.open(only(tmp_path / "out") / "map_on_image.fits") as hdus:
+        found = np.stack([hdu.data for hdu in hdus[1:]], axis=-1)
+    # the network is linear: map times image is its output
+    assert found.shape == given.shape
+    assert (found * given).sum() == pytest.approx(facts["value"], rel=1e-4)
+
+
+def test_networks_of_other_kinds(tmp_path, generator):
+    import keras
+    from keras import layers
+
+    image = keras.Input((None, None, 3), name="image")
+    x = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
+    heads = {
+        "classes": layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x)),
+        "one_number": layers.Dense(1)(layers.GlobalAveragePooling2D()(x)),
+        "many_maps": layers.Conv2D(6, 1)(x),
+    }
+    np.save(tmp_path / "image.npy", generator.normal(size=(20, 24, 3)).astype(np.float32))
+    for name, output in heads.items():
+        network = keras.Model(image, output)
+        network.save(tmp_path / f"{name}.keras")
+        last = f"output {output.shape[-1] - 1}"
+        for method in ("integrated-gradients", "occlusion", "grad-cam"):
+            arguments = [str(tmp_path / f"{name}.keras"), str(tmp_path / "image.npy")]
+            arguments += ["--method", method, "--target", last]
+            assert main([*arguments, "--output", str(tmp_path / name / method)]) == 0
+            facts = json.loads((only(tmp_path / name / method) / "map.json").read_text())
+            assert facts["target"] == last
+            given = np.load(tmp_path / "image.npy")[None]
+            expected = np.asarray(network(given))[..., -1].mean()
+            assert facts["value"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_boxes_of_noaa_s_list(image_run, tmp_path):
+    listed = tmp_path / "0110SRS.txt"
+    listed.write_text(SUMMARY)
+    output = tmp_path / "out"
+    arguments = [str(image_run), real_171(), "--method", "gradient", "--output", str(output)]
+    assert main([*arguments, "--regions", str(listed)]) == 0
+    section = json.loads((only(output) / "section.json").read_text())
+    assert "boxes: active regions" in section["figures"][0]["caption"]
+    listed.write_text(SUMMARY.replace("2011 Feb 15", "2011 Mar 15"))
+    with pytest.raises(ValueError, match="give the list of the image's day"):
+        main([*arguments, "--regions", str(listed)])
+    listed.write_text("nothing")
+    with pytest.raises(ValueError, match="Solar Region Summary"):
+        main([*arguments, "--regions", str(listed)])
 
 
 def test_a_network_on_history(finished_run, tmp_path):
@@ -170,5 +291,6 @@ def test_arrays_of_another_shape_and_other_models_are_refused(image_run, tmp_pat
         main([network, str(tmp_path / "c.npy")])
     with pytest.raises(FileNotFoundError):
         main([str(tmp_path / "none"), "first"])
-    with pytest.raises(ValueError, match="save it in Keras 3"):
+    (tmp_path / "old.hdf5").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="damaged, or no HDF5 network"):
         main([str(tmp_path / "old.hdf5"), "first"])

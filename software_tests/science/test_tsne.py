@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,7 +32,7 @@ def test_the_command_writes_projector_figure_and_page(image_run, capsys):
     assert "(synthetic Sun)" in page
     assert "Embedding: " in (image_run / "report.html").read_text()
     lines = (folder / "projector/metadata.tsv").read_text().splitlines()
-    assert lines[0].split("\t")[:3] == ["class", "time", "peak"]
+    assert lines[0].split("\t")[:3] == ["class", "sample", "peak"]
     assert len(lines) == facts["samples"] + 1
     tsne = np.loadtxt(folder / "projector/tsne.tsv", delimiter="\t")
     assert tsne.shape == (facts["samples"], 3)
@@ -136,6 +137,40 @@ def test_the_projector_s_folder(generator, tmp_path):
     assert len((tmp_path / "metadata.tsv").read_text().splitlines()) == n + 1
     with pytest.raises(ValueError, match="two columns"):
         write_projector(tmp_path, places, places, {"class": ["B"] * n}, None, colour_by="class")
+
+
+def test_a_network_without_a_run_and_a_folder_of_arrays(tmp_path, generator):
+    image = keras.Input((12, 12, 2), name="image")
+    x = keras.layers.Conv2D(6, 3, activation="relu")(image)
+    x = keras.layers.GlobalAveragePooling2D(name="means")(x)
+    network = keras.Model(image, keras.layers.Dense(3, activation="softmax")(x))
+    network.save(tmp_path / "classes.keras")
+    folder, output = tmp_path / "arrays", tmp_path / "out"
+    folder.mkdir()
+    images = generator.normal(size=(20, 12, 12, 2)).astype(np.float32)
+    images *= np.repeat([1, 4], 10)[:, None, None, None]
+    for k, one in enumerate(images):
+        np.save(folder / f"{k:02d}.npy", one)
+    given = [str(tmp_path / "classes.keras"), str(folder), "--perplexity", "5"]
+    like = ["--like", str(folder / "03.npy"), "--nearest", "3"]
+    assert main([*given, *like, "--output", str(output)]) == 0
+    facts = json.loads((output / "means" / "embedding.json").read_text())
+    assert facts["nearest"][0]["sample"] == "03.npy"
+    rows = (output / "means/projector/metadata.tsv").read_text().splitlines()
+    expected = np.asarray(network(images)).argmax(axis=1)
+    assert [row.split("\t")[0] for row in rows[1:]] == [f"output {k}" for k in expected]
+    with pytest.raises(ValueError, match="name a folder of .npy arrays"):
+        main(given[:1])
+
+
+def test_a_store_of_images_as_the_dataset(image_run, tmp_path):
+    (store,) = (image_run.parents[1] / "stores").iterdir()
+    output = tmp_path / "out"
+    given = [str(image_run), str(store), "--samples", "100", "--perplexity", "10"]
+    assert main([*given, "--layer", "hidden_sums", "--output", str(output)]) == 0
+    rows = (output / "hidden_sums/projector/metadata.tsv").read_text().splitlines()
+    assert rows[1].split("\t")[0] == "unknown"  # images alone don't tell the peak to come
+    assert rows[1].endswith("new")
 
 
 @pytest.mark.parametrize(

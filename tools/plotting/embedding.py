@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import PowerNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from sunpy.visualization.colormaps import cm as sun_colours
 
 from tools.plotting.style import CLASS_COLOURS, new_figure
 
-__all__ = ["plot_embedding", "thumbnails_of"]
+__all__ = ["class_colours", "plot_embedding", "thumbnails_of"]
 
 _SIDE = 40
 _SHOWN = 60  # thumbnails in the figure
+
+
+def class_colours(classes: Iterable[str]) -> dict[str, str]:
+    """Give a colour for each class that occurs, flare classes first and in their order."""
+    found = set(classes)
+    known = {c: colour for c, colour in CLASS_COLOURS.items() if c in found}
+    return known | {c: to_hex(f"C{k % 10}") for k, c in enumerate(sorted(found - set(known)))}
 
 
 def thumbnails_of(batches: Iterable[np.ndarray], channels: tuple) -> np.ndarray:
@@ -50,6 +57,7 @@ def plot_embedding(
     thumbnails: np.ndarray | None,
     *,
     title: str,
+    legend: str,
     like: tuple[str, np.ndarray] | None = None,
 ) -> Figure:
     """Draw samples in the plane by their class, with some of their pictures.
@@ -58,16 +66,17 @@ def plot_embedding(
     ----------
     places : (sample, 2) float
     classes : list of str
-        Letter of each sample's class.
+        What each sample is coloured by; flare classes have colours of their own.
     thumbnails : (sample, side, side, 3) uint8, optional
+    legend : str
+        What the classes are.
     like : (text, place), optional
         A sample to mark.
     """
     figure, axes = new_figure(8.0, 6.4)
-    for letter, colour in CLASS_COLOURS.items():
-        own = np.array([c == letter for c in classes])
-        if own.any():
-            axes.scatter(*places[own].T, s=8, color=colour, label=f"{letter} ({own.sum()})")
+    for kind, colour in class_colours(classes).items():
+        own = np.array([c == kind for c in classes])
+        axes.scatter(*places[own].T, s=8, color=colour, label=f"{kind} ({own.sum()})")
     if thumbnails is not None:
         apart = 0.045 * np.ptp(places, axis=0)
         taken: list[np.ndarray] = []
@@ -88,5 +97,5 @@ def plot_embedding(
     axes.set_xlabel("t-SNE 1 (no unit)")
     axes.set_ylabel("t-SNE 2 (no unit)")
     axes.set_title(title)
-    axes.legend(title="coming peak", loc="best", fontsize=8)
+    axes.legend(title=legend, title_fontsize=8, loc="best", fontsize=8)
     return figure

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm, TwoSlopeNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
+from matplotlib.patches import Circle, Rectangle
 from scipy.ndimage import gaussian_filter
 from sunpy.visualization.colormaps import cm as sun_colours
 
@@ -19,6 +20,7 @@ __all__ = ["plot_deletion", "plot_filters", "plot_history_map", "plot_solar_maps
 
 _GRID_DEG = 30
 _MASS = (0.5, 0.9)
+_BOX = "#ffd447"
 _CONTOUR_WIDTH = 1 / 48  # of the image: contours follow the map smoothed so far
 
 
@@ -31,6 +33,7 @@ def plot_solar_maps(
     title: str,
     half_field: float = 1.28,
     tilt_deg: float = 0.0,
+    boxes: Sequence[tuple[str, float, float, float, float]] = (),
 ) -> Figure:
     """Draw a signed map over every channel's image, and what share of it each channel has.
 
@@ -47,6 +50,8 @@ def plot_solar_maps(
         Half the image's width in solar radii.
     tilt_deg : float
         Latitude of the disc's centre (B0).
+    boxes : sequence of (name, x, y, half_width, half_height)
+        Active regions, solar radii from the disc's centre to the west and to the north.
     """
     n_panels = len(values)
     panels = [(k, images[k], values[k]) for k in range(n_panels)]
@@ -81,6 +86,9 @@ def plot_solar_maps(
         )
         _contours(axes, mass, levels, half_field)
         _heliographic_grid(axes, tilt_deg)
+        _boxes(axes, boxes)
+        axes.set_xlim(-half_field, half_field)
+        axes.set_ylim(-half_field, half_field)
         name = channel_name(channels[k]) if not isinstance(channels[k], str) else channels[k]
         axes.set_title(name if n_panels > 1 else f"all channels (image: {name})")
     _shares(grid[:, -1], values, channels if n_panels > 1 else None)
@@ -254,6 +262,29 @@ def _heliographic_grid(axes: Axes, tilt_deg: float) -> None:
             color="white",
             linewidth=0.35,
             alpha=0.5,
+        )
+
+
+def _boxes(axes: Axes, boxes: Sequence[tuple[str, float, float, float, float]]) -> None:
+    """Draw a frame with its name around each active region."""
+    for name, x, y, half_width, half_height in boxes:
+        corner = (x - half_width, y - half_height)
+        axes.add_patch(
+            Rectangle(
+                corner, 2 * half_width, 2 * half_height, fill=False, color=_BOX, linewidth=0.6
+            )
+        )
+        below = y > 0.8  # names stay inside the picture
+        axes.annotate(
+            name,
+            (x, y - half_height if below else y + half_height),
+            xytext=(0, -1.5 if below else 1.5),
+            textcoords="offset points",
+            ha="center",
+            va="top" if below else "bottom",
+            fontsize=4.5,
+            color=_BOX,
+            annotation_clip=True,
         )
 
 

@@ -91,6 +91,8 @@ def read_sections(folder: str | Path) -> list[tuple[Path, Section]]:
     """
     found = []
     for path in sorted(Path(folder).rglob("section.json")):
+        if path.parent.name.startswith("."):  # not finished
+            continue
         try:
             raw = json.loads(path.read_text())
             figures = [Figure(**f) for f in raw.pop("figures", [])]
