@@ -1,6 +1,7 @@
-"""What explanations cost: gradients and reverse pass over the forward pass, t-SNE beside a peer's.
+"""What explanations cost: passes over the forward pass, t-SNE beside a peer's, whole commands.
 
-All images and features are synthetic. Times are medians of alternating rounds.
+All images and features are synthetic. Ratios are medians of alternating rounds; each command is
+timed as a whole, from its start to its end, for one image of 1024 x 1024 pixels in eight channels.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ import argparse
 import json
 import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -19,12 +24,18 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from dataset_models.store_workers import usable_processes
+from dataset_models.virtual_sun.images import VirtualImages
+from dataset_models.virtual_sun.parameters import FlareProcessParameters
+from dataset_models.virtual_sun.process import VirtualRecord, simulate_record
+from dataset_models.virtual_sun.record import VIRTUAL_START
 from network_models.gradients import InputGradient, weighted_sum
 from network_models.graph_walk import MODES, LayerOutput
 from network_models.reverse_pass import ReversePass
 from science.embedding.layout import lay_out, neighbours_kept
+from science.saliency.attribution import METHODS
 
 _PERPLEXITY = 30.0
+_ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
@@ -34,23 +45,63 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--columns", type=int, default=256)
+    parser.add_argument("--only", nargs="+", choices=("passes", "commands", "layouts"))
     arguments = parser.parse_args()
-    figures = {
-        f"{arguments.size} x {arguments.size} x 8, over the forward pass": _passes(arguments),
-        f"t-SNE of {arguments.rows} x {arguments.columns}": _layouts(arguments),
+    image = f"{arguments.size} x {arguments.size} x 8"
+    parts = {
+        "passes": (f"{image}, over the forward pass", _passes),
+        "commands": (f"{image}, whole commands, s", _commands),
+        "layouts": (f"t-SNE of {arguments.rows} x {arguments.columns}", _layouts),
     }
-    print(json.dumps(figures))
+    chosen = [parts[name] for name in arguments.only or parts]
+    print(json.dumps({name: make(arguments) for name, make in chosen}))
+
+
+def _network(size: int) -> keras.Model:
+    """Give four blocks of convolution and pool; biases are random, as after training."""
+    image = keras.Input((size, size, 8), name="image")
+    x = image
+    for maps in (16, 32, 64, 64):
+        biases = keras.initializers.RandomNormal(stddev=0.2, seed=maps)
+        x = layers.Conv2D(maps, 3, padding="same", activation="relu", bias_initializer=biases)(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Dense(64, activation="relu")(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(image, layers.Dense(1)(x))
+
+
+def _record() -> VirtualRecord:
+    return simulate_record(FlareProcessParameters(), years=1, seed=1)
+
+
+def _commands(arguments: argparse.Namespace) -> dict:
+    """Time the commands on one image of the virtual Sun, each channel over its spread."""
+    times = VIRTUAL_START + np.array([4000]) * np.timedelta64(3600, "s")
+    image = np.moveaxis(VirtualImages(_record(), times, arguments.size).image(0), 0, -1)
+    image = np.nan_to_num(image / np.nanstd(image, axis=(0, 1)))
+    keras.utils.set_random_seed(0)
+    seconds = {}
+    with tempfile.TemporaryDirectory(prefix="heliolens-") as folder:
+        network, array = Path(folder) / "network.keras", Path(folder) / "image.npy"
+        _network(arguments.size).save(network)
+        np.save(array, image)
+        common = [str(network), str(array), "--output", folder]
+        saliency = [sys.executable, str(_ROOT / "science/saliency/saliency.py"), *common]
+        features = _ROOT / "science/deconvolutional/deconvolutional.py"
+        commands = {name: [*saliency, "--method", name] for name in METHODS}
+        commands["gradient --check"] = [*saliency, "--method", "gradient", "--check"]
+        commands["deconvolution"] = [sys.executable, str(features), *common]
+        for name, command in commands.items():
+            start = time.perf_counter()
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            seconds[name] = round(time.perf_counter() - start, 1)
+            if done.returncode not in (0, 1):  # 1: a check says that the map must not be read
+                raise SystemExit(f"{name} failed: {done.stderr}")
+    return seconds
 
 
 def _passes(arguments: argparse.Namespace) -> dict:
     """Time gradient and reverse pass of one image."""
-    image = keras.Input((arguments.size, arguments.size, 8), name="image")
-    x = image
-    for maps in (16, 32, 64, 64):
-        x = layers.Conv2D(maps, 3, padding="same", activation="relu")(x)
-        x = layers.MaxPooling2D(2)(x)
-    x = layers.Dense(64, activation="relu")(layers.GlobalAveragePooling2D()(x))
-    network = keras.Model(image, layers.Dense(1)(x))
+    network = _network(arguments.size)
     shape = (1, arguments.size, arguments.size, 8)
     inputs = {"image": np.random.default_rng(0).normal(size=shape).astype(np.float32)}
     head = weighted_sum(np.ones(1))

@@ -102,6 +102,7 @@ def main() -> None:
             folder = Path(arguments.keep).resolve() / name
             if not arguments.keep:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            shutil.rmtree(folder / "runs", ignore_errors=True)  # of an earlier making
             folder.mkdir(parents=True, exist_ok=True)
             body = make(folder, arguments)
         page[title] = "\n".join([made_at(), *body]).rstrip("\n") + "\n"

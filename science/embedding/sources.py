@@ -12,6 +12,7 @@ import numpy as np
 
 from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.solar_data import SolarData
+from dataset_models.splits import Split
 from network_models.gradients import as_given
 from network_models.xray_flux_forecast.run_data import bins_of_run, reopen_run
 from science.opening import OpenedNetwork, Target
@@ -92,7 +93,7 @@ def open_samples(
         reopened = reopen_run(str(opened.run.path))
         groups = reopened.split
         rows = _spread(_rows(groups, which), at_most)
-        return _of_flux(opened, reopened.data.dataset, rows, target, groups)
+        return _of_flux(opened, reopened.data.dataset, rows, target, groups, labelled=True)
     if not Path(dataset).is_dir():
         raise FileNotFoundError(
             f"no such dataset: {dataset}. Expected the run's .py, a store, or a folder of images "
@@ -107,7 +108,8 @@ def open_samples(
             "images become its input"
         )
     images = files_dataset(opened, [dataset], stack, flares)[0]
-    return _of_flux(opened, images, _spread(np.arange(len(images.times)), at_most), target, None)
+    rows = _spread(np.arange(len(images.times)), at_most)
+    return _of_flux(opened, images, rows, target, None, labelled=bool(flares))
 
 
 class ArrayFolder:
@@ -149,7 +151,13 @@ def _rows(split, which: str) -> np.ndarray:
 
 
 def _of_flux(
-    opened: OpenedNetwork, dataset: SolarData, rows: np.ndarray, target: Target, split
+    opened: OpenedNetwork,
+    dataset: SolarData,
+    rows: np.ndarray,
+    target: Target,
+    split: Split | None,
+    *,
+    labelled: bool,
 ) -> Samples:
     """Give samples of a flux forecast: time, peak to come, forecast, error, set."""
     from dataset_models.streaming import Batches
@@ -158,7 +166,7 @@ def _of_flux(
     def describe() -> dict[str, list]:
         output = predict(opened.network, Batches(dataset, rows, batch_size=dataset.rows_at_once))
         forecast = np.asarray(target.head(np.asarray(output)))
-        observed = dataset.log10_peak_flux[rows]
+        observed = dataset.log10_peak_flux[rows] if labelled else np.full(len(rows), np.nan)
         median = bins_of_run(opened.run).quantile(output, 0.5)
         group = np.full(len(dataset.times), "new" if split is None else "purged", object)
         if split is not None:

@@ -8,6 +8,7 @@ import pytest
 
 from tools.atomic_files import (
     commit_file,
+    replace_folder,
     sweep_partial_files,
     write_arrays,
     write_bytes,
@@ -71,3 +72,26 @@ def test_arrays_come_back(tmp_path):
     with np.load(tmp_path / "s.npz") as saved:
         for name, value in arrays.items():
             np.testing.assert_array_equal(saved[name], value)
+
+
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "map"
+    for text in ("old", "new"):
+        with replace_folder(path) as place:
+            (place / "a.txt").write_text(text)
+        assert [p.name for p in tmp_path.iterdir()] == ["map"]
+        assert (path / "a.txt").read_text() == text
+
+    def interrupted():
+        with replace_folder(path) as place:
+            (place / "a.txt").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [p.name for p in tmp_path.iterdir()] == ["map"]
+    assert (path / "a.txt").read_text() == "new"
+    path.rename(tmp_path / ".map.old.partial")  # killed between the last two steps
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (path / "a.txt").read_text() == "new"
