@@ -40,9 +40,9 @@ class RegionBox:
 
 
 def virtual_boxes(record: VirtualRecord, time: np.datetime64) -> list[RegionBox]:
-    """Give the virtual Sun's regions in view at a full hour (synthetic).
+    """Give the virtual Sun's active regions in view at a full hour (synthetic).
 
-    Active ones are called ``a`` and simple ones, which never flare, ``s`` with their number.
+    Simple regions, which never flare, are left out.
     """
     from dataset_models.virtual_sun.record import hour_of_time
     from dataset_models.virtual_sun.visible_regions import VisibleRegions
@@ -50,12 +50,14 @@ def virtual_boxes(record: VirtualRecord, time: np.datetime64) -> list[RegionBox]
     hour = int(hour_of_time(np.array([time]))[0])
     boxes = []
     for (kind, number), blobs in VisibleRegions(record).regions(hour).items():
+        if kind != "active":
+            continue
         x, y, z = (np.concatenate([np.atleast_1d(blob[k]) for blob in blobs]) for k in range(3))
         seen = (z > 0) | (np.hypot(x, y) > 1)
         if seen.mean() < 0.5:
             continue
         spans = [np.percentile(v[seen], _SPAN) for v in (x, y)]
-        boxes.append(_box(f"{kind[0]}{number}", *spans))
+        boxes.append(_box(f"{number}", *spans))
     return boxes
 
 

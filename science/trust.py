@@ -35,14 +35,18 @@ class Cascade:
     layers : list of str
         In the order in which they were made random.
     correlations : list of float
-        Spearman's rank correlation of the absolute maps with the trained network's; NaN where the
-        map of random weights is constant.
+        Size of Spearman's rank correlation of the signed maps with the trained network's; NaN
+        where the map of random weights is constant.
+    outlines : list of float
+        The same of the absolute maps. The units of the channels, the limb and the image's own
+        brightness are in every map of a network that knows them, so that this may stay high.
     is_dead : bool
         Whether the trained network's map is itself constant, or not finite.
     """
 
     layers: list[str]
     correlations: list[float]
+    outlines: list[float]
     is_dead: bool = False
 
     @property
@@ -53,20 +57,26 @@ class Cascade:
 
     @property
     def verdict(self) -> str:
-        """What it means, in a sentence."""
-        last = self.correlations[-1]
+        """What it means, in a sentence or two."""
+        last, outline = self.correlations[-1], self.outlines[-1]
         if self.is_dead:
             return "This map is the same everywhere: it says nothing, do not read it."
         if np.isnan(last):
             return "Cascade randomisation: passed; the map of random weights is constant."
-        if self.passed:
+        if not self.passed:
             return (
-                f"Cascade randomisation: passed; rank correlation {last:.2f} with the map of "
-                f"random weights (allowed: below {_ALIKE})."
+                f"This map looks the same for random weights (rank correlation {last:.2f}, "
+                f"allowed: below {_ALIKE}): do not read it."
             )
+        text = (
+            f"Cascade randomisation: passed; rank correlation {last:.2f} with the map of random "
+            f"weights (allowed: below {_ALIKE})."
+        )
+        if outline < _ALIKE:
+            return text
         return (
-            f"This map looks the same for random weights (rank correlation {last:.2f}, allowed: "
-            f"below {_ALIKE}): do not read it."
+            f"{text} Without signs it is {outline:.2f}: the map's outline is that of the image, "
+            "for any weights; read what is red and what is blue, not how far it reaches."
         )
 
 
@@ -85,24 +95,34 @@ def randomise_in_cascade(
     Every weight is permuted within its tensor, so that sizes and biases stay plausible.
     """
     generator = random_stream(seed, "cascade")
-    trained = np.abs(make_map(network)).ravel()
+    trained = make_map(network).ravel()
     is_dead = not np.isfinite(trained).all() or np.ptp(trained) == 0
     some = slice(None)
     if trained.size > _MOST_RANKED:  # a correlation of so many is known to 0.002
         some = random_stream(seed, "ranked pixels").integers(0, trained.size, _MOST_RANKED)
     copy = clone_network(network)
     layers = [layer for layer in reversed(copy.layers) if layer.weights]
-    names, correlations = [], []
+    names, correlations, outlines = [], [], []
     for layer in layers:
         layer.set_weights(
             [generator.permutation(w.ravel()).reshape(w.shape) for w in layer.get_weights()]
         )
-        found = np.abs(make_map(copy)).ravel()
+        found = make_map(copy).ravel()
         constant = is_dead or not np.isfinite(found).all() or np.ptp(found) == 0
-        value = np.nan if constant else float(spearmanr(trained[some], found[some]).statistic)
+        pairs = [(trained[some], found[some])]
+        pairs.append((np.abs(pairs[0][0]), np.abs(pairs[0][1])))
+        signed, plain = (np.nan if constant else _rank_correlation(*pair) for pair in pairs)
         names.append(layer.name)
-        correlations.append(value)
-    return Cascade(names, correlations, is_dead)
+        correlations.append(abs(signed))
+        outlines.append(plain)
+    return Cascade(names, correlations, outlines, is_dead)
+
+
+def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Give Spearman's; 1 where a map without signs has nothing to rank."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 1.0
+    return float(spearmanr(first, second).statistic)
 
 
 @dataclass(frozen=True)

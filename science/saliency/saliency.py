@@ -102,7 +102,11 @@ def _explain(opened, sample, question: tuple, arguments: argparse.Namespace) -> 
         )
     if arguments.check:
         cascade, curves = _checks(opened, sample, head, explainer, found, options, arguments)
-        facts["cascade"] = dict(zip(cascade.layers, cascade.correlations, strict=True))
+        columns = (cascade.layers, cascade.correlations, cascade.outlines)
+        facts["cascade"] = {
+            layer: {"map": _or_none(value), "outline": _or_none(outline)}
+            for layer, value, outline in zip(*columns, strict=True)
+        }
         facts["deletion"] = {"difference": curves.difference, "interval": curves.interval}
         verdicts += [cascade.verdict, curves.verdict]
         passed = passed and cascade.passed and curves.passed
@@ -111,6 +115,11 @@ def _explain(opened, sample, question: tuple, arguments: argparse.Namespace) -> 
     for verdict in verdicts:
         print(verdict)
     return 0 if passed or not arguments.check else 1
+
+
+def _or_none(value: float) -> float | None:
+    """Give a number as JSON has it."""
+    return round(value, 4) if np.isfinite(value) else None
 
 
 def _checks(opened, sample, head, explainer, found, options, arguments: argparse.Namespace):

@@ -189,6 +189,21 @@ def test_a_map_of_the_image_alone_is_refused():
     assert gradient.layers[0] == network.layers[-1].name
 
 
+def test_a_map_whose_outline_alone_is_the_image_s_says_so(generator):
+    network, inputs = build("plain"), images(1)
+    image = np.abs(inputs["image"][0]) ** 3
+
+    def signs_of(other):
+        # the image's brightness, with signs of the weights' own
+        seed = int(1e6 * abs(other.get_weights()[0].ravel()[0]))
+        return image * np.random.default_rng(seed).choice([-1, 1], image.shape)
+
+    cascade = randomise_in_cascade(network, signs_of)
+    assert cascade.passed
+    assert cascade.outlines[-1] == pytest.approx(1)
+    assert "the map's outline is that of the image" in cascade.verdict
+
+
 def test_shares_beyond_the_limb():
     values = np.zeros((20, 20, 2))
     values[10, 10], values[0, 0] = 3.0, -1.0

@@ -21,6 +21,8 @@ __all__ = ["plot_deletion", "plot_filters", "plot_history_map", "plot_solar_maps
 _GRID_DEG = 30
 _MASS = (0.5, 0.9)
 _BOX = "#ffd447"
+_DIMMED = 1.8  # images lie dark beneath the map
+_LETTER = 0.075  # solar radii: width of a letter of a region's name
 _CONTOUR_WIDTH = 1 / 48  # of the image: contours follow the map smoothed so far
 
 
@@ -68,7 +70,7 @@ def plot_solar_maps(
         squeeze=False,
         width_ratios=[1] * columns + [0.75 if n_panels > 1 else 0.06],
     )
-    top = max(float(np.percentile(np.abs(values), 99.9)), np.finfo(float).tiny)
+    top = max(float(np.percentile(np.abs(values), 99.7)), np.finfo(float).tiny)
     norm = TwoSlopeNorm(0, -top, top)
     width = values.shape[-1] * _CONTOUR_WIDTH
     smooth = gaussian_filter(np.abs(values), (0, width, width))
@@ -80,7 +82,7 @@ def plot_solar_maps(
     for axes, (k, image, value), mass in zip(cells, panels, smooth, strict=False):
         _under(axes, image, channels[k], half_field)
         extent = _extent(half_field)
-        strength = np.clip(np.abs(value) / top, 0, 1) ** 0.5
+        strength = np.clip(np.abs(value) / top, 0, 1) ** 0.4
         shown = axes.imshow(
             value, origin="lower", extent=extent, cmap="RdBu_r", norm=norm, alpha=0.9 * strength
         )
@@ -101,8 +103,9 @@ def plot_solar_maps(
         pad=0.02,
     )
     power = int(np.floor(np.log10(top)))
+    power = 0 if abs(power) < 3 else power
     ticks = np.array([-1, -0.5, 0, 0.5, 1]) * top
-    bar.set_ticks(ticks, labels=[f"{t / 10.0**power:.1f}" for t in ticks])
+    bar.set_ticks(ticks, labels=[f"{t / 10.0**power:.2g}" for t in ticks])
     wide = 100 if n_panels > 1 else 46
     label = f"{unit}, in 1e{power}" if power else unit
     bar.set_label("\n".join(textwrap.wrap(label, wide)), fontsize=8)
@@ -215,7 +218,7 @@ def _under(axes: Axes, image: np.ndarray, channel: int | str, half_field: float)
         origin="lower",
         extent=_extent(half_field),
         cmap=colours,
-        norm=PowerNorm(0.5, vmin=0, vmax=bright, clip=True),
+        norm=PowerNorm(0.5, vmin=0, vmax=_DIMMED * bright, clip=True),
         interpolation="nearest",
     )
 
@@ -266,26 +269,18 @@ def _heliographic_grid(axes: Axes, tilt_deg: float) -> None:
 
 
 def _boxes(axes: Axes, boxes: Sequence[tuple[str, float, float, float, float]]) -> None:
-    """Draw a frame with its name around each active region."""
+    """Draw a frame around each active region, with its name where names don't overlap."""
+    named: list[tuple[float, float]] = []
     for name, x, y, half_width, half_height in boxes:
-        corner = (x - half_width, y - half_height)
-        axes.add_patch(
-            Rectangle(
-                corner, 2 * half_width, 2 * half_height, fill=False, color=_BOX, linewidth=0.6
-            )
-        )
-        below = y > 0.8  # names stay inside the picture
-        axes.annotate(
-            name,
-            (x, y - half_height if below else y + half_height),
-            xytext=(0, -1.5 if below else 1.5),
-            textcoords="offset points",
-            ha="center",
-            va="top" if below else "bottom",
-            fontsize=4.5,
-            color=_BOX,
-            annotation_clip=True,
-        )
+        corner, size = (x - half_width, y - half_height), (2 * half_width, 2 * half_height)
+        axes.add_patch(Rectangle(corner, *size, fill=False, color=_BOX, linewidth=0.5, alpha=0.8))
+        sign = -1 if y > 0.9 else 1  # names stay inside the picture
+        place = (x, y + sign * (half_height + 0.05))
+        wide = _LETTER * len(name)
+        if any(abs(place[0] - a) < wide and abs(place[1] - b) < 2 * _LETTER for a, b in named):
+            continue
+        named.append(place)
+        axes.text(*place, name, ha="center", va="center", fontsize=4.5, color=_BOX, clip_on=True)
 
 
 def _shares(column: np.ndarray, values: np.ndarray, channels: tuple | None) -> None:
