@@ -84,7 +84,8 @@ def main() -> None:
     for name in arguments.sets:
         rows = getattr(reopened.split, name)
         cases = _cases(opened, reopened, rows, explainer, arguments.images)
-        figures[name] = _figures(opened, explainer, cases, arguments)
+        peers = Path(arguments.peers) if name == "test" else None  # nothing is chosen among them
+        figures[name] = _figures(opened, explainer, cases, arguments.methods, peers)
     print(json.dumps(figures))
 
 
@@ -104,19 +105,21 @@ def _cases(opened, reopened, rows, explainer: Explainer, n: int) -> list[tuple[d
     return cases
 
 
-def _figures(opened, explainer: Explainer, cases: list, arguments: argparse.Namespace) -> dict:
+def _figures(
+    opened, explainer: Explainer, cases: list, methods: list[str], peers: Path | None
+) -> dict:
     """Compare all methods, a map of noise, and the peers that are installed."""
     score = _Score(cases)
     generator = np.random.default_rng(1)
     score.of_regions("brightest in 94", [int(t.in_94.argmax()) for _, t in cases])
-    for method in arguments.methods:
+    for method in methods:
         found = (explainer.explain(inputs, method) for inputs, _ in cases)
         score.of_maps(method, [_map(one.values[-1], "per input" in one.unit) for one in found])
     shape = cases[0][0][opened.image].shape[2:]
     score.of_maps(_NOISE, [generator.normal(size=shape) for _ in cases])
     images = np.concatenate([inputs[opened.image] for inputs, _ in cases])
-    for peer in PEERS:
-        python = Path(arguments.peers) / peer / "bin" / "python"
+    for peer in PEERS if peers else ():
+        python = peers / peer / "bin" / "python"
         if not python.is_file():
             logger.info("%s is left out: make peers", peer)
             continue

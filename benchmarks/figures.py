@@ -318,6 +318,7 @@ def explanations(folder: Path, arguments: argparse.Namespace) -> list[str]:
     ):
         (picture,) = folder.glob(pattern)
         write_bytes(ROOT / f"docs/pictures/{name}.png", picture.read_bytes())
+    costs = run("benchmarks/explaining.py")
     truth = run("benchmarks/attribution.py", str(path))
     return [
         f"On the demo's run, at the time of its largest P(>=M1), {time_of}: `{saliency}` "
@@ -325,7 +326,7 @@ def explanations(folder: Path, arguments: argparse.Namespace) -> list[str]:
         "`python benchmarks/attribution.py RUN`: shares with 95 % intervals and their number.\n",
         listed(truth.json),
         "`python benchmarks/explaining.py`\n",
-        listed(run("benchmarks/explaining.py").json),
+        listed(costs.json),
     ]
 
 

@@ -40,11 +40,15 @@ def main() -> None:
             x,
             nt_type="smoothgrad",
             nt_samples=_SAMPLES,
-            stdevs=_NOISE * float(x.std()),
+            stdevs=_NOISE * float(x.detach().std()),
             abs=False,
         ),
         "occlusion": lambda x, b: Occlusion(ask).attribute(
-            x, sliding_window_shapes=_window(x), strides=_window(x), baselines=b
+            x,
+            sliding_window_shapes=_window(x),
+            strides=_window(x),
+            baselines=b,
+            perturbations_per_eval=32,
         ),
     }
     torch.manual_seed(0)
