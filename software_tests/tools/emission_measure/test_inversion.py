@@ -1,0 +1,173 @@
+"""Inversions against linear programming, conditions of optimality and simulated truth."""
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+from software_tests.tools.emission_measure.simulated import EDGES, simulated_map
+from tools.emission_measure.basis_pursuit import (
+    TOLERANCES,
+    basis_functions,
+    solve_basis_pursuit,
+)
+from tools.emission_measure.inversion import METHODS, UNIT_CM5, invert
+from tools.emission_measure.response import bin_response
+from tools.emission_measure.status import INFEASIBLE, NO_DATA, NO_SIGNAL, NOT_FITTED, OK
+from tools.emission_measure.tikhonov import solve_tikhonov
+
+RESPONSE = bin_response(EDGES, version="v10_evenorm")
+SCALED = RESPONSE * UNIT_CM5
+LEVELS = {"binned": 64, "full": 1}
+
+
+def by_highs(dn, sigma):
+    """Solve one pixel as a linear programme; give objective and tolerance, or None."""
+    functions = basis_functions(EDGES)
+    design = SCALED @ functions.T
+    y = np.maximum(dn, 0)
+    for tolerance in TOLERANCES:
+        low, high = np.maximum(y - tolerance * sigma, 0), y + tolerance * sigma
+        found = linprog(
+            np.ones(len(functions)),
+            A_ub=np.vstack([design, -design]),
+            b_ub=np.concatenate([high, -low]),
+            method="highs",
+        )
+        if found.status == 0:
+            return found.fun, tolerance
+    return None
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_basis_pursuit_is_the_linear_programme_s_optimum(level):
+    _, dn, sigma = simulated_map(40, LEVELS[level])
+    found = invert(dn, sigma, RESPONSE, EDGES)
+    for p in np.random.default_rng(0).permutation(len(dn))[:60]:
+        expected = by_highs(dn[p], sigma[p])
+        if expected is None:
+            assert found.status[p] in (INFEASIBLE, NO_SIGNAL)
+            continue
+        assert found.status[p] == OK
+        assert found.extra["tolerance"][p] == pytest.approx(expected[1])
+        assert found.extra["objective"][p] == pytest.approx(expected[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_warm_start_changes_no_pixel(level):
+    _, dn, sigma = simulated_map(40, LEVELS[level])
+    functions = basis_functions(EDGES)
+    warm = solve_basis_pursuit(dn, sigma, SCALED, functions, n_jobs=2)
+    for p in range(0, len(dn), 3):
+        one = slice(p, p + 1)
+        em, objective, status, tolerance = solve_basis_pursuit(
+            dn[one], sigma[one], SCALED, functions
+        )
+        assert status[0] == warm[2][p]
+        np.testing.assert_equal(tolerance[0], warm[3][p])
+        np.testing.assert_allclose(objective[0], warm[1][p], rtol=1e-9)
+
+
+def test_tikhonov_meets_the_conditions_of_its_minimum():
+    _, dn, sigma = simulated_map(24, 64)
+    em, error, status = solve_tikhonov(dn, sigma, SCALED, two_step=False)
+    checked = 0
+    for p in np.flatnonzero(status == OK)[::7]:
+        a, b, x = SCALED / sigma[p][:, None], dn[p] / sigma[p], em[p]
+        slope = a.T @ (a @ x - b)  # + mu x = 0 where x > 0, >= 0 elsewhere
+        on = x > 0
+        mu = np.median(-slope[on] / x[on])
+        np.testing.assert_allclose(slope[on] + mu * x[on], 0, atol=1e-6 * np.abs(slope).max())
+        assert (slope[~on] >= -1e-6 * np.abs(slope).max()).all()
+        assert np.mean((a @ x - b) ** 2) == pytest.approx(1, abs=0.1)
+        inverse = np.linalg.inv(a[:, on].T @ a[:, on] + mu * np.eye(on.sum()))
+        np.testing.assert_allclose(error[p, on], np.sqrt(np.diag(inverse)), rtol=1e-4)
+        checked += 1
+    assert checked > 20
+
+
+@pytest.mark.parametrize("two_step", [False, True])
+@pytest.mark.parametrize("level", LEVELS)
+def test_tikhonov_reaches_its_chi2_and_is_never_negative(level, two_step):
+    _, dn, sigma = simulated_map(48, LEVELS[level])
+    found = invert(dn, sigma, RESPONSE, EDGES, method="tikhonov", two_step=two_step)
+    fitted = found.status == OK
+    assert fitted.mean() > 0.85
+    assert (np.abs(found.chi2[fitted] - 1) < 0.1).all()
+    assert (found.em >= 0).all()
+    assert np.isfinite(found.error[fitted]).all()
+    assert (found.em[fitted].sum(axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_truth_is_found_as_well_as_it_can_be(method):
+    truth, dn, sigma = simulated_map(40, 64)
+    found = invert(dn, sigma, RESPONSE, EDGES, method=method)
+    good = found.status == OK
+    assert good.mean() > 0.7
+    total = found.em.sum(axis=1)[good] / truth.sum(axis=1)[good]
+    assert np.median(np.abs(total - 1)) < 0.2
+    middle = (found.em @ found.log_temperature / found.em.sum(axis=1).clip(1))[good]
+    expected = (truth @ found.log_temperature / truth.sum(axis=1))[good]
+    assert np.median(np.abs(middle - expected)) < 0.06
+    np.testing.assert_allclose(found.model, found.em @ RESPONSE.T, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_bad_pixels_have_a_status_and_spoil_no_other(method):
+    _, dn, sigma = simulated_map(16, 64)
+    clean = invert(dn, sigma, RESPONSE, EDGES, method=method)
+    spoilt, errors = dn.copy(), sigma.copy()
+    spoilt[5] = np.nan
+    spoilt[6] = -1.0
+    spoilt[7, 2] = np.nan
+    spoilt[8, 3] = np.inf
+    errors[9, 1] = 0.0
+    spoilt[10, :3] = [-0.5, -0.1, dn[10, 2]]
+    found = invert(spoilt, errors, RESPONSE, EDGES, method=method)
+    assert found.status[5] == NO_DATA
+    assert found.status[6] == NO_SIGNAL
+    assert np.isnan(found.chi2[5])
+    assert (found.em[[5, 6]] == 0).all()
+    for p in (7, 8, 9):
+        assert found.status[p] in (OK, NOT_FITTED)
+        assert found.em[p].sum() > 0
+        assert np.isfinite(found.model[p]).all()
+    others = np.setdiff1d(np.arange(len(dn)), range(5, 32))
+    np.testing.assert_allclose(
+        found.em[others].sum(axis=1), clean.em[others].sum(axis=1), rtol=0.02
+    )
+    assert np.isin(found.status, (OK, NOT_FITTED, INFEASIBLE, NO_SIGNAL, NO_DATA)).all()
+
+
+def test_units_of_a_spectrum():
+    _, dn, sigma = simulated_map(12, 64)
+    found = invert(dn.reshape(12, 12, 6), sigma.reshape(12, 12, 6), RESPONSE, EDGES)
+    assert found.em.shape == (12, 12, 18)
+    np.testing.assert_allclose(
+        (found.per_dex * np.diff(EDGES)).sum(axis=-1), found.em.sum(axis=-1), rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        (found.per_kelvin * np.diff(10**EDGES)).sum(axis=-1), found.em.sum(axis=-1), rtol=1e-12
+    )
+    temperature = 10**found.log_temperature
+    approximate = found.per_kelvin * temperature * np.log(10)
+    np.testing.assert_allclose(approximate, found.per_dex, rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dn": np.ones((4, 5))}, "channels come last"),
+        ({"sigma": np.ones((4, 5))}, "sigma has the shape"),
+        ({"response": RESPONSE * 1e26}, "DN cm5 s-1 pix-1"),
+        ({"log_temperature_edges": EDGES[::-1]}, "must increase"),
+        ({"log_temperature_edges": EDGES[:-1]}, "one more edge"),
+        ({"method": "magic"}, "no method 'magic'"),
+        ({"n_jobs": 0}, "n_jobs must be 1 or more"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(change, message):
+    given = {"dn": np.ones((4, 6)), "sigma": np.ones((4, 6)), "response": RESPONSE}
+    given |= {"log_temperature_edges": EDGES, **change}
+    with pytest.raises(ValueError, match=message):
+        invert(**given)

@@ -1,0 +1,199 @@
+"""One interface for all ways from six channels to the emission measure of every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tools.emission_measure.basis_pursuit import basis_functions, solve_basis_pursuit
+from tools.emission_measure.plowman_caspi import solve_plowman_caspi
+from tools.emission_measure.status import NO_DATA, UNSOLVED
+from tools.emission_measure.tikhonov import solve_tikhonov
+
+__all__ = ["METHODS", "UNIT_CM5", "EmissionMeasure", "invert"]
+
+UNIT_CM5 = 1e26  # emission measure is solved for in this unit
+METHODS = ("basis-pursuit", "tikhonov", "plowman-caspi")
+_LARGEST_LOG_T = 9.5
+
+
+@dataclass(frozen=True)
+class EmissionMeasure:
+    """What an inversion found.
+
+    Attributes
+    ----------
+    em : (..., bin) float64
+        Emission measure in each bin, cm-5 (not per K, not per dex). 0 where ``status`` is no data.
+    error : (..., bin) float64
+        Error bars of one sigma, cm-5; NaN where the method gives none.
+    chi2 : (...) float64
+        Mean over the observed channels of ((model - dn) / sigma)^2; NaN without data.
+    status : (...) uint8
+        One of ``tools.emission_measure.status``.
+    model : (..., channel) float64
+        What the emission measure gives in each channel, DN s-1 pix-1.
+    log_temperature_edges : (bin + 1,) float64
+        log10 of K.
+    method : str
+    extra : dict of arrays
+        What a method says beside: objective and tolerance, or temperature resolution.
+    """
+
+    em: np.ndarray
+    error: np.ndarray
+    chi2: np.ndarray
+    status: np.ndarray
+    model: np.ndarray
+    log_temperature_edges: np.ndarray
+    method: str
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def log_temperature(self) -> np.ndarray:
+        """Middles of the bins, log10 of K."""
+        return (self.log_temperature_edges[:-1] + self.log_temperature_edges[1:]) / 2
+
+    @property
+    def per_kelvin(self) -> np.ndarray:
+        """The differential emission measure, cm-5 K-1."""
+        return self.em / np.diff(10.0**self.log_temperature_edges)
+
+    @property
+    def per_dex(self) -> np.ndarray:
+        """The differential emission measure, cm-5 dex-1."""
+        return self.em / np.diff(self.log_temperature_edges)
+
+
+def invert(
+    dn: np.ndarray,
+    sigma: np.ndarray,
+    response: np.ndarray,
+    log_temperature_edges: np.ndarray,
+    *,
+    method: str = "basis-pursuit",
+    n_jobs: int = 1,
+    saturated: np.ndarray | None = None,
+    **options,
+) -> EmissionMeasure:
+    """Invert every pixel.
+
+    Parameters
+    ----------
+    dn : (..., channel) float
+        DN s-1 pix-1, corrected for degradation (or the response is not); negative values are data
+        like others; NaN where a channel is missing.
+    sigma : (..., channel) float
+        Its error of one sigma.
+    response : (channel, bin) float
+        DN cm5 s-1 pix-1 for emission measure in each bin (``bin_response``).
+    log_temperature_edges : (bin + 1,) float
+        log10 of K, increasing.
+    method : str
+        One of ``METHODS``.
+    n_jobs : int
+        Threads at most.
+    saturated : (..., channel) bool, optional
+        Channels to leave out as if missing.
+    options
+        Of the method's solver.
+
+    Returns
+    -------
+    EmissionMeasure
+        With an answer or a status for every pixel.
+
+    Raises
+    ------
+    ValueError
+        If shapes don't agree, or the response or the method is none.
+    """
+    dn, sigma, response, edges = _checked(dn, sigma, response, log_temperature_edges)
+    if method not in METHODS:
+        raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)}")
+    if n_jobs < 1:
+        raise ValueError(f"n_jobs must be 1 or more, got {n_jobs}")
+    shape, n_channels = dn.shape[:-1], dn.shape[-1]
+    flat, errors = dn.reshape(-1, n_channels), sigma.reshape(-1, n_channels)
+    bad = ~(np.isfinite(flat) & np.isfinite(errors) & (errors > 0))
+    if saturated is not None:
+        if np.shape(saturated) != dn.shape:
+            raise ValueError(f"saturated has the shape {np.shape(saturated)}, dn {dn.shape}")
+        bad |= np.reshape(saturated, (-1, n_channels)).astype(bool)
+    flat = np.where(bad, np.nan, flat)
+    scaled = response * UNIT_CM5
+    found = _SOLVERS[method](flat, errors, scaled, edges, n_jobs, options)
+    em, error, status, extra = found
+    model = em @ scaled.T
+    misfit = np.where(bad, 0.0, (model - np.where(bad, 0.0, flat)) / np.where(bad, 1.0, errors))
+    n_seen = (~bad).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        chi2 = np.where(n_seen > 0, (misfit**2).sum(axis=1) / n_seen, np.nan)
+    failed = np.isin(status, (NO_DATA, UNSOLVED))
+    chi2 = np.where(failed, np.nan, chi2)
+    extra = {name: values.reshape(*shape, *values.shape[1:]) for name, values in extra.items()}
+    return EmissionMeasure(
+        em.reshape(*shape, -1) * UNIT_CM5,
+        error.reshape(*shape, -1) * UNIT_CM5,
+        chi2.reshape(shape),
+        status.reshape(shape),
+        model.reshape(dn.shape),
+        edges,
+        method,
+        extra,
+    )
+
+
+def _checked(dn, sigma, response, edges) -> tuple[np.ndarray, ...]:
+    """Give float64 arrays whose shapes agree."""
+    dn, sigma = np.asarray(dn, float), np.asarray(sigma, float)
+    response, edges = np.asarray(response, float), np.asarray(edges, float)
+    if response.ndim != 2 or edges.shape != (response.shape[1] + 1,):
+        raise ValueError(
+            f"expected a response (channel, bin) and one more edge than bins, got "
+            f"{response.shape} and {edges.shape}"
+        )
+    if dn.ndim < 1 or dn.shape[-1] != len(response):
+        raise ValueError(
+            f"the response has {len(response)} channels, the data {dn.shape}: channels come last"
+        )
+    if sigma.shape != dn.shape:
+        raise ValueError(f"sigma has the shape {sigma.shape}, dn {dn.shape}")
+    if not (np.diff(edges) > 0).all() or edges[-1] > _LARGEST_LOG_T:
+        raise ValueError("log_temperature_edges must increase, and are log10 of K")
+    if not np.isfinite(response).all() or (response < 0).any() or not response.any():
+        raise ValueError("the response must be finite, not negative, and not 0 everywhere")
+    if response.max() > 1e-15:
+        raise ValueError(
+            f"the response's largest value is {response.max():.1e}; in DN cm5 s-1 pix-1 it is "
+            "about 1e-24"
+        )
+    return dn, sigma, response, edges
+
+
+def _basis_pursuit(dn, sigma, response, edges, n_jobs: int, options: dict) -> tuple:
+    functions = basis_functions(edges)
+    em, objective, status, used = solve_basis_pursuit(
+        dn, sigma, response, functions, n_jobs=n_jobs, **options
+    )
+    extra = {"objective": objective, "tolerance": used}
+    return em, np.full(em.shape, np.nan), status, extra
+
+
+def _tikhonov(dn, sigma, response, edges, n_jobs: int, options: dict) -> tuple:
+    em, error, status = solve_tikhonov(dn, sigma, response, n_jobs=n_jobs, **options)
+    return em, error, status, {}
+
+
+def _plowman_caspi(dn, sigma, response, edges, n_jobs: int, options: dict) -> tuple:
+    em, status = solve_plowman_caspi(dn, sigma, response, edges, n_jobs=n_jobs, **options)
+    return em, np.full(em.shape, np.nan), status, {}
+
+
+_SOLVERS: dict[str, Callable] = {
+    "basis-pursuit": _basis_pursuit,
+    "tikhonov": _tikhonov,
+    "plowman-caspi": _plowman_caspi,
+}

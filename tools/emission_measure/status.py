@@ -1,0 +1,24 @@
+"""What became of a pixel's inversion; every pixel has one of these."""
+
+from __future__ import annotations
+
+__all__ = [
+    "INFEASIBLE",
+    "NOT_FITTED",
+    "NO_DATA",
+    "NO_SIGNAL",
+    "OK",
+    "STATUS_TEXT",
+    "UNSOLVED",
+]
+
+OK, NOT_FITTED, INFEASIBLE, UNSOLVED, NO_SIGNAL, NO_DATA = 0, 1, 2, 3, 10, 11
+
+STATUS_TEXT = {
+    OK: "solved",
+    NOT_FITTED: "solved, but the data are not fitted as well as was asked",
+    INFEASIBLE: "no emission measure fits the data within the widest tolerance",
+    UNSOLVED: "the solver did not arrive",
+    NO_SIGNAL: "no channel is positive",
+    NO_DATA: "no channel was observed",
+}
