@@ -272,9 +272,7 @@ def _follow(design, functions, k, r, above, nodes, table, keys, count):
             b -= 1
     place = _slot_of(members, table, keys)
     if table[place] < 0:
-        if count[0] >= len(basic) or not _make_node(
-            design, functions, members, count[0], nodes
-        ):
+        if count[0] >= len(basic) or not _make_node(design, functions, members, count[0], nodes):
             return _UNKNOWN
         table[place] = count[0]
         count[0] += 1
@@ -314,9 +312,7 @@ def _walk(design, functions, start, low, high, value, bound, nodes, table, keys,
             return k
         following = link[k, row, above]
         if following == _UNKNOWN:
-            following = _follow(
-                design, functions, k, row, above, nodes, table, keys, count
-            )
+            following = _follow(design, functions, k, row, above, nodes, table, keys, count)
         if following < 0:
             return following
         k = following
@@ -400,9 +396,7 @@ def _solve_map(dn, sigma, design, functions, tolerances, chunks, em, objective, 
                     found = _walk(
                         design, functions, 0, low, high, value, bound, nodes, table, keys, count
                     )
-                    certain = found >= 0 and _is_certified(
-                        found, low, high, value, bound, nodes, n
-                    )
+                    certain = found >= 0 and _is_certified(found, low, high, value, bound, nodes, n)
                 if certain:
                     current = found
                     status[p] = OK

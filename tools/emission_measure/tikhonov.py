@@ -23,7 +23,7 @@ __all__ = ["solve_tikhonov"]
 _LANES = 16
 _MOST_STEPS = 14
 _NEAR = 0.08  # of the target: how near chi2 has to come
-_LARGEST_LOG_MU, _LARGEST_CHANGE = 22.0, 3.0
+_LEAST_LOG_MU, _LARGEST_LOG_MU, _LARGEST_CHANGE = -10.0, 22.0, 3.0
 _LOWEST_WEIGHT = 1e-4  # of the largest bin, in the second solution
 
 
@@ -202,7 +202,7 @@ def _newton(products, response, over_sigma, b, weights, log_mu, goal, work, done
             change = min(max(change, -_LARGEST_CHANGE), _LARGEST_CHANGE)
             if abs(ratio - 1.0) < _NEAR / 2:
                 change = 0.0  # only the bins have to settle
-            log_mu[lane] = min(max(log_mu[lane] + change, -_LARGEST_LOG_MU), _LARGEST_LOG_MU)
+            log_mu[lane] = min(max(log_mu[lane] + change, _LEAST_LOG_MU), _LARGEST_LOG_MU)
         if all_done:
             break
 
@@ -284,23 +284,26 @@ def _solve_fixed(a, b, p, w):
 
 @numba.njit(cache=True, error_model="numpy")
 def _solve_one(a, b, weights, goal):
-    """Solve one pixel by bisection in log mu; give x, log mu and whether the goal was met."""
+    """Solve one pixel within a bracket of log mu; give x, log mu and whether the goal was met."""
     n = a.shape[1]
-    low, high = -_LARGEST_LOG_MU, _LARGEST_LOG_MU
-    w, log_mu, met = b.copy(), 0.0, False
-    for _ in range(60):
-        log_mu = 0.5 * (low + high)
-        w[:] = b
-        square = _solve_fixed(a, b, weights * math.exp(-log_mu), w)
-        if abs(square / goal - 1.0) < _NEAR:
-            met = True
-            break
-        if square > goal:
-            high = log_mu
-        else:
-            low = log_mu
-        if high - low < 1e-6:
-            break
+    low, high = _LEAST_LOG_MU, _LARGEST_LOG_MU
+    w, log_mu = b.copy(), low
+    square = _solve_fixed(a, b, weights * math.exp(-log_mu), w)
+    met = square <= goal * (1.0 + _NEAR)  # else no weight is small enough
+    if met and square < goal * (1.0 - _NEAR):
+        low_gap, high_gap = math.log(square / goal), math.log((b * b).sum() / goal)
+        met = False
+        for step in range(40):
+            share = low_gap / (low_gap - high_gap) if step % 3 < 2 else 0.5
+            log_mu = low + min(max(share, 0.05), 0.95) * (high - low)
+            square = _solve_fixed(a, b, weights * math.exp(-log_mu), w)
+            if abs(square / goal - 1.0) < _NEAR:
+                met = True
+                break
+            if square > goal:
+                high, high_gap = log_mu, math.log(square / goal)
+            else:
+                low, low_gap = log_mu, math.log(max(square / goal, 1e-9))
     x = np.zeros(n)
     for j in range(n):
         s = 0.0

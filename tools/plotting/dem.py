@@ -1,0 +1,92 @@
+"""Figures of emission measure: bins as maps, channels beside what was observed, the mean curve."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.colors import LogNorm, PowerNorm
+from matplotlib.figure import Figure
+from sunpy.visualization.colormaps import cm as sun_colours
+
+from tools.channels import channel_name
+from tools.plotting.style import COLOURS, new_figure
+
+__all__ = ["plot_bins", "plot_channels", "plot_mean_curve"]
+
+_LOWEST = 1e23  # cm-5
+
+
+def plot_bins(em: np.ndarray, log_temperature_edges: np.ndarray, *, title: str) -> Figure:
+    """Draw a map of each bin on one logarithmic scale.
+
+    Parameters
+    ----------
+    em : (bin, y, x) float
+        cm-5; row 0 is the southern edge.
+    log_temperature_edges : (bin + 1,) float
+    """
+    n, columns = len(em), 6
+    rows = -(-n // columns)
+    high, wide = em.shape[1:]
+    tall = 1.75 * min(max(high / wide, 0.5), 2.0)
+    figure, grid = new_figure(11.0, tall * rows + 1.1, nrows=rows, ncols=columns, squeeze=False)
+    top = max(float(np.nanpercentile(em, 99.9)), 10 * _LOWEST)
+    norm = LogNorm(max(top / 1e4, _LOWEST), top, clip=True)
+    shown = None
+    for k, axes in enumerate(grid.ravel()):
+        axes.set_axis_off()
+        if k >= n:
+            continue
+        shown = axes.imshow(np.maximum(em[k], norm.vmin), origin="lower", cmap="inferno", norm=norm)
+        low, up = log_temperature_edges[k : k + 2]
+        axes.set_title(f"log T {low:.2f}-{up:.2f}", fontsize=8)
+    bar = figure.colorbar(shown, ax=grid, location="bottom", shrink=0.5, aspect=50, pad=0.02)
+    bar.set_label("emission measure in the bin (cm$^{-5}$)", fontsize=8)
+    figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def plot_channels(
+    observed: np.ndarray, model: np.ndarray, channels: tuple[int, ...], *, title: str
+) -> Figure:
+    """Draw every channel as observed and as the emission measure gives it, on one scale.
+
+    Parameters
+    ----------
+    observed, model : (channel, y, x) float
+        DN s-1 pix-1.
+    """
+    n = len(channels)
+    high, wide = observed.shape[1:]
+    tall = 1.75 * min(max(high / wide, 0.5), 2.0)
+    figure, grid = new_figure(11.5, 2 * tall + 1.0, nrows=2, ncols=n, squeeze=False)
+    for k, channel in enumerate(channels):
+        top = max(float(np.nanpercentile(observed[k], 99.7)), 1e-3)
+        norm = PowerNorm(0.5, vmin=0, vmax=top, clip=True)
+        colours = sun_colours.cmlist.get(f"sdoaia{channel}", "gray")
+        shown = None
+        for line, image, name in ((0, observed[k], "observed"), (1, model[k], "from the EM")):
+            axes = grid[line, k]
+            axes.set_xticks([])
+            axes.set_yticks([])
+            shown = axes.imshow(np.nan_to_num(image), origin="lower", cmap=colours, norm=norm)
+            axes.set_title(f"{channel_name(channel)}, {name}", fontsize=7)
+        bar = figure.colorbar(shown, ax=grid[:, k], location="bottom", aspect=14, pad=0.02)
+        bar.set_label("DN s$^{-1}$ pix$^{-1}$", fontsize=7)
+        bar.ax.tick_params(labelsize=6)
+    figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def plot_mean_curve(curves: dict[str, np.ndarray], log_temperature_edges: np.ndarray) -> Figure:
+    """Draw mean emission measure curves, each (bin,) in cm-5."""
+    figure, axes = new_figure(5.2, 3.6)
+    colours = [COLOURS["network"], COLOURS["chance"], "C2", "C3", "C4"]
+    for k, (name, curve) in enumerate(curves.items()):
+        axes.stairs(curve, log_temperature_edges, label=name, color=colours[k % len(colours)])
+    axes.set_yscale("log")
+    top = max(float(np.max(c)) for c in curves.values())
+    axes.set_ylim(max(top / 1e4, _LOWEST / 10), 3 * top)
+    axes.set_xlabel("log$_{10}$ T (K)")
+    axes.set_ylabel("mean emission measure in the bin (cm$^{-5}$)")
+    axes.legend(fontsize=8)
+    return figure
