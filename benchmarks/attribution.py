@@ -9,8 +9,8 @@ method's region is the one that shines most at the strongest place of its map, a
 and smoothed to the width of a small region (derivatives by their absolute values); its channel is
 the one with the largest absolute map. Beside the methods stand the region brightest in 94 angstrom
 and a map of noise, which is what chance can do, and captum and Xplique where ``make peers`` has
-installed them. The default method and its baseline were chosen on
-images of the validation set; the figures that count are those of the test set.
+installed them. The default method and its baseline were chosen on images of the validation set,
+among the methods that tell channels apart; the figures that count are those of the test set.
 """
 
 from __future__ import annotations
