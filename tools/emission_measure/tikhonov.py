@@ -171,7 +171,10 @@ def _same_bins(response, over_sigma, used, w, same):
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
 def _newton(products, response, over_sigma, b, weights, log_mu, goal, work, done):
-    """Find bins and mu together, for all lanes; leaves the factor and the bins in work."""
+    """Find bins and mu together, for all lanes; leaves the factor and the bins in work.
+
+    done: 1 where chi2 is at its target, 2 where no mu is small enough, 0 where it has not arrived.
+    """
     w, new, slope, used, h, inverse_mu, same = work
     m = len(response)
     for lane in range(_LANES):
@@ -192,9 +195,11 @@ def _newton(products, response, over_sigma, b, weights, log_mu, goal, work, done
                 turn += new[i, lane] * slope[i, lane]
                 w[i, lane] = new[i, lane]
             ratio = square / goal[lane]
-            near = abs(ratio - 1.0) < _NEAR and same[lane] > 0.0
-            done[lane] = 1.0 if near else 0.0
-            if near:
+            near = abs(ratio - 1.0) < _NEAR
+            hopeless = ratio > 1.0 and log_mu[lane] <= _LEAST_LOG_MU
+            done[lane] = 0.0
+            if same[lane] > 0.0 and (near or hopeless):
+                done[lane] = 1.0 if near else 2.0
                 continue
             all_done = False
             rate = max(2.0 * (1.0 - turn / max(square, 1e-300)), 0.05)
@@ -380,8 +385,14 @@ def _solve_map(dn, one_over_sigma, response, target, two_step, chunks, em, error
                             signal += response[i, j] * over_sigma[i, lane] * w[i, lane]
                         x[j, lane] = used[j, lane] * max(signal, 0.0)
                 for lane in range(_LANES):
-                    if done[lane] > 0.0:
+                    if done[lane] == 1.0:
                         kept_mu[stage, lane] = log_mu[lane]
+                        continue
+                    last = stage == (1 if two_step else 0)
+                    if done[lane] == 2.0:
+                        kept_mu[stage, lane] = 0.0
+                        if kinds[lane] == OK and last:
+                            kinds[lane] = NOT_FITTED
                         continue
                     kept_mu[stage, lane] = 0.0
                     if kinds[lane] == NO_SIGNAL or kinds[lane] == NO_DATA:
@@ -394,7 +405,7 @@ def _solve_map(dn, one_over_sigma, response, target, two_step, chunks, em, error
                     for j in range(n):
                         p[j] = weights[j, lane]
                     found, log_mu[lane], met = _solve_one(a, own, p, goal[lane])
-                    if not met and kinds[lane] == OK and stage == (1 if two_step else 0):
+                    if not met and kinds[lane] == OK and last:
                         kinds[lane] = NOT_FITTED
                     for j in range(n):
                         x[j, lane] = found[j]

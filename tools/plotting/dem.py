@@ -72,7 +72,9 @@ def plot_channels(
             axes.set_title(f"{channel_name(channel)}, {name}", fontsize=7)
         bar = figure.colorbar(shown, ax=grid[:, k], location="bottom", aspect=14, pad=0.02)
         bar.set_label("DN s$^{-1}$ pix$^{-1}$", fontsize=7)
-        bar.ax.tick_params(labelsize=6)
+        ticks = [0, top / 4, top]
+        bar.set_ticks(ticks, labels=[f"{t:.3g}" for t in ticks], fontsize=6)
+        bar.minorticks_off()
     figure.suptitle(title, fontsize=9)
     return figure
 
