@@ -8,7 +8,7 @@ taking each region in view away and asking the network again: the region, and li
 method's region is the one that shines most at the strongest place of its map, all channels added
 and smoothed to the width of a small region (derivatives by their absolute values); its channel is
 the one with the largest absolute map. Beside the methods stand the region brightest in 94 angstrom
-and a map of noise, which is what chance can do, and captum and Xplique where ``make peers`` has
+and a map of noise, and captum and Xplique where ``make peers`` has
 installed them. The default method and its baseline were chosen on images of the validation set,
 among the methods that tell channels apart; the figures that count are those of the test set.
 """
@@ -31,6 +31,7 @@ from network_models.gradients import log_odds
 from network_models.xray_flux_forecast.run_data import reopen_run
 from science.opening import open_network
 from science.saliency.attribution import METHODS, Explainer
+from science.saliency.question import AttributionOptions
 from science.samples import sample_of
 from tools.channels import AIA_CHANNELS
 
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=120, help="of each set")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--sets", nargs="+", default=["validation", "test"])
+    parser.add_argument("--baseline", default="median", choices=("median", "zero"))
     parser.add_argument("--peers", default=".peers", help="folder that `make peers` made")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -85,7 +87,7 @@ def main() -> None:
         rows = getattr(reopened.split, name)
         cases = _cases(opened, reopened, rows, explainer, arguments.images)
         peers = Path(arguments.peers) if name == "test" else None  # nothing is chosen among them
-        figures[name] = _figures(opened, explainer, cases, arguments.methods, peers)
+        figures[name] = _figures(opened, explainer, cases, arguments, peers)
     print(json.dumps(figures))
 
 
@@ -106,14 +108,15 @@ def _cases(opened, reopened, rows, explainer: Explainer, n: int) -> list[tuple[d
 
 
 def _figures(
-    opened, explainer: Explainer, cases: list, methods: list[str], peers: Path | None
+    opened, explainer: Explainer, cases: list, arguments: argparse.Namespace, peers: Path | None
 ) -> dict:
     """Compare all methods, a map of noise, and the peers that are installed."""
     score = _Score(cases)
     generator = np.random.default_rng(1)
     score.of_regions("brightest in 94", [int(t.in_94.argmax()) for _, t in cases])
-    for method in methods:
-        found = (explainer.explain(inputs, method) for inputs, _ in cases)
+    options = AttributionOptions(baseline=arguments.baseline)
+    for method in arguments.methods:
+        found = (explainer.explain(inputs, method, options) for inputs, _ in cases)
         score.of_maps(method, [_map(one.values[-1], "per input" in one.unit) for one in found])
     shape = cases[0][0][opened.image].shape[2:]
     score.of_maps(_NOISE, [generator.normal(size=shape) for _ in cases])
@@ -146,7 +149,8 @@ class _Score:
         """Count what maps (y, x, channel) point to."""
         both = list(zip(maps, self.truths, strict=True))
         self.of_regions(name, [_region_of(values, truth.shines) for values, truth in both])
-        if maps[0].shape[-1] == len(AIA_CHANNELS):
+        tells = [np.ptp(values, axis=-1).any() for values in maps]
+        if maps[0].shape[-1] == len(AIA_CHANNELS) and all(tells):
             self.channels[name] = [
                 int(np.abs(values).sum(axis=(0, 1)).argmax()) == int(truth.by_channel.argmax())
                 for values, truth in both
@@ -162,6 +166,9 @@ class _Score:
             "images": len(self.truths),
             "regions in view, mean": round(
                 float(np.mean([len(t.by_region) for t in self.truths])), 1
+            ),
+            "right region, chance": round(
+                float(np.mean([1 / len(t.by_region) for t in self.truths])), 3
             ),
             "right region": {n: _share(v) for n, v in self.hits.items()},
             "right region where it is not the brightest": {

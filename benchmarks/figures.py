@@ -319,12 +319,17 @@ def explanations(folder: Path, arguments: argparse.Namespace) -> list[str]:
         (picture,) = folder.glob(pattern)
         write_bytes(ROOT / f"docs/pictures/{name}.png", picture.read_bytes())
     costs = run("benchmarks/explaining.py")
+    zero = "--sets validation --methods integrated-gradients --baseline zero".split()
+    other = run("benchmarks/attribution.py", str(path), *zero)
     truth = run("benchmarks/attribution.py", str(path))
     return [
         f"On the demo's run, at the time of its largest P(>=M1), {time_of}: `{saliency}` "
         f"{shown.cost}; `deconvolutional.py` {features.cost}; `tsne.py` {embedding.cost}.\n",
         "`python benchmarks/attribution.py RUN`: shares with 95 % intervals and their number.\n",
         listed(truth.json),
+        f"`python benchmarks/attribution.py RUN {' '.join(zero)}`: the baseline that was not "
+        "chosen.\n",
+        listed(other.json),
         "`python benchmarks/explaining.py`\n",
         listed(costs.json),
     ]

@@ -66,6 +66,8 @@ def main() -> None:
         smooth = SmoothGrad(model, nb_samples=_SAMPLES, noise=noise, **slopes)
         for method, way in {**ways, "smoothgrad:slope": smooth}.items():
             found = np.asarray(way.explain(x, targets))[0]
+            if method == "rise":  # a mean target, not less that of all masks: 0 says nothing there
+                found = found - found.mean()
             made[method].append(found.reshape(*found.shape[:2], -1)[None])
     np.savez(sys.argv[3], **{method: np.stack(maps) for method, maps in made.items()})
 

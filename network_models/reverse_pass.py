@@ -199,14 +199,15 @@ class ReversePass:
     def error_against_autograd(self, inputs: Mapping[str, np.ndarray], head: Callable) -> float:
         """Give the largest difference of the mode ``gradient`` to autograd, over the largest value.
 
-        The check of the whole pass on the network and the images at hand.
+        The check of the whole pass on the network and the images at hand. NaN where both are 0
+        everywhere, so that nothing was compared.
         """
         _, expected = InputGradient(self.network, head, wrt=self.wrt)(inputs)
         _, found = self.of_target(inputs, head, mode="gradient")
         largest, error = float(np.abs(expected).max()), float(np.abs(found - expected).max())
         if largest:
             return error / largest
-        return 0.0 if not error else float("inf")
+        return float("inf") if error else float("nan")
 
     def _seed_of(self, head: Callable, steps: list[Step]) -> tuple:
         """Give where a target's signal starts, the signal, and the target."""

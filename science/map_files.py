@@ -10,9 +10,9 @@ from astropy.io import fits
 
 from science.own_grid import OwnGrid
 from tools.atomic_files import write_bytes
-from tools.channels import channel_name
+from tools.channels import HMI_CHANNELS, channel_name
 
-__all__ = ["half_field", "write_map_fits", "write_own_grid_fits"]
+__all__ = ["fits_unit", "half_field", "write_map_fits", "write_own_grid_fits"]
 
 _USUAL_RADIUS_ARCSEC = 960.0
 _FULL_DISC = 1.28  # half of a full AIA image, solar radii
@@ -43,7 +43,7 @@ def write_map_fits(
     channels : tuple
         Names of the image's channels; a map with one layer is called ``all``.
     unit : str
-        BUNIT.
+        As in ``fits_unit``.
     header : dict
         Further keywords of 8 letters at most: METHOD, MODEL, TARGET, BASELINE and so on.
     """
@@ -51,7 +51,7 @@ def write_map_fits(
     for frame, (values, wcs) in enumerate(frames):
         names = channels if values.shape[-1] == len(channels) else ("all",)
         for k, name in enumerate(names):
-            cards = {**wcs, "BUNIT": unit, "FRAME": -frame, **header}
+            cards = {**wcs, **fits_unit(unit), "FRAME": -frame, **header}
             hdu = _layer(values[..., k], name, cards)
             hdu.name = f"{name}_EARLIER{frame}" if frame else str(name)
             hdus.append(hdu)
@@ -84,9 +84,24 @@ def write_own_grid_fits(
             name = "all" if one_layer else channels[k]
             if len(grid.channels) == 1:
                 name = channels[grid.channels[0]]
-            cards = {**grid.wcs, "BUNIT": unit, "FILE": grid.name, **header}
+            cards = {**grid.wcs, **fits_unit(unit), "FILE": grid.name, **header}
             hdus.append(_layer(grid.back(values[..., k]), name, cards, packed=True))
     _write(path, hdus)
+
+
+def fits_unit(unit: str) -> dict[str, str]:
+    """Give the keywords of a unit: BUNIT as sunpy reads it, QUANTITY in our words.
+
+    Parameters
+    ----------
+    unit : str
+        "1", "dex", or one of these per input, such as "dex / (DN s-1 pix-1)".
+    """
+    change, _, per = unit.partition(" / ")
+    inputs = {"DN s-1 pix-1": "DN-1 s pix", "G": "G-1", "DN s-1": "DN-1 s", "": ""}
+    card = inputs.get(per.strip("()"))
+    quantity = f"change of the target in {unit}" if unit != "1" else "change of the target"
+    return {"BUNIT": card, "QUANTITY": quantity} if card is not None else {"QUANTITY": quantity}
 
 
 def _primary(header: dict[str, object]) -> fits.PrimaryHDU:
@@ -107,7 +122,8 @@ def _layer(values: np.ndarray, name: int | str, cards: dict, *, packed: bool = F
         hdu.header[key] = value
     if isinstance(name, int):
         hdu.header["WAVELNTH"] = (name, "angstrom")
-    hdu.header["CHANNEL"] = channel_name(name).replace("Å", "angstrom")
+    known = isinstance(name, int) or name in HMI_CHANNELS
+    hdu.header["CHANNEL"] = channel_name(name).replace("Å", "angstrom") if known else str(name)
     return hdu
 
 

@@ -124,11 +124,18 @@ def open_network(model: str) -> OpenedNetwork:
     network = load_network(path)
     if len(network.outputs) != 1:
         raise ValueError(f"{path.name} has {len(network.outputs)} outputs; expected one")
-    n = network.outputs[0].shape[-1]
+    is_scalar = len(network.outputs[0].shape) == 1
+    n = 1 if is_scalar else network.outputs[0].shape[-1]
     given = {name: (entry["unit"], entry["weights"]) for name, entry in named.items()}
     given = given or {f"output {k}": ("1", row) for k, row in enumerate(np.eye(n))}
     targets = {
-        name: Target(name, unit, weighted_sum(weights), name.startswith("P("), tuple(weights))
+        name: Target(
+            name,
+            unit,
+            (lambda output: output) if is_scalar else weighted_sum(weights),
+            name.startswith("P("),
+            tuple(weights),
+        )
         for name, (unit, weights) in given.items()
     }
     return OpenedNetwork(network, path, targets, _image_input(network), run)

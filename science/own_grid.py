@@ -1,8 +1,9 @@
 """From the network's grid back to the grid that an image had before it was resampled.
 
 Every resampling here is linear, and a map goes back by its transpose. A derivative by a pixel of
-the network's image so becomes the derivative by a pixel of the file's, exactly; and what the pixels
-add up to stays the same.
+the network's image so becomes the derivative by a pixel of the file's, in the unit that the network
+takes (AIA: DN s-1 pix-1, corrected for exposure and degradation); and what the pixels add up to
+stays the same.
 """
 
 from __future__ import annotations

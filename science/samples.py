@@ -69,6 +69,11 @@ class OpenedSample:
     grids: tuple[OwnGrid, ...] = ()
     regions: tuple[RegionBox, ...] = ()
 
+    def observed(self, image: str) -> np.ndarray | None:
+        """Say which channels of an input were observed, (frame, 1, 1, channel) bool, if known."""
+        present = self.inputs.get(f"{image}_present")
+        return None if present is None else present[0][:, None, None, :] > 0
+
     def with_coordinates(self, maps: np.ndarray) -> list[tuple[np.ndarray, dict]]:
         """Give maps (frame, ...), the newest first, with the keywords of their coordinates."""
         known = [self.wcs, *reversed(self.earlier_wcs)]
@@ -326,7 +331,8 @@ def array_sample(opened: OpenedNetwork, path: Path) -> OpenedSample:
     inputs = {opened.image: given[None]}
     inputs |= {t.name: np.ones((1, *t.shape[1:]), np.float32) for t in others}
     data = opened.run.config["data"] if opened.run else {}
-    channels = tuple(data.get("channels", range(expected[-1])))
+    n_channels = given.shape[-1]
+    channels = tuple(data.get("channels", (f"channel {k}" for k in range(n_channels))))
     unit = _unit(channels) if "channels" in data else "1"
     return OpenedSample(
         inputs, path.name, channels, unit, {}, f"array {path.name}", grids=tuple(grids)

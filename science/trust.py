@@ -14,9 +14,9 @@ from tools.random_streams import random_stream
 
 __all__ = [
     "Cascade",
-    "Deletion",
+    "Exchange",
     "channel_shares",
-    "deletion_curves",
+    "exchange_curves",
     "off_disc_share",
     "randomise_in_cascade",
 ]
@@ -40,6 +40,8 @@ class Cascade:
     outlines : list of float
         The same of the absolute maps. The units of the channels, the limb and the image's own
         brightness are in every map of a network that knows them, so that this may stay high.
+    again : list of float
+        Correlations with the maps of other networks whose weights are all random.
     is_dead : bool
         Whether the trained network's map is itself constant, or not finite.
     """
@@ -47,32 +49,38 @@ class Cascade:
     layers: list[str]
     correlations: list[float]
     outlines: list[float]
+    again: list[float]
     is_dead: bool = False
 
     @property
+    def of_random_weights(self) -> np.ndarray:
+        """Correlations with maps of networks whose weights are all random, constant maps left out.
+
+        (shuffle,) float
+        """
+        found = np.array([self.correlations[-1], *self.again])
+        return found[np.isfinite(found)]
+
+    @property
     def passed(self) -> bool:
-        """Whether there is a map, and that of random weights is another one."""
-        last = self.correlations[-1]
-        return not self.is_dead and bool(np.isnan(last) or last < _ALIKE)
+        """Whether there is a map, and those of random weights are other ones on average."""
+        found = self.of_random_weights
+        return not self.is_dead and (len(found) == 0 or bool(found.mean() < _ALIKE))
 
     @property
     def verdict(self) -> str:
         """What it means, in a sentence or two."""
-        last, outline = self.correlations[-1], self.outlines[-1]
+        found, outline = self.of_random_weights, self.outlines[-1]
         if self.is_dead:
             return "This map is the same everywhere: it says nothing, do not read it."
-        if np.isnan(last):
+        if len(found) == 0:
             return "Cascade randomisation: passed; the map of random weights is constant."
+        spread = f"{found.min():.2f} to {found.max():.2f} in {len(found)} shuffles"
+        text = f"rank correlation {found.mean():.2f} ({spread}), allowed: below {_ALIKE}"
         if not self.passed:
-            return (
-                f"This map looks the same for random weights (rank correlation {last:.2f}, "
-                f"allowed: below {_ALIKE}): do not read it."
-            )
-        text = (
-            f"Cascade randomisation: passed; rank correlation {last:.2f} with the map of random "
-            f"weights (allowed: below {_ALIKE})."
-        )
-        if outline < _ALIKE:
+            return f"This map looks the same for random weights ({text}): do not read it."
+        text = f"Cascade randomisation: passed; the map of random weights is another one ({text})."
+        if np.isnan(outline) or outline < _ALIKE:
             return text
         return (
             f"{text} Without signs it is {outline:.2f}: the map's outline is that of the image, "
@@ -81,7 +89,12 @@ class Cascade:
 
 
 def randomise_in_cascade(
-    network: keras.Model, make_map: Callable[[keras.Model], np.ndarray], *, seed: int = 0
+    network: keras.Model,
+    make_map: Callable[[keras.Model], np.ndarray],
+    *,
+    where: np.ndarray | None = None,
+    repeats: int = 4,
+    seed: int = 0,
 ) -> Cascade:
     """Make a map again and again while layer after layer gets random weights.
 
@@ -89,33 +102,60 @@ def randomise_in_cascade(
     ----------
     make_map : callable
         From a network to a map.
+    where : (..., y, x, channel) bool, optional
+        Pixels that count: those of channels that were observed; axes may have length 1.
+    repeats : int
+        Networks of random weights in the end.
 
     Notes
     -----
     Every weight is permuted within its tensor, so that sizes and biases stay plausible.
     """
-    generator = random_stream(seed, "cascade")
-    trained = make_map(network).ravel()
-    is_dead = not np.isfinite(trained).all() or np.ptp(trained) == 0
+
+    def pixels_of(model: keras.Model) -> np.ndarray:
+        values = make_map(model)
+        if where is None:
+            return values.ravel()
+        counted = where if values.shape[-1] > 1 else where.any(axis=-1, keepdims=True)
+        return values[np.broadcast_to(counted, values.shape)]
+
+    trained = pixels_of(network)
+    is_dead = not np.isfinite(trained).all() or len(trained) == 0 or np.ptp(trained) == 0
     some = slice(None)
     if trained.size > _MOST_RANKED:  # a correlation of so many is known to 0.002
         some = random_stream(seed, "ranked pixels").integers(0, trained.size, _MOST_RANKED)
+
+    def compare(model: keras.Model) -> tuple[float, float]:
+        found = pixels_of(model)
+        if is_dead or not np.isfinite(found).all() or np.ptp(found) == 0:
+            return np.nan, np.nan
+        signed = _rank_correlation(trained[some], found[some])
+        return abs(signed), _rank_correlation(np.abs(trained[some]), np.abs(found[some]))
+
     copy = clone_network(network)
     layers = [layer for layer in reversed(copy.layers) if layer.weights]
+    generator = random_stream(seed, "cascade")
     names, correlations, outlines = [], [], []
     for layer in layers:
-        layer.set_weights(
-            [generator.permutation(w.ravel()).reshape(w.shape) for w in layer.get_weights()]
-        )
-        found = make_map(copy).ravel()
-        constant = is_dead or not np.isfinite(found).all() or np.ptp(found) == 0
-        pairs = [(trained[some], found[some])]
-        pairs.append((np.abs(pairs[0][0]), np.abs(pairs[0][1])))
-        signed, plain = (np.nan if constant else _rank_correlation(*pair) for pair in pairs)
+        _shuffle(layer, generator)
+        signed, plain = compare(copy)
         names.append(layer.name)
-        correlations.append(abs(signed))
+        correlations.append(signed)
         outlines.append(plain)
-    return Cascade(names, correlations, outlines, is_dead)
+    again = []
+    for repeat in range(1, repeats):
+        copy.set_weights(network.get_weights())
+        generator = random_stream(seed, "cascade", repeat)
+        for layer in layers:
+            _shuffle(layer, generator)
+        again.append(compare(copy)[0])
+    return Cascade(names, correlations, outlines, again, is_dead)
+
+
+def _shuffle(layer: keras.Layer, generator: np.random.Generator) -> None:
+    layer.set_weights(
+        [generator.permutation(w.ravel()).reshape(w.shape) for w in layer.get_weights()]
+    )
 
 
 def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -126,23 +166,26 @@ def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class Deletion:
-    """How the target falls as pixels are replaced by the baseline, strongest first.
+class Exchange:
+    """How the target changes as pixels are deleted or inserted, strongest first.
 
     Attributes
     ----------
+    kind : {"deletion", "insertion"}
+        The image's pixels are replaced by the baseline's, or the other way round.
     share : (step,) float
         Of the pixels.
     by_map, at_random : (step,) float
         The target.
     difference : float
-        Area under the random curves less that under the map's, in the target's unit: positive if
+        Area between the map's curve and those of random orders, in the target's unit: positive if
         the map is better. Where the image has less of the target than the baseline, what speaks
         against it goes first, and the sign is turned.
     interval : (float, float)
         1.96 times the spread of single random orders on both sides.
     """
 
+    kind: str
     share: np.ndarray
     by_map: np.ndarray
     at_random: np.ndarray
@@ -158,23 +201,25 @@ class Deletion:
     def verdict(self) -> str:
         """What it means, in a sentence."""
         low, high = self.interval
-        text = f"area {self.difference:.3f} [{low:.3f}, {high:.3f}] below that of random pixels"
+        text = f"area {self.difference:.3f} [{low:.3f}, {high:.3f}] better than random pixels"
         if self.passed:
-            return f"Deletion: passed; {text}."
-        return f"Deletion: not better than random pixels ({text}): do not read it."
+            return f"{self.kind.capitalize()}: passed; {text}."
+        return f"{self.kind.capitalize()}: not better than random pixels ({text}): do not read it."
 
 
-def deletion_curves(
+def exchange_curves(
     image: np.ndarray,
     baseline: np.ndarray,
     values: np.ndarray,
     targets: Callable[[np.ndarray], np.ndarray],
     *,
+    kind: str = "deletion",
+    where: np.ndarray | None = None,
     steps: int = 20,
     repeats: int = 8,
     seed: int = 0,
-) -> Deletion:
-    """Delete the pixels that a map names, and as many at random.
+) -> Exchange:
+    """Delete or insert the pixels that a map names, and as many at random.
 
     Parameters
     ----------
@@ -183,31 +228,37 @@ def deletion_curves(
         The map, signed: what speaks for the target goes first.
     targets : callable
         From images (n, ...) to targets (n,).
+    kind : {"deletion", "insertion"}
+    where : (..., y, x, channel) bool, optional
+        As for ``randomise_in_cascade``.
     """
-    values = np.broadcast_to(values, image.shape)
+    values = np.broadcast_to(values, image.shape).ravel()
+    counted = np.ones(image.shape, bool) if where is None else np.broadcast_to(where, image.shape)
+    places = np.flatnonzero(counted)
     share = np.linspace(0, 1, steps + 1)
-    generator = random_stream(seed, "deletion")
-    whole, none = targets(np.stack([image, baseline]))
-    sign = 1.0 if whole >= none else -1.0
+    generator = random_stream(seed, kind)
+    start, end = (image, baseline) if kind == "deletion" else (baseline, image)
+    first, last = targets(np.stack([image, baseline]))
+    sign = 1.0 if first >= last else -1.0
 
     def curve(order: np.ndarray) -> np.ndarray:
-        changed, nothing, out = image.ravel().copy(), baseline.ravel(), []
+        changed, other, out = start.ravel().copy(), end.ravel(), []
         ends = np.round(share * len(order)).astype(int)
-        for first, last in zip([0, *ends[:-1]], ends, strict=True):
-            gone = order[first:last]
-            changed[gone] = nothing[gone]
+        for before, after in zip([0, *ends[:-1]], ends, strict=True):
+            moved = order[before:after]
+            changed[moved] = other[moved]
             out.append(float(targets(changed.reshape(1, *image.shape))[0]))
         return np.array(out)
 
-    by_chance = generator.permutation(image.size)  # among equal values no place comes first
-    by_map = curve(by_chance[np.argsort(-sign * values.ravel()[by_chance], kind="stable")])
-    random = np.array([curve(generator.permutation(image.size)) for _ in range(repeats)])
-    areas = sign * (np.trapezoid(random, share, axis=1) - np.trapezoid(by_map, share))
+    by_chance = generator.permutation(places)  # among equal values no place comes first
+    by_map = curve(by_chance[np.argsort(-sign * values[by_chance], kind="stable")])
+    random = np.array([curve(generator.permutation(places)) for _ in range(repeats)])
+    better = sign if kind == "deletion" else -sign
+    areas = better * (np.trapezoid(random, share, axis=1) - np.trapezoid(by_map, share))
     error = _MARGIN * areas.std(ddof=1)
     mean = float(areas.mean())
-    return Deletion(
-        share, by_map, random.mean(axis=0), mean, (float(mean - error), float(mean + error))
-    )
+    interval = (float(mean - error), float(mean + error))
+    return Exchange(kind, share, by_map, random.mean(axis=0), mean, interval)
 
 
 def channel_shares(values: np.ndarray) -> np.ndarray:

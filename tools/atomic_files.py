@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 20
+_TRIES = 20
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -78,21 +79,38 @@ def replace_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial, old = (path.with_name(f".{path.name}.{kind}.partial") for kind in ("new", "old"))
-    if old.is_dir() and not path.exists():  # killed between the two steps below
-        os.replace(old, path)
-    for left in (partial, old):
-        shutil.rmtree(left, ignore_errors=True)
+    _bring_back(path)
+    partial, old = (
+        path.with_name(f".{path.name}.{os.getpid()}.{kind}.partial") for kind in ("new", "old")
+    )
     partial.mkdir()
     try:
         yield partial
-    except BaseException:
+        for _ in range(_TRIES):  # another process may give the name in between
+            try:
+                if path.exists():
+                    os.replace(path, old)
+                os.replace(partial, path)
+                break
+            except OSError:
+                shutil.rmtree(old, ignore_errors=True)
+        else:
+            raise OSError(f"{path} is being written by other processes; give the command again")
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
-    if path.exists():
-        os.replace(path, old)
-    os.replace(partial, path)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _bring_back(path: Path) -> None:
+    """Sweep what killed processes left of a folder; if it is gone, the last good one comes back."""
+    for left in path.parent.glob(f".{path.name}.*.partial"):
+        owner = left.name.split(".")[-3]
+        if owner.isdigit() and int(owner) != os.getpid() and Path(f"/proc/{owner}").exists():
+            continue  # still being written
+        if left.name.endswith(".old.partial") and not path.exists():
+            with contextlib.suppress(OSError):
+                os.replace(left, path)
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _replace(partial: Path, path: Path) -> None:

@@ -105,11 +105,17 @@ def part_of(config: object, kind: type) -> typing.Any:
     return kind(**{field.name: getattr(config, field.name) for field in dataclasses.fields(kind)})
 
 
-def run_script(main: Callable[[], int | None]) -> typing.NoReturn:
+def run_script(main: Callable[[], int | None], *, resumes: bool = True) -> typing.NoReturn:
     """Run a script's ``main`` and leave with its status; an expected error becomes a sentence.
 
     ValueError, OSError and their kin tell what was wrong with the input; anything else is a defect
     and keeps its traceback.
+
+    Parameters
+    ----------
+    main : callable
+    resumes : bool
+        Whether a stopped script goes on where it was when it is given again.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     before = signal.signal(signal.SIGTERM, _terminate)
@@ -117,11 +123,11 @@ def run_script(main: Callable[[], int | None]) -> typing.NoReturn:
         status = main() or 0
     except KeyboardInterrupt as stop:
         status = EXIT_TERMINATED if isinstance(stop, _Terminated) else EXIT_INTERRUPTED
-        print(
-            "Stopped; what was finished is saved. To go on, give the same command again:\n"
-            f"  python {shlex.join(sys.argv)}",
-            file=sys.stderr,
-        )
+        command = f"  python {shlex.join(sys.argv)}"
+        text = "Stopped; what was finished is saved. To go on, give the same command again:"
+        if not resumes:
+            text = "Stopped; nothing new was written. To begin again:"
+        print(f"{text}\n{command}", file=sys.stderr)
     except BrokenPipeError:
         status = EXIT_INTERRUPTED
     except (ValueError, OSError) as error:

@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--filter", type=int, default=None, help="one filter of it")
     parser.add_argument("--top", type=int, default=4, help="or so many, most excited first")
     parser.add_argument("--examples", type=int, default=3, help="exciting images beside each map")
+    parser.add_argument("--check", action="store_true", help="see whether maps may be read")
     parser.add_argument("--search", type=int, default=400, help="images to look for them among")
     arguments = parser.parse_args(argv)
     for name in ("top", "search"):
@@ -83,7 +84,7 @@ def _explain(opened, sample, target, layer: str, arguments: argparse.Namespace) 
 
     walk = ReversePass(opened.network, wrt=opened.image)
     error = walk.error_against_autograd(sample.inputs, target.head)
-    if not error < _LARGEST_ERROR:
+    if error >= _LARGEST_ERROR:
         raise ValueError(
             f"the reverse pass differs from the backend's gradient by {error:.1e} of its largest "
             f"value (allowed: {_LARGEST_ERROR:g}): its maps of this network can't be trusted"
@@ -97,8 +98,28 @@ def _explain(opened, sample, target, layer: str, arguments: argparse.Namespace) 
         filters = [arguments.filter]
     found = {k: walk.of_filter(sample.inputs, layer, k, mode=arguments.mode) for k in filters}
     examples = _examples(opened, walk, outputs_of, layer, filters, arguments)
-    _write(opened, sample, layer, found, examples, error, arguments)
-    return 0
+    checks = {}
+    if arguments.check:
+        checks = {k: _check(opened, sample, layer, k, one, arguments) for k, one in found.items()}
+    _write(opened, sample, layer, found, examples, error, checks, arguments)
+    return 0 if all(check.passed for check in checks.values()) else 1
+
+
+def _check(opened, sample, layer: str, k: int, found, arguments: argparse.Namespace):
+    """Bring the same place of the filter back through random weights."""
+    from network_models.reverse_pass import ReversePass
+    from science.trust import randomise_in_cascade
+
+    walks = {}
+    place = tuple(int(p) for p in found.position[0]) if found.extent else None
+
+    def map_of(network) -> np.ndarray:
+        if id(network) not in walks:
+            walks[id(network)] = ReversePass(network, wrt=opened.image)
+        walk = walks[id(network)]
+        return walk.of_filter(sample.inputs, layer, k, mode=arguments.mode, position=place).maps[0]
+
+    return randomise_in_cascade(opened.network, map_of, where=sample.observed(opened.image))
 
 
 def _last_filters(network, names: list[str]) -> str:
@@ -142,7 +163,7 @@ def _examples(
     return out
 
 
-def _write(opened, sample, layer, found, examples, error, arguments) -> None:
+def _write(opened, sample, layer, found, examples, error, checks, arguments) -> None:
     """Write the page of filters, FITS, JSON and the report's section, in one step."""
     from tools.atomic_files import replace_folder, write_json
     from tools.report.report import Figure, Section, renew_report, write_section
@@ -181,18 +202,26 @@ def _write(opened, sample, layer, found, examples, error, arguments) -> None:
         "ring marks the place where the filter is strongest. Maps have no unit."
     )
     text = f"The pass equals the backend's gradient to {error:.1e} of its largest value."
+    if np.isnan(error):
+        text = "The target's gradient is 0 everywhere, so the pass could not be compared with it."
+        facts["error_against_autograd"] = None
+    verdicts = {f"filter {k}": f"Filter {k}: {check.verdict}" for k, check in checks.items()}
+    facts["verdicts"] = list(verdicts.values())
+    warning = " ".join(v for v in verdicts.values() if "do not read it" in v)
     with replace_folder(folder) as place:
         for k, one in found.items():
             _write_fits(place, k, one, sample, facts)
         _draw(place / "filters.png", opened, sample, found, examples, title)
         write_json(place / "filters.json", facts)
-        write_section(place, Section(title, 85, [text], [Figure("filters.png", caption)]))
+        lines = [text, *verdicts.values()]
+        figures = [Figure("filters.png", caption)]
+        write_section(place, Section(title, 85, lines, figures, warning=warning))
     if opened.run and opened.run.path in folder.parents:
         renew_report(opened.run.path)
     print(text)
     for k, entry in facts["filters"].items():
         print(f"filter {k}: {entry['excitation']:.3g} at {entry['position']}")
-    print(f"Page: {folder / 'filters.png'}")
+    print("\n".join([*verdicts.values(), f"Page: {folder / 'filters.png'}"]))
 
 
 def _draw(path: Path, opened, sample, found, examples, title: str) -> None:
@@ -211,6 +240,7 @@ def _draw(path: Path, opened, sample, found, examples, title: str) -> None:
         sample.channels,
         title=title,
         half_field=half_field(sample.wcs, _newest(sample, opened.image).shape[0]),
+        has_disc=bool(sample.wcs),
         tilt_deg=float(sample.wcs.get("CRLT_OBS", 0.0)),
     )
     save_figure(figure, path)
@@ -226,7 +256,7 @@ def _write_fits(place: Path, k: int, found, sample, facts: dict) -> None:
     maps = maps if maps.ndim == 4 else maps[None]
     header = {"METHOD": facts["mode"], "LAYER": facts["layer"], "FILTER": k}
     header |= {"MODEL": facts["model_hash"], "SOURCE": sample.source}
-    common = {"channels": sample.channels, "unit": "", "header": header}
+    common = {"channels": sample.channels, "unit": "1", "header": header}
     frames = sample.with_coordinates(maps)
     write_map_fits(place / f"filter_{k}.fits", frames, **common)
     if sample.grids:
@@ -252,4 +282,4 @@ def _newest_map(found) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    run_script(lambda: main(sys.argv[1:]))
+    run_script(lambda: main(sys.argv[1:]), resumes=False)

@@ -22,6 +22,8 @@ from tools.command_line import make_parser, quiet_start, run_script
 
 logger = logging.getLogger(__name__)
 
+_FEWEST = 10  # samples
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the embedding and give the exit status."""
@@ -32,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--layer", default="", help="the last one before the output by default")
     parser.add_argument("--list-layers", action="store_true", help="show them and leave")
+    parser.add_argument("--list-targets", action="store_true", help="show them and leave")
     parser.add_argument("--target", default="", help="scalar to colour by; the first by default")
     parser.add_argument("--set", default="test", choices=("test", "validation", "training", "all"))
     parser.add_argument("--samples", type=int, default=5000, help="at most so many, evenly spread")
@@ -45,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("samples", "nearest"):
         if getattr(arguments, name) < 1:
             raise ValueError(f"--{name} must be 1 or more")
-    if arguments.perplexity <= 1:
+    if arguments.seed < 0:
+        raise ValueError(f"--seed must be 0 or more, got {arguments.seed}")
+    if not 1 < arguments.perplexity < float("inf"):
         raise ValueError(f"--perplexity must be above 1, got {arguments.perplexity:g}")
     with quiet_start():
         from network_models.graph_walk import layer_shapes, require_layer
@@ -53,6 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     opened = open_network(arguments.model)
     shapes = layer_shapes(opened.network)
+    if arguments.list_targets:
+        for target in opened.targets.values():
+            print(f"{target.name} [{target.unit}]")
+        return 0
     if arguments.list_layers:
         for name, shape in shapes.items():
             print(f"{name}  {' x '.join(str(n) for n in shape[1:])}")
@@ -85,6 +94,8 @@ def _embed(opened, layer: str, target, arguments: argparse.Namespace) -> int:
         parent = opened.run / "embeddings" if opened.run else Path(__file__).parent / "embeddings"
         folder = Path(arguments.output) if arguments.output else parent
         folder = folder / layer.replace("/", "_")
+        if n < _FEWEST:
+            raise ValueError(f"{n} samples are too few for a layout; expected {_FEWEST} or more")
         if arguments.perplexity * 3 > n - 1:
             raise ValueError(
                 f"{n} samples are too few for a perplexity of {arguments.perplexity:g}: give "

@@ -10,9 +10,9 @@ from science.map_files import half_field, write_map_fits, write_own_grid_fits
 from science.opening import OpenedNetwork
 from science.saliency.question import Attribution
 from science.samples import OpenedSample
-from science.trust import Deletion, channel_shares, off_disc_share
+from science.trust import Exchange, channel_shares, off_disc_share
 from tools.atomic_files import replace_folder, write_json
-from tools.plotting.maps import plot_deletion, plot_history_map, plot_solar_maps
+from tools.plotting.maps import plot_exchanges, plot_series_map, plot_solar_maps
 from tools.plotting.style import save_figure
 from tools.report.report import Figure, Section, renew_report, write_section
 
@@ -24,7 +24,7 @@ def write_map_folder(
     sample: OpenedSample,
     found: Attribution,
     facts: dict,
-    curves: Deletion | None,
+    curves: list[Exchange],
     output: str,
 ) -> Path:
     """Write a map's folder in one step, renew the run's report, and say where it lies.
@@ -33,7 +33,7 @@ def write_map_folder(
     ----------
     facts : dict
         What map.json says: target, value, method, unit, sample, source, model, verdicts.
-    curves : Deletion or None
+    curves : list of Exchange
         Of the checks, if they were made.
     output : str
         Parent folder; empty for the run's maps/, or that beside the script.
@@ -49,8 +49,13 @@ def write_map_folder(
     text = [f"Unit: {facts['unit']}. Images: {sample.source}."]
     with replace_folder(folder) as place:
         if image.ndim < 3:
-            figure = plot_history_map(
-                found.values, sample.channels, unit=facts["unit"], title=title
+            series = found.values if image.ndim == 2 else found.values[:, None]
+            figure = plot_series_map(
+                series,
+                sample.channels if image.ndim == 2 else ("input",),
+                unit=facts["unit"],
+                title=title,
+                hourly=bool(opened.run),
             )
         else:
             frames = image if image.ndim == 4 else image[None]
@@ -59,18 +64,20 @@ def write_map_folder(
             if len(maps) > 1:
                 share = 100 * facts["frame_shares"][-1]
                 title += f"; newest of {len(maps)} frames, {share:.0f} % of the map"
+            if "off_disc_share" in facts:
+                share = 100 * facts["off_disc_share"]
+                text.append(f"{share:.0f} % of the absolute map lies beyond the limb.")
             figure = _figure(sample, frames[-1], maps[-1], facts, title)
             _write_fits(place, sample, found, maps, facts)
         save_figure(figure, place / "map.png")
-        if curves is not None:
-            save_figure(
-                plot_deletion(curves.share, curves.by_map, curves.at_random), place / "deletion.png"
-            )
+        if curves:
+            parts = [(c.kind, c.share, c.by_map, c.at_random) for c in curves]
+            save_figure(plot_exchanges(parts, unit=facts["target"]), place / "exchange.png")
         write_json(place / "map.json", facts)
-        write_section(place, _section(title, text, facts, curves is not None, bool(sample.regions)))
+        write_section(place, _section(title, text, facts, bool(curves), bool(sample.regions)))
     if opened.run and opened.run.is_finished and opened.run.path in folder.parents:
         renew_report(opened.run.path)
-    print(f"{title}\nMap: {folder / 'map.png'}")
+    print("\n".join([title, *text[1:], f"Map: {folder / 'map.png'}"]))
     return folder
 
 
@@ -84,6 +91,8 @@ def _shares(sample: OpenedSample, maps: np.ndarray) -> dict:
     if len(maps) > 1:
         mass = np.abs(maps).reshape(len(maps), -1).sum(axis=1)
         shares["frame_shares"] = (mass / max(mass.sum(), np.finfo(float).tiny)).round(6).tolist()
+    if not sample.wcs:
+        return shares
     radius = maps.shape[-2] / 2 / half_field(sample.wcs, maps.shape[-2])
     return shares | {"off_disc_share": off_disc_share(maps, radius)}
 
@@ -96,6 +105,7 @@ def _figure(sample: OpenedSample, image: np.ndarray, values: np.ndarray, facts: 
         unit=f"{facts['target']}, {'per pixel' if facts['unit'] == '1' else facts['unit']}",
         title=title,
         half_field=half_field(sample.wcs, values.shape[-2]),
+        has_disc=bool(sample.wcs),
         tilt_deg=float(sample.wcs.get("CRLT_OBS", 0.0)),
         boxes=[(b.name, b.x, b.y, b.half_width, b.half_height) for b in sample.regions],
     )
@@ -113,7 +123,7 @@ def _write_fits(
         "BASELINE": found.notes.get("baseline", "none"),
         "SOURCE": sample.source,
     }
-    unit = "" if facts["unit"] == "1" else facts["unit"]
+    unit = facts["unit"]
     frames = sample.with_coordinates(maps)
     write_map_fits(place / "map.fits", frames, channels=sample.channels, unit=unit, header=header)
     if sample.grids:
@@ -137,7 +147,9 @@ def _section(title: str, text: list[str], facts: dict, checked: bool, has_boxes:
         )
     ]
     if checked:
-        figures.append(Figure("deletion.png", "How the target falls as pixels are deleted."))
+        figures.append(
+            Figure("exchange.png", "How the target changes as pixels are deleted and inserted.")
+        )
     failed = [v for v in facts["verdicts"] if "do not read it" in v]
     return Section(
         title=f"Map: {title}",

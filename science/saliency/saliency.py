@@ -77,8 +77,11 @@ def _explain(opened, sample, question: tuple, arguments: argparse.Namespace) -> 
     options = AttributionOptions(**{f.name: getattr(arguments, f.name) for f in fields})
     explainer = Explainer(opened.network, head, image=opened.image)
     found = explainer.explain(sample.inputs, arguments.method, options)
-    if not np.isfinite(found.values).all():
-        raise ValueError(f"the map of {sample.label} holds values that are not finite; not written")
+    if not np.isfinite(found.values).all() or not np.isfinite(found.target_value):
+        raise ValueError(
+            f"{sample.label}: the network's value ({found.target_value}) or its map is not finite; "
+            "nothing is written"
+        )
     if found.unit == "target per input":
         unit = f"{unit} / ({sample.unit})"
     facts = {
@@ -92,7 +95,9 @@ def _explain(opened, sample, question: tuple, arguments: argparse.Namespace) -> 
         "model_hash": opened.model_hash,
         **found.notes,
     }
-    verdicts, passed, curves = [], True, None
+    verdicts, passed, curves = [], True, []
+    if np.ptp(found.values) == 0 and not arguments.check:
+        verdicts.append("This map is the same everywhere: it says nothing, do not read it.")
     gap = found.notes.get("completeness_gap")
     if gap is not None:
         passed = gap < 1e-3
@@ -107,9 +112,11 @@ def _explain(opened, sample, question: tuple, arguments: argparse.Namespace) -> 
             layer: {"map": _or_none(value), "outline": _or_none(outline)}
             for layer, value, outline in zip(*columns, strict=True)
         }
-        facts["deletion"] = {"difference": curves.difference, "interval": curves.interval}
-        verdicts += [cascade.verdict, curves.verdict]
-        passed = passed and cascade.passed and curves.passed
+        facts["random_weights"] = [round(float(v), 4) for v in cascade.of_random_weights]
+        for curve in curves:
+            facts[curve.kind] = {"difference": curve.difference, "interval": curve.interval}
+        verdicts += [cascade.verdict, *(curve.verdict for curve in curves)]
+        passed = passed and cascade.passed and all(curve.passed for curve in curves)
     facts["verdicts"] = verdicts
     write_map_folder(opened, sample, found, facts, curves, arguments.output)
     for verdict in verdicts:
@@ -126,7 +133,7 @@ def _checks(opened, sample, head, explainer, found, options, arguments: argparse
     """Make the map again for random weights, and delete what it names."""
     from science.saliency.attribution import Explainer
     from science.saliency.question import baseline_of
-    from science.trust import deletion_curves, randomise_in_cascade
+    from science.trust import exchange_curves, randomise_in_cascade
 
     explainers = {id(opened.network): explainer}
 
@@ -135,16 +142,25 @@ def _checks(opened, sample, head, explainer, found, options, arguments: argparse
             explainers[id(network)] = Explainer(network, head, image=opened.image)
         return explainers[id(network)].explain(sample.inputs, arguments.method, options).values
 
-    cascade = randomise_in_cascade(opened.network, values_of)
+    where = sample.observed(opened.image)
+    cascade = randomise_in_cascade(opened.network, values_of, where=where)
     image = sample.inputs[opened.image][0]
     baseline = baseline_of(image, arguments.baseline)
     # a map as what each pixel adds: derivatives are taken times the way from the baseline
     adds = found.values * (image - baseline) if "per input" in found.unit else found.values
-    curves = deletion_curves(
-        image, baseline, adds, lambda images: explainer.targets(sample.inputs, images)
-    )
+    curves = [
+        exchange_curves(
+            image,
+            baseline,
+            adds,
+            lambda images: explainer.targets(sample.inputs, images),
+            kind=kind,
+            where=where,
+        )
+        for kind in ("deletion", "insertion")
+    ]
     return cascade, curves
 
 
 if __name__ == "__main__":
-    run_script(lambda: main(sys.argv[1:]))
+    run_script(lambda: main(sys.argv[1:]), resumes=False)

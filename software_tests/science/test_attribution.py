@@ -8,7 +8,7 @@ from keras import layers
 from network_models.gradients import InputGradient, weighted_sum
 from science.saliency.attribution import METHODS, Explainer
 from science.saliency.question import AttributionOptions, baseline_of
-from science.trust import channel_shares, deletion_curves, off_disc_share, randomise_in_cascade
+from science.trust import channel_shares, exchange_curves, off_disc_share, randomise_in_cascade
 from software_tests.network_models.architectures import ARCHITECTURES, build, images
 
 HEAD = weighted_sum([1.0, -0.5])
@@ -144,17 +144,43 @@ def test_a_turned_image_has_a_turned_map(generator):
         np.testing.assert_allclose(after, np.rot90(plain), atol=1e-5)
 
 
-def test_deletion_tells_a_good_map_from_a_bad_one(generator):
+@pytest.mark.parametrize("kind", ["deletion", "insertion"])
+def test_exchange_tells_a_good_map_from_a_bad_one(generator, kind):
     network, inputs, weights = linear_network(generator)
     image = inputs["image"][0]
     ask = targets_of(network, inputs, ONE, "image")
-    good = deletion_curves(image, np.zeros_like(image), weights * image, ask)
-    noise = generator.normal(size=image.shape)
-    bad = deletion_curves(image, np.zeros_like(image), noise, ask)
+
+    def curves(values):
+        return exchange_curves(image, np.zeros_like(image), values, ask, kind=kind)
+
+    good, opposite = curves(weights * image), curves(-weights * image)
     assert good.passed
     assert "passed" in good.verdict
-    assert not bad.passed or bad.difference < 0.3 * good.difference
-    assert good.by_map[-1] == pytest.approx(0.7, abs=1e-4)
+    assert not opposite.passed
+    assert opposite.difference < 0
+    noise = [curves(generator.normal(size=image.shape)) for _ in range(8)]
+    assert np.mean([n.passed for n in noise]) <= 0.25
+    ends = good.by_map[[0, -1]] if kind == "insertion" else good.by_map[[-1, 0]]
+    whole = ask(np.stack([np.zeros_like(image), image]))
+    np.testing.assert_allclose(ends, whole, atol=1e-4)
+
+
+def test_channels_that_were_not_observed_count_for_nothing(generator):
+    network, inputs, weights = linear_network(generator)
+    inputs["image"][..., 1:] = 0  # one channel was observed
+    image = inputs["image"][0]
+    where = np.zeros((1, 1, 3), bool)
+    where[..., 0] = True
+    ask = targets_of(network, inputs, ONE, "image")
+    noise = np.zeros((8, *image.shape))
+    noise[..., 0] = np.abs(generator.normal(size=noise.shape[:-1]))
+    nothing = np.zeros_like(image)
+    masked = [exchange_curves(image, nothing, n, ask, where=where).passed for n in noise]
+    assert np.mean(masked) <= 0.25
+    maps = iter(np.where(where, generator.normal(size=(40, *image.shape)), 0))
+    cascade = randomise_in_cascade(network, lambda _: next(maps), where=where)
+    assert cascade.passed
+    assert cascade.outlines[-1] < 0.3  # zeros of masked channels are not ranked
 
 
 def test_a_dead_map_is_refused(generator):
@@ -165,7 +191,7 @@ def test_a_dead_map_is_refused(generator):
         cascade = randomise_in_cascade(network, lambda _, dead=dead: dead)
         assert not cascade.passed
         assert "it says nothing, do not read it" in cascade.verdict
-    found = deletion_curves(image, np.zeros_like(image), np.zeros_like(image), ask)
+    found = exchange_curves(image, np.zeros_like(image), np.zeros_like(image), ask)
     assert not found.passed
 
 

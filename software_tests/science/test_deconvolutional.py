@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -81,3 +82,23 @@ def test_what_is_not_there_is_named(image_run, tmp_path, arguments, message):
         main([str(image_run), "first", *arguments, "--output", str(tmp_path)])
     assert message in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_filters_are_held_to_random_weights(image_run, tmp_path, capsys):
+    given = [str(image_run), "first", "--top", "1", "--examples", "0", "--check"]
+    status = main([*given, "--mode", "guided", "--output", str(tmp_path)])
+    facts = json.loads(next(tmp_path.rglob("filters.json")).read_text())
+    (verdict,) = facts["verdicts"]
+    assert ("do not read it" in verdict) == (status == 1)
+    assert "andom" in verdict
+
+
+def test_a_gradient_of_nothing_is_no_check(tmp_path, capsys):
+    image = keras.Input((16, 16, 2), name="image")
+    maps = keras.layers.Conv2D(3, 3, activation="relu", kernel_initializer="zeros")(image)
+    flat = keras.layers.GlobalAveragePooling2D()(maps)
+    keras.Model(image, keras.layers.Dense(1)(flat)).save(tmp_path / "zero.keras")
+    np.save(tmp_path / "image.npy", np.ones((16, 16, 2), np.float32))
+    arguments = [str(tmp_path / "zero.keras"), str(tmp_path / "image.npy"), "--top", "1"]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
+    assert "could not be compared" in capsys.readouterr().out

@@ -5,6 +5,7 @@ import json
 import astropy.units as u
 import numpy as np
 import pytest
+import sunpy.map
 from astropy.io import fits
 from astropy.wcs import WCS
 
@@ -43,7 +44,9 @@ def test_the_fits_file_keeps_coordinates_units_and_method(image_run, tmp_path):
     with fits.open(only(tmp_path) / "map.fits") as hdus:
         assert [hdu.header["WAVELNTH"] for hdu in hdus[1:]] == list(AIA_CHANNELS)
         header = hdus[1].header
-        assert u.Unit(header["BUNIT"]) == u.dex / (u.DN / u.s / u.pix)
+        assert u.Unit(header["BUNIT"]) == u.s * u.pix / u.DN
+        assert sunpy.map.Map(hdus[1].data, header).unit == u.s * u.pix / u.DN
+        assert header["QUANTITY"] == "change of the target in dex / (DN s-1 pix-1)"
         assert header["SOURCE"] == "virtual Sun (synthetic), seed 2"
         assert header["RSUN_OBS"] == 960
         assert header["METHOD"] == "gradient"
@@ -161,7 +164,7 @@ def test_a_map_on_the_files_own_pixels_is_the_derivative_by_them(image_run, tmp_
         facts = json.loads((only(output) / "map.json").read_text())
         with fits.open(only(output) / "map_on_image.fits") as hdus:
             assert hdus[1].name == "171"
-            assert hdus[1].header["BUNIT"] == facts["unit"]
+            assert hdus[1].header["BUNIT"] == "DN-1 s pix"
             return facts["value"], hdus[1].data, hdus[1].header
 
     _, found, header = value_and_map(data)
@@ -207,12 +210,14 @@ def test_networks_of_other_kinds(tmp_path, generator):
         "classes": layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x)),
         "one_number": layers.Dense(1)(layers.GlobalAveragePooling2D()(x)),
         "many_maps": layers.Conv2D(6, 1)(x),
+        "no_axis": layers.Reshape(())(layers.Dense(1)(layers.GlobalAveragePooling2D()(x))),
     }
     np.save(tmp_path / "image.npy", generator.normal(size=(20, 24, 3)).astype(np.float32))
     for name, output in heads.items():
         network = keras.Model(image, output)
         network.save(tmp_path / f"{name}.keras")
-        last = f"output {output.shape[-1] - 1}"
+        n_outputs = output.shape[-1] if len(output.shape) > 1 else 1
+        last = f"output {n_outputs - 1}"
         for method in ("integrated-gradients", "occlusion", "grad-cam"):
             arguments = [str(tmp_path / f"{name}.keras"), str(tmp_path / "image.npy")]
             arguments += ["--method", method, "--target", last]
@@ -220,8 +225,34 @@ def test_networks_of_other_kinds(tmp_path, generator):
             facts = json.loads((only(tmp_path / name / method) / "map.json").read_text())
             assert facts["target"] == last
             given = np.load(tmp_path / "image.npy")[None]
-            expected = np.asarray(network(given))[..., -1].mean()
+            expected = np.asarray(network(given)).reshape(-1, n_outputs)[:, -1].mean()
             assert facts["value"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["occlusion", "gradient-x-input"])
+def test_a_map_is_checked_where_channels_are_missing(image_run, tmp_path, method):
+    arguments = [str(image_run), real_171(), "--method", method, "--check"]
+    assert main([*arguments, "--blocks", "4", "--output", str(tmp_path)]) in (0, 1)
+    facts = json.loads((only(tmp_path) / "map.json").read_text())
+    assert len(facts["random_weights"]) == 4
+    assert any("Insertion" in verdict for verdict in facts["verdicts"])
+
+
+def test_a_network_of_dense_layers_alone(tmp_path, generator):
+    import keras
+
+    given = keras.Input((30,), name="spectrum")
+    hidden = keras.layers.Dense(8, activation="relu")(given)
+    keras.Model(given, keras.layers.Dense(2)(hidden)).save(tmp_path / "dense.keras")
+    np.save(tmp_path / "one.npy", generator.normal(size=30).astype(np.float32))
+    arguments = [str(tmp_path / "dense.keras"), str(tmp_path / "one.npy")]
+    for method in ("gradient", "integrated-gradients"):
+        output = tmp_path / method
+        main([*arguments, "--method", method, "--check", "--output", str(output)])
+        assert (only(output) / "map.png").exists()
+    facts = json.loads((only(tmp_path / "gradient") / "map.json").read_text())
+    assert {"deletion", "insertion", "cascade"} <= set(facts)
+    assert "off_disc_share" not in facts
 
 
 def test_boxes_of_noaa_s_list(image_run, tmp_path):

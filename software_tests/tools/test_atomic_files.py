@@ -91,7 +91,7 @@ def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
         interrupted()
     assert [p.name for p in tmp_path.iterdir()] == ["map"]
     assert (path / "a.txt").read_text() == "new"
-    path.rename(tmp_path / ".map.old.partial")  # killed between the last two steps
+    path.rename(tmp_path / ".map.99999999.old.partial")  # killed between the last two steps
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert (path / "a.txt").read_text() == "new"

@@ -16,7 +16,7 @@ from sunpy.visualization.colormaps import cm as sun_colours
 from tools.channels import channel_name
 from tools.plotting.style import COLOURS, new_figure
 
-__all__ = ["plot_deletion", "plot_filters", "plot_history_map", "plot_solar_maps"]
+__all__ = ["plot_exchanges", "plot_filters", "plot_series_map", "plot_solar_maps"]
 
 _GRID_DEG = 30
 _MASS = (0.5, 0.9)
@@ -34,6 +34,7 @@ def plot_solar_maps(
     unit: str,
     title: str,
     half_field: float = 1.28,
+    has_disc: bool = True,
     tilt_deg: float = 0.0,
     boxes: Sequence[tuple[str, float, float, float, float]] = (),
 ) -> Figure:
@@ -52,6 +53,8 @@ def plot_solar_maps(
         Half the image's width in solar radii.
     tilt_deg : float
         Latitude of the disc's centre (B0).
+    has_disc : bool
+        Draw limb and heliographic grid.
     boxes : sequence of (name, x, y, half_width, half_height)
         Active regions, solar radii from the disc's centre to the west and to the north.
     """
@@ -87,7 +90,9 @@ def plot_solar_maps(
             value, origin="lower", extent=extent, cmap="RdBu_r", norm=norm, alpha=0.9 * strength
         )
         _contours(axes, mass, levels, half_field)
-        _heliographic_grid(axes, tilt_deg)
+        if has_disc:
+            _heliographic_grid(axes, tilt_deg)
+        axes.set_aspect(value.shape[0] / value.shape[1])
         _boxes(axes, boxes)
         axes.set_xlim(-half_field, half_field)
         axes.set_ylim(-half_field, half_field)
@@ -119,6 +124,7 @@ def plot_filters(
     *,
     title: str,
     half_field: float = 1.28,
+    has_disc: bool = True,
     tilt_deg: float = 0.0,
 ) -> Figure:
     """Draw one row per filter: its map over an image, then over the images that excite it most.
@@ -152,7 +158,9 @@ def plot_filters(
             )
             place = (2 * middle[::-1] - 1) * half_field
             axes.add_patch(Circle(place, 0.16, fill=False, color="#00ff88", linewidth=0.9))
-            _heliographic_grid(axes, tilt_deg)
+            if has_disc:
+                _heliographic_grid(axes, tilt_deg)
+            axes.set_aspect(values.shape[0] / values.shape[1])
             axes.set_xlim(-half_field, half_field)
             axes.set_ylim(-half_field, half_field)
             label = channels[channel]
@@ -163,34 +171,49 @@ def plot_filters(
     return figure
 
 
-def plot_history_map(values: np.ndarray, names: tuple, *, unit: str, title: str) -> Figure:
-    """Draw a map of a history: one line per column over the hours before the issue time.
+def plot_series_map(
+    values: np.ndarray, names: tuple, *, unit: str, title: str, hourly: bool
+) -> Figure:
+    """Draw a map of a series: one line per column over its steps.
 
     Parameters
     ----------
-    values : (hour, column) float
+    values : (step, column) float
+    hourly : bool
+        Steps are the hours before the issue time.
     """
     figure, axes = new_figure(7.0, 3.4)
-    hours = np.arange(-len(values), 0)
+    steps = np.arange(-len(values), 0) if hourly else np.arange(len(values))
     for k in range(values.shape[-1]):
         size = np.abs(values[:, k]).max()
-        axes.plot(hours, values[:, k] / (size or 1), label=f"{names[k]} (largest {size:.2g})")
+        axes.plot(steps, values[:, k] / (size or 1), label=f"{names[k]} (largest {size:.2g})")
     axes.axhline(0, color="0.8", linewidth=0.8)
-    axes.set_xlabel("hours before the issue time")
+    axes.set_xlabel("hours before the issue time" if hourly else "place along the input")
     axes.set_ylabel(f"share of the largest ({unit})")
-    axes.set_title(title)
-    axes.legend(fontsize=8)
+    axes.set_title(title, fontsize=9)
+    if len(names) <= 10:
+        axes.legend(fontsize=8)
     return figure
 
 
-def plot_deletion(share: np.ndarray, by_map: np.ndarray, at_random: np.ndarray) -> Figure:
-    """Draw how a target falls as pixels are deleted by a map, and at random."""
-    figure, axes = new_figure(4.6, 3.2)
-    axes.plot(100 * share, by_map, color=COLOURS["network"], label="the map's strongest first")
-    axes.plot(100 * share, at_random, color=COLOURS["chance"], label="at random")
-    axes.set_xlabel("pixels replaced by the baseline (%)")
-    axes.set_ylabel("target")
-    axes.legend(fontsize=8)
+def plot_exchanges(
+    curves: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], *, unit: str
+) -> Figure:
+    """Draw how a target changes as pixels are deleted and inserted by a map, and at random.
+
+    Parameters
+    ----------
+    curves : sequence of (kind, share, by_map, at_random)
+    """
+    figure, grid = new_figure(4.3 * len(curves), 3.2, ncols=len(curves), squeeze=False)
+    for axes, (kind, share, by_map, at_random) in zip(grid[0], curves, strict=True):
+        axes.plot(100 * share, by_map, color=COLOURS["network"], label="the map's strongest first")
+        axes.plot(100 * share, at_random, color=COLOURS["chance"], label="at random")
+        way = "replaced by the baseline" if kind == "deletion" else "put onto the baseline"
+        axes.set_xlabel(f"pixels {way} (%)")
+        axes.set_ylabel(unit, fontsize=8)
+        axes.set_title(kind)
+        axes.legend(fontsize=8)
     return figure
 
 
