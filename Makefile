@@ -50,6 +50,7 @@ bench: $(READY)
 	$(RUN) benchmarks/streaming.py
 	$(RUN) benchmarks/feeding.py
 	$(RUN) benchmarks/mixed_precision.py
+	$(RUN) benchmarks/dem.py
 
 # Other packages that explain networks, each in an environment of its own: benchmarks/attribution.py
 # then compares itself with them. 1 GB is downloaded.

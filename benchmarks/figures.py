@@ -363,6 +363,7 @@ PARTS = {
     "feeding": ("Feeding the image network", _speed_of("feeding", "mixed_precision")),
     "kills": ("Resume and backends", robustness),
     "why": ("Explanations of the demo's network (synthetic)", explanations),
+    "dem": ("Emission measure of simulated maps (synthetic)", _speed_of("dem")),
     "suite": ("The test suite", suite),
     "speed": ("Speed", _speed_of("exact_probability", "streaming")),
 }

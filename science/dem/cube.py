@@ -69,14 +69,8 @@ def open_cube(
         ("error", "ERROR", (n, *shape), ">f4", {**cube, "BUNIT": "cm-5"}),
         ("chi2", "CHI2", shape, ">f4", wcs),
         ("status", "STATUS", shape, "u1", {**wcs, **states}),
-        ("model", "MODEL", (six, *shape), ">f4", {**wcs, "BUNIT": "DN s-1 pix-1", **channels}),
-        (
-            "observed",
-            "OBSERVED",
-            (six, *shape),
-            ">f4",
-            {**wcs, "BUNIT": "DN s-1 pix-1", **channels},
-        ),
+        ("model", "MODEL", (six, *shape), ">f4", seen),
+        ("observed", "OBSERVED", (six, *shape), ">f4", seen),
     ]
     scratch = path.with_name(f".{path.name}.partial")
     places = {}
