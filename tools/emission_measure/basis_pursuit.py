@@ -105,6 +105,7 @@ def solve_basis_pursuit(
             objective,
             status,
             used,
+            (0,) * len(design),
         )
     finally:
         numba.set_num_threads(before)
@@ -281,10 +282,13 @@ def _follow(design, functions, k, r, above, nodes, table, keys, count):
 
 
 @numba.njit(cache=True)
-def _walk(design, functions, start, low, high, value, bound, nodes, table, keys, count):
-    """Walk from a node to the optimal one; give it, or -2 (infeasible), or -1 (no way found)."""
+def _walk(design, functions, start, low, high, value, bound, nodes, table, keys, count, slots):
+    """Walk from a node to the optimal one; give it, or -2 (infeasible), or -1 (no way found).
+
+    slots has as many entries as there are channels: the compiler knows a tuple's length.
+    """
     basic, inverse, prices, side, columns, shapes, link = nodes
-    m, n = design.shape
+    m, n = len(slots), design.shape[1]
     k = start
     for _ in range(_MOST_STEPS):
         for i in range(m):
@@ -320,10 +324,10 @@ def _walk(design, functions, start, low, high, value, bound, nodes, table, keys,
 
 
 @numba.njit(cache=True)
-def _is_certified(k, low, high, value, bound, nodes, n):
+def _is_certified(k, low, high, value, bound, nodes, n, slots):
     """Say whether a pixel's answer is proved from the original matrix alone."""
     basic, inverse, prices, side, columns, shapes, link = nodes
-    m = len(low)
+    m = len(slots)
     primal, dual = 0.0, 0.0
     for r in range(m):
         if basic[k, r] < n:
@@ -343,7 +347,9 @@ def _is_certified(k, low, high, value, bound, nodes, n):
 
 
 @numba.njit(parallel=True, cache=True)
-def _solve_map(dn, sigma, design, functions, tolerances, chunks, em, objective, status, used):
+def _solve_map(
+    dn, sigma, design, functions, tolerances, chunks, em, objective, status, used, slots
+):
     n_pixels, m = dn.shape
     n, n_bins = design.shape[1], functions.shape[1]
     for c in numba.prange(chunks):
@@ -389,14 +395,40 @@ def _solve_map(dn, sigma, design, functions, tolerances, chunks, em, objective, 
                     else:
                         low[i], high[i] = 0.0, _UNBOUNDED
                 found = _walk(
-                    design, functions, current, low, high, value, bound, nodes, table, keys, count
+                    design,
+                    functions,
+                    current,
+                    low,
+                    high,
+                    value,
+                    bound,
+                    nodes,
+                    table,
+                    keys,
+                    count,
+                    slots,
                 )
-                certain = found >= 0 and _is_certified(found, low, high, value, bound, nodes, n)
+                certain = found >= 0 and _is_certified(
+                    found, low, high, value, bound, nodes, n, slots
+                )
                 if not certain and current != 0:  # again, from the slacks alone
                     found = _walk(
-                        design, functions, 0, low, high, value, bound, nodes, table, keys, count
+                        design,
+                        functions,
+                        0,
+                        low,
+                        high,
+                        value,
+                        bound,
+                        nodes,
+                        table,
+                        keys,
+                        count,
+                        slots,
                     )
-                    certain = found >= 0 and _is_certified(found, low, high, value, bound, nodes, n)
+                    certain = found >= 0 and _is_certified(
+                        found, low, high, value, bound, nodes, n, slots
+                    )
                 if certain:
                     current = found
                     status[p] = OK

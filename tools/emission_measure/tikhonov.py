@@ -332,7 +332,8 @@ def _solve_map(dn, one_over_sigma, response, target, two_step, chunks, em, error
         over_sigma, b = np.empty((m, _LANES)), np.empty((m, _LANES))
         weights, x = np.empty((n, _LANES)), np.empty((n, _LANES))
         log_mu, goal, done = np.zeros(_LANES), np.empty(_LANES), np.empty(_LANES)
-        kept_mu = np.zeros((2, _LANES))
+        kept_mu, kept_w = np.zeros((2, _LANES)), np.zeros((2, m, _LANES))
+        has_kept = np.zeros((2, _LANES))
         work = (
             np.empty((m, _LANES)),
             np.empty((m, _LANES)),
@@ -375,8 +376,9 @@ def _solve_map(dn, one_over_sigma, response, target, two_step, chunks, em, error
                             weights[j, lane] = max(total / near, _LOWEST_WEIGHT * top) + 1e-12
                 for lane in range(_LANES):
                     log_mu[lane] = kept_mu[stage, lane]
-                    for i in range(m):
-                        w[i, lane] = b[i, lane]
+                    for i in range(m):  # the bins of a pixel near by are a good start
+                        kept = has_kept[stage, lane] > 0.0
+                        w[i, lane] = kept_w[stage, i, lane] if kept else b[i, lane]
                 _newton(products, response, over_sigma, b, weights, log_mu, goal, work, done)
                 for j in range(n):
                     for lane in range(_LANES):
@@ -385,8 +387,11 @@ def _solve_map(dn, one_over_sigma, response, target, two_step, chunks, em, error
                             signal += response[i, j] * over_sigma[i, lane] * w[i, lane]
                         x[j, lane] = used[j, lane] * max(signal, 0.0)
                 for lane in range(_LANES):
+                    has_kept[stage, lane] = 1.0 if done[lane] == 1.0 else 0.0
                     if done[lane] == 1.0:
                         kept_mu[stage, lane] = log_mu[lane]
+                        for i in range(m):
+                            kept_w[stage, i, lane] = w[i, lane]
                         continue
                     last = stage == (1 if two_step else 0)
                     if done[lane] == 2.0:
