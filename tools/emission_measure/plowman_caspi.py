@@ -13,6 +13,7 @@ import math
 import numba
 import numpy as np
 
+from tools.emission_measure.small_systems import solve_positive
 from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK, UNSOLVED
 
 __all__ = ["solve_plowman_caspi"]
@@ -97,7 +98,7 @@ def _chi2_of(a, b, s, change, part, x):
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def _next(a, b, s, x, scale, sums, h, z, change):
+def _next(a, b, s, x, scale, sums, h, b_linear, z, change):
     """Solve the system that is linear about s; gives the change of s."""
     m, n = a.shape
     for i in range(m):
@@ -107,29 +108,14 @@ def _next(a, b, s, x, scale, sums, h, z, change):
             left += part * (s[j] - 1.0)
             running += part
             sums[i, j] = running * scale[j]
-        z[i] = left
+        b_linear[i] = left
     for i in range(m):
         for k in range(i + 1):
             total = 1.0 if i == k else 0.0
             for j in range(n):
                 total += sums[i, j] * sums[k, j]
             h[i, k] = total
-    for j in range(m):
-        for k in range(j):
-            h[j, j] -= h[j, k] * h[j, k]
-        h[j, j] = 1.0 / math.sqrt(h[j, j])
-        for i in range(j + 1, m):
-            for k in range(j):
-                h[i, j] -= h[i, k] * h[j, k]
-            h[i, j] *= h[j, j]
-    for i in range(m):
-        for k in range(i):
-            z[i] -= h[i, k] * z[k]
-        z[i] *= h[i, i]
-    for i in range(m - 1, -1, -1):
-        for k in range(i + 1, m):
-            z[i] -= h[k, i] * z[k]
-        z[i] *= h[i, i]
+    solve_positive(h, b_linear, z)
     level, largest = 0.0, 0.0
     for j in range(n):
         step = 0.0
@@ -152,6 +138,7 @@ def _solve_map(data, over_sigma, response, scale, target, chunks, em, status):
         total_response[i] = response[i].sum()
     for c in numba.prange(chunks):
         a, b, h, z = np.empty((m, n)), np.empty(m), np.empty((m, m)), np.empty(m)
+        b_linear = np.empty(m)
         s, x, change, sums = np.empty(n), np.empty(n), np.empty(n), np.empty((m, n))
         for p in range(c * n_pixels // chunks, (c + 1) * n_pixels // chunks):
             n_seen, n_positive, seen, known = 0, 0, 0.0, 0.0
@@ -177,7 +164,7 @@ def _solve_map(data, over_sigma, response, scale, target, chunks, em, status):
             for _ in range(_MOST_STEPS):
                 if now <= goal * (1.0 + _NEAR):
                     break
-                _next(a, b, s, x, scale, sums, h, z, change)
+                _next(a, b, s, x, scale, sums, h, b_linear, z, change)
                 part, before = 1.0, now
                 now = _chi2_of(a, b, s, change, part, x)
                 while now > before and part > 1e-3:

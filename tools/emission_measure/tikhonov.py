@@ -16,11 +16,16 @@ import math
 import numba
 import numpy as np
 
+from tools.emission_measure.small_systems import (
+    LANES,
+    factor_lanes,
+    solve_positive,
+    substitute_lanes,
+)
 from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK, UNSOLVED
 
 __all__ = ["solve_tikhonov"]
 
-_LANES = 16
 _MOST_STEPS = 14
 _NEAR = 0.08  # of the target: how near chi2 has to come
 _LEAST_LOG_MU, _LARGEST_LOG_MU, _LARGEST_CHANGE = -10.0, 22.0, 3.0
@@ -87,84 +92,46 @@ def _assemble(products, response, over_sigma, weights, inverse_mu, w, used, h):
     m, n = response.shape
     for i in range(m):
         for k in range(i + 1):
-            for lane in range(_LANES):
+            for lane in range(LANES):
                 h[i, k, lane] = 0.0
     for j in range(n):
-        for lane in range(_LANES):
+        for lane in range(LANES):
             used[j, lane] = 0.0
         for i in range(m):
             r = response[i, j]
-            for lane in range(_LANES):
+            for lane in range(LANES):
                 used[j, lane] += r * over_sigma[i, lane] * w[i, lane]
-        for lane in range(_LANES):
+        for lane in range(LANES):
             p = weights[j, lane] * inverse_mu[lane]
             used[j, lane] = p if used[j, lane] > 0.0 else 0.0
         for i in range(m):
             for k in range(i + 1):
                 r = products[i, k, j]
-                for lane in range(_LANES):
+                for lane in range(LANES):
                     h[i, k, lane] += r * used[j, lane]
     for i in range(m):
         for k in range(i + 1):
-            for lane in range(_LANES):
+            for lane in range(LANES):
                 h[i, k, lane] *= over_sigma[i, lane] * over_sigma[k, lane]
-        for lane in range(_LANES):
+        for lane in range(LANES):
             h[i, i, lane] += 1.0
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def _factor(h):
-    """Give the Cholesky factor in place, with the reciprocals of its diagonal."""
-    m = len(h)
-    for j in range(m):
-        for k in range(j):
-            for lane in range(_LANES):
-                h[j, j, lane] -= h[j, k, lane] * h[j, k, lane]
-        for lane in range(_LANES):
-            h[j, j, lane] = 1.0 / math.sqrt(h[j, j, lane])
-        for i in range(j + 1, m):
-            for k in range(j):
-                for lane in range(_LANES):
-                    h[i, j, lane] -= h[i, k, lane] * h[j, k, lane]
-            for lane in range(_LANES):
-                h[i, j, lane] *= h[j, j, lane]
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def _substitute(h, b, out):
-    """Solve with the factor."""
-    m = len(h)
-    for i in range(m):
-        for lane in range(_LANES):
-            out[i, lane] = b[i, lane]
-        for k in range(i):
-            for lane in range(_LANES):
-                out[i, lane] -= h[i, k, lane] * out[k, lane]
-        for lane in range(_LANES):
-            out[i, lane] *= h[i, i, lane]
-    for i in range(m - 1, -1, -1):
-        for k in range(i + 1, m):
-            for lane in range(_LANES):
-                out[i, lane] -= h[k, i, lane] * out[k, lane]
-        for lane in range(_LANES):
-            out[i, lane] *= h[i, i, lane]
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
 def _same_bins(response, over_sigma, used, w, same):
     """Say for every lane whether w switches on just the bins that it was solved with."""
     m, n = response.shape
-    for lane in range(_LANES):
+    for lane in range(LANES):
         same[lane] = 1.0
-    signal = np.empty(_LANES)
+    signal = np.empty(LANES)
     for j in range(n):
-        for lane in range(_LANES):
+        for lane in range(LANES):
             signal[lane] = 0.0
         for i in range(m):
             r = response[i, j]
-            for lane in range(_LANES):
+            for lane in range(LANES):
                 signal[lane] += r * over_sigma[i, lane] * w[i, lane]
-        for lane in range(_LANES):
+        for lane in range(LANES):
             if (signal[lane] > 0.0) != (used[j, lane] > 0.0):
                 same[lane] = 0.0
 
@@ -177,18 +144,18 @@ def _newton(products, response, over_sigma, b, weights, log_mu, goal, work, done
     """
     w, new, slope, used, h, inverse_mu, same = work
     m = len(response)
-    for lane in range(_LANES):
+    for lane in range(LANES):
         done[lane] = 0.0
     for _ in range(_MOST_STEPS):
-        for lane in range(_LANES):
+        for lane in range(LANES):
             inverse_mu[lane] = math.exp(-log_mu[lane])
         _assemble(products, response, over_sigma, weights, inverse_mu, w, used, h)
-        _factor(h)
-        _substitute(h, b, new)
+        factor_lanes(h)
+        substitute_lanes(h, b, new)
         _same_bins(response, over_sigma, used, new, same)
-        _substitute(h, new, slope)
+        substitute_lanes(h, new, slope)
         all_done = True
-        for lane in range(_LANES):
+        for lane in range(LANES):
             square, turn = 0.0, 0.0
             for i in range(m):
                 square += new[i, lane] * new[i, lane]
@@ -230,29 +197,6 @@ def _dual(a, b, p, w, aim, step):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _solve_positive(h, b, out):
-    """Solve h out = b for a positive definite matrix, which is replaced by its factor."""
-    m = len(b)
-    for j in range(m):
-        for k in range(j):
-            h[j, j] -= h[j, k] * h[j, k]
-        h[j, j] = 1.0 / math.sqrt(max(h[j, j], 1e-12))
-        for i in range(j + 1, m):
-            for k in range(j):
-                h[i, j] -= h[i, k] * h[j, k]
-            h[i, j] *= h[j, j]
-    for i in range(m):
-        out[i] = b[i]
-        for k in range(i):
-            out[i] -= h[i, k] * out[k]
-        out[i] *= h[i, i]
-    for i in range(m - 1, -1, -1):
-        for k in range(i + 1, m):
-            out[i] -= h[k, i] * out[k]
-        out[i] *= h[i, i]
-
-
-@numba.njit(cache=True, error_model="numpy")
 def _solve_fixed(a, b, p, w):
     """Solve one pixel at fixed mu, safely; w is the start and the answer. Gives |w|^2."""
     m, n = a.shape
@@ -269,7 +213,7 @@ def _solve_fixed(a, b, p, w):
                 for i in range(m):
                     for k in range(m):
                         h[i, k] += a[i, j] * a[k, j] * p[j]
-        _solve_positive(h, b, aim)
+        solve_positive(h, b, aim)
         before, step = _dual(a, b, p, w, aim, 0.0), 1.0
         while step > 1e-6 and _dual(a, b, p, w, aim, step) > before:
             step *= 0.5
@@ -327,27 +271,27 @@ def _solve_map(dn, one_over_sigma, response, target, two_step, chunks, em, error
         for k in range(m):
             for j in range(n):
                 products[i, k, j] = response[i, j] * response[k, j]
-    n_blocks = (n_pixels + _LANES - 1) // _LANES
+    n_blocks = (n_pixels + LANES - 1) // LANES
     for c in numba.prange(chunks):
-        over_sigma, b = np.empty((m, _LANES)), np.empty((m, _LANES))
-        weights, x = np.empty((n, _LANES)), np.empty((n, _LANES))
-        log_mu, goal, done = np.zeros(_LANES), np.empty(_LANES), np.empty(_LANES)
-        kept_mu, kept_w = np.zeros((2, _LANES)), np.zeros((2, m, _LANES))
-        has_kept = np.zeros((2, _LANES))
+        over_sigma, b = np.empty((m, LANES)), np.empty((m, LANES))
+        weights, x = np.empty((n, LANES)), np.empty((n, LANES))
+        log_mu, goal, done = np.zeros(LANES), np.empty(LANES), np.empty(LANES)
+        kept_mu, kept_w = np.zeros((2, LANES)), np.zeros((2, m, LANES))
+        has_kept = np.zeros((2, LANES))
         work = (
-            np.empty((m, _LANES)),
-            np.empty((m, _LANES)),
-            np.empty((m, _LANES)),
-            np.empty((n, _LANES)),
-            np.empty((m, m, _LANES)),
-            np.empty(_LANES),
-            np.empty(_LANES),
+            np.empty((m, LANES)),
+            np.empty((m, LANES)),
+            np.empty((m, LANES)),
+            np.empty((n, LANES)),
+            np.empty((m, m, LANES)),
+            np.empty(LANES),
+            np.empty(LANES),
         )
         w, new, slope, used, h, inverse_mu, same = work
-        kinds = np.empty(_LANES, np.uint8)
+        kinds = np.empty(LANES, np.uint8)
         for block in range(c * n_blocks // chunks, (c + 1) * n_blocks // chunks):
-            first = block * _LANES
-            for lane in range(_LANES):
+            first = block * LANES
+            for lane in range(LANES):
                 p = min(first + lane, n_pixels - 1)
                 n_seen, size, positive = 0, 0.0, False
                 for i in range(m):
@@ -363,7 +307,7 @@ def _solve_map(dn, one_over_sigma, response, target, two_step, chunks, em, error
                     kinds[lane] = NOT_FITTED
             for stage in range(2 if two_step else 1):
                 for j in range(n):
-                    for lane in range(_LANES):
+                    for lane in range(LANES):
                         if stage == 0:
                             weights[j, lane] = 1.0
                         else:
@@ -374,19 +318,19 @@ def _solve_map(dn, one_over_sigma, response, target, two_step, chunks, em, error
                                 total += x[q, lane]
                                 near += 1
                             weights[j, lane] = max(total / near, _LOWEST_WEIGHT * top) + 1e-12
-                for lane in range(_LANES):
+                for lane in range(LANES):
                     log_mu[lane] = kept_mu[stage, lane]
                     for i in range(m):  # the bins of a pixel near by are a good start
                         kept = has_kept[stage, lane] > 0.0
                         w[i, lane] = kept_w[stage, i, lane] if kept else b[i, lane]
                 _newton(products, response, over_sigma, b, weights, log_mu, goal, work, done)
                 for j in range(n):
-                    for lane in range(_LANES):
+                    for lane in range(LANES):
                         signal = 0.0
                         for i in range(m):
                             signal += response[i, j] * over_sigma[i, lane] * w[i, lane]
                         x[j, lane] = used[j, lane] * max(signal, 0.0)
-                for lane in range(_LANES):
+                for lane in range(LANES):
                     has_kept[stage, lane] = 1.0 if done[lane] == 1.0 else 0.0
                     if done[lane] == 1.0:
                         kept_mu[stage, lane] = log_mu[lane]
@@ -415,46 +359,46 @@ def _solve_map(dn, one_over_sigma, response, target, two_step, chunks, em, error
                     for j in range(n):
                         x[j, lane] = found[j]
             # posterior on the bins of the last solution: P - P A^T (A P A^T + I)^-1 A P
-            for lane in range(_LANES):
+            for lane in range(LANES):
                 inverse_mu[lane] = math.exp(-log_mu[lane])
             for i in range(m):
                 for k in range(i + 1):
-                    for lane in range(_LANES):
+                    for lane in range(LANES):
                         h[i, k, lane] = 0.0
             for j in range(n):
-                for lane in range(_LANES):
+                for lane in range(LANES):
                     on = x[j, lane] > 0.0
                     used[j, lane] = weights[j, lane] * inverse_mu[lane] if on else 0.0
                 for i in range(m):
                     for k in range(i + 1):
-                        for lane in range(_LANES):
+                        for lane in range(LANES):
                             h[i, k, lane] += products[i, k, j] * used[j, lane]
             for i in range(m):
                 for k in range(i + 1):
-                    for lane in range(_LANES):
+                    for lane in range(LANES):
                         h[i, k, lane] *= over_sigma[i, lane] * over_sigma[k, lane]
-                for lane in range(_LANES):
+                for lane in range(LANES):
                     h[i, i, lane] += 1.0
-            _factor(h)
+            factor_lanes(h)
             for j in range(n):
-                for lane in range(_LANES):
+                for lane in range(LANES):
                     same[lane] = 0.0
                 for i in range(m):
-                    for lane in range(_LANES):
+                    for lane in range(LANES):
                         new[i, lane] = response[i, j] * over_sigma[i, lane]
                     for k in range(i):
-                        for lane in range(_LANES):
+                        for lane in range(LANES):
                             new[i, lane] -= h[i, k, lane] * new[k, lane]
-                    for lane in range(_LANES):
+                    for lane in range(LANES):
                         new[i, lane] *= h[i, i, lane]
                         same[lane] += new[i, lane] * new[i, lane]
-                for lane in range(_LANES):
+                for lane in range(LANES):
                     p = first + lane
                     if p < n_pixels:
                         prior = weights[j, lane] * inverse_mu[lane]
                         error[p, j] = math.sqrt(max(prior - prior * prior * same[lane], 0.0))
                         em[p, j] = x[j, lane]
-            for lane in range(_LANES):
+            for lane in range(LANES):
                 p = first + lane
                 if p < n_pixels:
                     status[p] = kinds[lane]
