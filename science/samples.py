@@ -29,6 +29,7 @@ __all__ = [
     "sample_of",
 ]
 
+_ANY_PIXEL = 1 - 1e-9  # share of missing pixels at which a channel is still there
 # the virtual Earth: in the plane of the Sun's equator, where the radius is 960 arcsec
 _VIRTUAL_OBSERVER = {"RSUN_OBS": 960.0, "HGLN_OBS": 0.0, "HGLT_OBS": 0.0, "CRLT_OBS": 0.0}
 _VIRTUAL_OBSERVER |= {"DSUN_OBS": round(6.957e8 / float(np.sin(np.radians(960 / 3600))))}  # m
@@ -57,6 +58,8 @@ class OpenedSample:
         Of the files that the newest frame was resampled from.
     regions : tuple of RegionBox
         Active regions, where they are known.
+    warning : str
+        What is wrong with the sample; empty where nothing is.
     """
 
     inputs: dict[str, np.ndarray]
@@ -68,6 +71,7 @@ class OpenedSample:
     earlier_wcs: tuple[dict, ...] = ()
     grids: tuple[OwnGrid, ...] = ()
     regions: tuple[RegionBox, ...] = ()
+    warning: str = ""
 
     def observed(self, image: str) -> np.ndarray | None:
         """Say which channels of an input were observed, (frame, 1, 1, channel) bool, if known."""
@@ -270,12 +274,21 @@ def _of_files(
     for problem in problems:
         print(f"left out: {problem}")
     sample = _of_dataset(dataset, time or "first")
+    warning = ""
     if not sample.inputs["aia_present"].any():
-        raise ValueError(f"{sample.label}: no channel covers the disc, so nothing can be explained")
+        dataset.largest_missing_share = _ANY_PIXEL  # a cutout: what there is, is taken
+        sample = _of_dataset(dataset, time or "first")
+        if not sample.inputs["aia_present"].any():
+            raise ValueError(f"{sample.label}: no channel holds a value within the field")
+        warning = (
+            f"{sample.label} covers a part of the field only. The rest is filled with the mean of "
+            "what is there, which the network never saw in training: read the map with care."
+        )
+        print(warning)
     data = opened.run.config["data"]
     source = image_source(files, data["size"], tuple(data["channels"]))
     (index,) = np.flatnonzero(source.times == np.datetime64(sample.wcs["DATE-OBS"], "s"))
-    return replace(sample, grids=tuple(own_grids(source, int(index))))
+    return replace(sample, grids=tuple(own_grids(source, int(index))), warning=warning)
 
 
 def _unit(channels: tuple) -> str:

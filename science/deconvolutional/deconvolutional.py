@@ -213,7 +213,7 @@ def _write(opened, sample, layer, found, examples, error, checks, arguments) -> 
             _write_fits(place, k, one, sample, facts)
         _draw(place / "filters.png", opened, sample, found, examples, title)
         write_json(place / "filters.json", facts)
-        lines = [text, *verdicts.values()]
+        lines = [text, *([sample.warning] if sample.warning else []), *verdicts.values()]
         figures = [Figure("filters.png", caption)]
         write_section(place, Section(title, 85, lines, figures, warning=warning))
     if opened.run and opened.run.path in folder.parents:

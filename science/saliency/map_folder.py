@@ -47,6 +47,7 @@ def write_map_folder(
     image = sample.inputs[opened.image][0]
     facts = dict(facts)
     text = [f"Unit: {facts['unit']}. Images: {sample.source}."]
+    text += [sample.warning] if sample.warning else []
     with replace_folder(folder) as place:
         if image.ndim < 3:
             series = found.values if image.ndim == 2 else found.values[:, None]

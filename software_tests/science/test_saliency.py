@@ -141,10 +141,17 @@ def test_a_real_image_with_seven_channels_missing(image_run, tmp_path):
         assert hdus[1].header["CRLT_OBS"] == pytest.approx(-6.8, abs=0.1)
 
 
-def test_a_cutout_of_the_sun_is_refused(image_run, shared, tmp_path):
+def test_a_cutout_of_the_sun_is_explained_with_a_warning(image_run, shared, tmp_path, capsys):
     cutout = str(shared / "aia/aia_171_cutout.fits")
-    with pytest.raises(ValueError, match="no channel covers the disc|no image is good"):
-        main([str(image_run), cutout, "--output", str(tmp_path)])
+    assert main([str(image_run), cutout, "--method", "gradient", "--output", str(tmp_path)]) == 0
+    assert "covers a part of the field only" in capsys.readouterr().out
+    section = json.loads((only(tmp_path) / "section.json").read_text())
+    assert any("covers a part" in text for text in section["text"])
+    with fits.open(only(tmp_path) / "map_on_image.fits") as hdus, fits.open(cutout) as given:
+        (image,) = [hdu for hdu in given if hdu.header.get("NAXIS") == 2]
+        assert hdus["171"].data.shape == image.data.shape
+        for key in ("CRPIX1", "CRVAL1", "CDELT1"):
+            assert hdus["171"].header[key] == pytest.approx(image.header[key], abs=1e-9)
 
 
 def test_a_map_on_the_files_own_pixels_is_the_derivative_by_them(image_run, tmp_path, generator):

@@ -83,6 +83,9 @@ class FDL1(FlareHistory):
     ----------
     hold_in_memory : bool
         Keep the coded images of stores of up to 4 GiB in memory; True unless set otherwise.
+    largest_missing_share : float
+        Share of a channel's pixels without a value from which on it counts as missing; 0.05 unless
+        set otherwise.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class FDL1(FlareHistory):
         need_label: bool = True,
     ):
         self.store, self.frames, self.with_history = store, frames, with_history
-        self.hold_in_memory = True
+        self.hold_in_memory, self.largest_missing_share = True, _MISSING_SHARE
         wanted = known_minutes(store.times) if times is None else np.asarray(times, "datetime64[s]")
         if times is None:
             first = record.start + window.history_h * _HOUR
@@ -270,7 +273,7 @@ class FDL1(FlareHistory):
         for k in self._disc_only:  # HMI sees nothing beyond the limb
             on_disc = lacks[:, k][:, self._on_disc]
             missing[:, k] = np.count_nonzero(on_disc, axis=1) / max(on_disc.shape[1], 1)
-        present = missing < _MISSING_SHARE
+        present = missing < self.largest_missing_share
         for k in range(codes.shape[1]):
             for n in np.flatnonzero(lacks[:, k].any(axis=(1, 2))):
                 part, lacking = images[n, ..., k], lacks[n, k]
