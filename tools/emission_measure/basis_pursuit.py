@@ -31,6 +31,7 @@ from tools.emission_measure.status import (
     OK,
     UNSOLVED,
 )
+from tools.emission_measure.threads import limited_threads
 
 __all__ = ["TOLERANCES", "basis_functions", "solve_basis_pursuit"]
 
@@ -39,6 +40,7 @@ TOLERANCES = (1.4, 2.1, 3.15)
 _WIDTHS = (0.1, 0.2, 0.6)  # dex
 _LOWEST = 0.04  # below it the tails of a basis function are cut
 _UNBOUNDED = 1e30
+_ROOM = 4096  # nodes: more than one pixel can add
 
 
 def basis_functions(log_temperature_edges: np.ndarray) -> np.ndarray:
@@ -96,10 +98,7 @@ def solve_basis_pursuit(
     n = len(dn)
     em, objective = np.zeros((n, functions.shape[1])), np.full(n, np.nan)
     status, used = np.full(n, UNSOLVED, np.uint8), np.full(n, np.nan)
-    threads = max(min(n_jobs, n, numba.config.NUMBA_NUM_THREADS), 1)
-    before = numba.get_num_threads()
-    numba.set_num_threads(threads)
-    try:
+    with limited_threads(n_jobs) as threads:
         _solve_map(
             np.ascontiguousarray(dn, float),
             np.ascontiguousarray(sigma, float),
@@ -113,8 +112,6 @@ def solve_basis_pursuit(
             used,
             (0,) * len(design),
         )
-    finally:
-        numba.set_num_threads(before)
     return em, objective, status, used
 
 
@@ -133,7 +130,7 @@ def _solve_map(
         slacks = n + np.arange(m)
         current = UNKNOWN
         for p in range(c * n_pixels // chunks, (c + 1) * n_pixels // chunks):
-            if current < 0 or count[0] > NODES - m:  # from the beginning: slacks alone
+            if current < 0 or count[0] > NODES - _ROOM:  # from the beginning: slacks alone
                 table[:] = -1
                 make_node(design, functions, slacks, 0, nodes)
                 table[slot_of(slacks, table, keys)] = 0
@@ -158,28 +155,12 @@ def _solve_map(
                         low[i], high[i] = max(y - t, 0.0), y + t
                     else:
                         low[i], high[i] = 0.0, _UNBOUNDED
-                found = walk(
-                    design,
-                    functions,
-                    current,
-                    low,
-                    high,
-                    value,
-                    bound,
-                    nodes,
-                    table,
-                    keys,
-                    count,
-                    slots,
-                )
-                certain = found >= 0 and is_certified(
-                    found, low, high, value, bound, nodes, n, slots
-                )
-                if not certain and current != 0:  # again, from the slacks alone
+                found, certain = UNKNOWN, False
+                for start in (current, 0):  # if it must be, from the slacks alone
                     found = walk(
                         design,
                         functions,
-                        0,
+                        start,
                         low,
                         high,
                         value,
@@ -193,6 +174,8 @@ def _solve_map(
                     certain = found >= 0 and is_certified(
                         found, low, high, value, bound, nodes, n, slots
                     )
+                    if certain or current == 0:
+                        break
                 if certain:
                     current = found
                     status[p] = OK
@@ -206,6 +189,3 @@ def _solve_map(
                     objective[p] = total
                     break
                 status[p] = INFEASIBLE if found == NOWHERE else UNSOLVED
-                if found == UNKNOWN and count[0] >= NODES:
-                    current = UNKNOWN
-                    break

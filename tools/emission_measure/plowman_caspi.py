@@ -15,6 +15,7 @@ import numpy as np
 
 from tools.emission_measure.small_systems import solve_positive
 from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK, UNSOLVED
+from tools.emission_measure.threads import limited_threads
 
 __all__ = ["solve_plowman_caspi"]
 
@@ -63,10 +64,7 @@ def solve_plowman_caspi(
     scale = _SLOPE * np.sqrt(between * (log_temperature_edges[-1] - log_temperature_edges[0]))
     em = np.zeros((len(dn), len(widths)))
     status = np.full(len(dn), UNSOLVED, np.uint8)
-    threads = max(min(n_jobs, numba.config.NUMBA_NUM_THREADS), 1)
-    before = numba.get_num_threads()
-    numba.set_num_threads(threads)
-    try:
+    with limited_threads(n_jobs) as threads:
         _solve_map(
             data,
             over_sigma,
@@ -77,8 +75,6 @@ def solve_plowman_caspi(
             em,
             status,
         )
-    finally:
-        numba.set_num_threads(before)
     return em * widths, status
 
 

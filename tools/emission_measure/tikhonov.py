@@ -23,6 +23,7 @@ from tools.emission_measure.small_systems import (
     substitute_lanes,
 )
 from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK, UNSOLVED
+from tools.emission_measure.threads import limited_threads
 
 __all__ = ["solve_tikhonov"]
 
@@ -66,10 +67,7 @@ def solve_tikhonov(
     n, n_bins = len(dn), response.shape[1]
     em, error = np.zeros((n, n_bins)), np.full((n, n_bins), np.nan)
     status = np.full(n, UNSOLVED, np.uint8)
-    threads = max(min(n_jobs, numba.config.NUMBA_NUM_THREADS), 1)
-    before = numba.get_num_threads()
-    numba.set_num_threads(threads)
-    try:
+    with limited_threads(n_jobs) as threads:
         _solve_map(
             np.ascontiguousarray(np.where(known, dn, 0.0)),
             np.ascontiguousarray(np.where(known, 1 / np.where(known, sigma, 1.0), 0.0)),
@@ -81,8 +79,6 @@ def solve_tikhonov(
             error,
             status,
         )
-    finally:
-        numba.set_num_threads(before)
     return em, error, status
 
 
