@@ -168,4 +168,4 @@ def _write_array(path: Path, em: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    run_script(lambda: main(sys.argv[1:]))
+    run_script(lambda: main(sys.argv[1:]), resumes=False)
