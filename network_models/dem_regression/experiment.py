@@ -1,0 +1,134 @@
+"""From simulated pixels to a calibrated network of emission measure and its report."""
+
+from __future__ import annotations
+
+import logging
+
+import keras
+import numpy as np
+
+from network_models.checkpoint import save_network
+from network_models.dem_regression.calibration import Calibration, calibrate, covered, outputs_of
+from network_models.dem_regression.emission_loss import EmissionLoss
+from network_models.dem_regression.emission_network import SIZES, build_emission_network
+from network_models.dem_regression.report_sections import (
+    write_coverage_section,
+    write_scores_section,
+    write_training_section,
+)
+from network_models.dem_regression.simulated_pixels import N_BINS, SimulatedPixels
+from network_models.training import TrainingOptions, open_run, train
+from tools.atomic_files import write_json
+from tools.emission_measure.families import FROZEN_HASH, LOG_T_EDGES
+from tools.report.report import write_report
+from tools.run_folder import RunFolder
+
+__all__ = ["CALIBRATED", "run_emission_experiment"]
+
+logger = logging.getLogger(__name__)
+
+CALIBRATED = "network.keras"
+_VALIDATION_BLOCKS = 32
+
+
+def run_emission_experiment(config, *, command: str, started: float) -> tuple[RunFolder, list[str]]:
+    """Train, calibrate and report, or show the run that was made before; give it and its figures.
+
+    Parameters
+    ----------
+    config : EmissionConfig
+    command : str
+        The command line that repeats the run.
+    started : float
+        ``time.time()`` at the start of the process.
+    """
+    dataset = SimulatedPixels(
+        config.seed,
+        block_pixels=config.block_pixels,
+        n_training=config.steps_per_epoch * config.blocks,
+        n_validation=_VALIDATION_BLOCKS,
+        n_test=2 * -(-config.calibration_pixels // config.block_pixels),
+        n_parts=config.library,
+    )
+    run = open_run(config.output, config, dataset, always_new=config.new_run, started=started)
+    try:
+        if run.is_finished:
+            logger.info("This run was made before: %s (train again with --new-run)", run.path)
+        else:
+            logger.info("Run folder %s", run.path)
+            _train_and_report(config, dataset, run, command)
+    finally:
+        run.unlock()
+    return run, run.config["figures"]
+
+
+def _train_and_report(config, dataset: SimulatedPixels, run: RunFolder, command: str) -> None:
+    split, size = dataset.split(), SIZES[config.size]
+    options = TrainingOptions(
+        config.epochs,
+        config.blocks,
+        config.learning_rate,
+        config.weight_decay,
+        config.seed,
+        config.keep_epochs,
+    )
+    loss = EmissionLoss(
+        config.shape_weight, config.misfit_weight, config.brightness_weight, config.interval_weight
+    )
+    steps = config.epochs * config.steps_per_epoch
+
+    def optimizer() -> keras.optimizers.Optimizer:
+        warmup = min(config.warmup_steps, steps // 2)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            0.0, steps - warmup, warmup_target=config.learning_rate, warmup_steps=warmup
+        )
+        return keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, clipnorm=1.0)
+
+    outcome = train(
+        lambda: build_emission_network(size),
+        loss,
+        dataset=dataset,
+        split=split,
+        options=options,
+        run=run,
+        make_optimizer=optimizer,
+    )
+    half = len(split.test) // 2
+    found = calibrate(outcome.network, *_pixels(dataset, split.test[:half]))
+    inputs, targets = _pixels(dataset, split.test[half:])
+    shares = _coverage(outcome.network, found, inputs, targets)
+    outcome.network.get_layer("intervals").table = found.factors.tolist()
+    save_network(run / CALIBRATED, outcome.network)
+    lines = [
+        f"{config.size}: {outcome.network.count_params():,} parameters, best epoch "
+        f"{outcome.progress.best_epoch}, validation loss {outcome.progress.best_score:.4f}",
+        f"68 % intervals cover {100 * shares.mean():.1f} % of the true bins of "
+        f"{len(inputs):,} further simulated pixels",
+    ]
+    settings = {
+        "size": config.size,
+        "log_temperature_edges": LOG_T_EDGES.tolist(),
+        "calibration": found.to_dict(),
+        "out of prior, SHA-256": FROZEN_HASH,
+    }
+    write_json(run / "network.json", settings)
+    run.write_config({**run.config, "figures": lines, "command": command})
+    write_training_section(run, outcome.progress)
+    write_coverage_section(run, found, shares)
+    write_scores_section(run, outcome.network)
+    write_report(run.path, title="Emission measure from six channels", subtitle="; ".join(lines))
+
+
+def _pixels(dataset: SimulatedPixels, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the pixels of some blocks in one row."""
+    arrays = dataset.read(rows)
+    return tuple(arrays[k].reshape(-1, arrays[k].shape[-1]) for k in ("brightness", "emission"))
+
+
+def _coverage(
+    network: keras.Model, found: Calibration, inputs: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    """Give the share of the truths inside the calibrated intervals, by bin."""
+    output = outputs_of(network, inputs)
+    em, below, above = (output[:, k * N_BINS : (k + 1) * N_BINS] for k in range(3))
+    return covered(targets[:, :N_BINS], em, below, above, found.factors).mean(axis=0)

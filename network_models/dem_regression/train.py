@@ -1,0 +1,95 @@
+"""Train a network of emission measure on simulated pixels, calibrate it, and report.
+
+    python network_models/dem_regression/train.py [--size fast] [--smoke]
+
+The accurate size takes about 25 minutes on two cores, the fast one 8. The run's folder holds
+``network.keras``, calibrated, which ``science/dem/invert.py --run RUN`` takes.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tools.command_line import config_from, config_parser, option, quiet_start, run_script
+
+SMOKE = {"epochs": 2, "steps_per_epoch": 20, "library": 200, "calibration_pixels": 20000}
+
+
+@dataclass(frozen=True)
+class EmissionConfig:
+    """Options of the training of our networks; the command line is made from these fields."""
+
+    size: str = option("accurate", "size of the network", choices=("fast", "accurate"))
+    epochs: int = option(28, "epochs")
+    steps_per_epoch: int = option(500, "batches in an epoch")
+    block_pixels: int = option(1024, "pixels of a block")
+    blocks: int = option(4, "blocks of pixels in a batch")
+    library: int = option(12000, "parts of each family and place that pixels are mixed from")
+    learning_rate: float = option(2e-3, "largest learning rate")
+    warmup_steps: int = option(200, "steps in which it rises")
+    weight_decay: float = option(1e-5, "decoupled weight decay")
+    shape_weight: float = option(2.0, "of the earth mover's distance in the loss, per dex")
+    misfit_weight: float = option(0.05, "of the misfit to the data in the loss")
+    brightness_weight: float = option(2.0, "of the true brightness in the loss")
+    interval_weight: float = option(0.02, "of the intervals in the loss")
+    calibration_pixels: int = option(400000, "pixels that intervals are calibrated on, and as many")
+    seed: int = option(0, "seed of pixels, weights and batch order")
+    keep_epochs: int = option(2, "newest networks to keep in epochs/; 0 keeps all")
+    output: str = option(
+        "network_models/dem_regression/trained_models", "where run folders are made"
+    )
+    new_run: bool = option(False, "start a new run even if this one exists")
+
+    def __post_init__(self):
+        counts = ("epochs", "steps_per_epoch", "block_pixels", "blocks", "library", "warmup_steps")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
+        if not 0 < self.learning_rate < 1:
+            raise ValueError("--learning-rate must be positive and below 1")
+        for name in ("shape_weight", "misfit_weight", "brightness_weight", "interval_weight"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"--{name.replace('_', '-')} must not be negative")
+        if self.calibration_pixels < 10000:
+            raise ValueError("--calibration-pixels must be 10000 or more, for the tails")
+        if self.keep_epochs < 0 or not 0 <= self.weight_decay < float("inf"):
+            raise ValueError("--keep-epochs and --weight-decay must not be negative")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError("--seed takes 0 to 2^32 - 1")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train and give the exit status."""
+    started = time.time()
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    parser = config_parser(EmissionConfig, __doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="a small run of a minute")
+    if parser.parse_args(arguments).smoke:
+        parser.set_defaults(**SMOKE)
+    config = config_from(EmissionConfig, parser.parse_args(arguments))
+    command = "python network_models/dem_regression/train.py " + shlex.join(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet_start():
+        from network_models.dem_regression.experiment import run_emission_experiment
+        from network_models.training_callbacks import TrainingStopped
+    try:
+        run, lines = run_emission_experiment(config, command=command.strip(), started=started)
+    except TrainingStopped as stop:
+        print(
+            f"Stopped after {stop.epochs_done} finished epochs, all saved. "
+            f"To go on, give the same command again:\n  {command}"
+        )
+        return 128 + stop.signal_number
+    for line in lines:
+        print(line)
+    print(f"Report: {run / 'report.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main)
