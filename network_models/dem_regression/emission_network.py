@@ -82,14 +82,14 @@ def build_emission_network(
     inputs = keras.Input((None, N_INPUTS), name="brightness")
     features, scale = BrightnessFeatures(table[0].max(axis=1).tolist(), name="features")(inputs)
     only = None if version is None else RESPONSE_VERSIONS.index(version)
-    synthesis = Synthesis(table.tolist(), only, name="synthesis")
     h = features
     for k in range(size.first_layers):
         h = keras.layers.Dense(size.width, activation=size.activation, name=f"first_{k + 1}")(h)
     logits = keras.layers.Dense(N_BINS, name="proposal")(h)
     for step in range(size.steps):
         em = Emission(name=f"emission_{step + 1}")(logits, scale)
-        misfit = Misfit(name=f"misfit_{step + 1}")(synthesis(em, inputs), inputs)
+        seen = Synthesis(table.tolist(), only, name=f"synthesis_{step + 1}")(em, inputs)
+        misfit = Misfit(name=f"misfit_{step + 1}")(seen, inputs)
         joined = [h, features, misfit, logits]
         h_step = keras.layers.Concatenate(name=f"joined_{step + 1}")(joined)
         for k in range(size.step_layers):
@@ -103,5 +103,6 @@ def build_emission_network(
     em = Emission(name="emission")(logits, scale)
     spread = keras.layers.Dense(2 * N_BINS, name="spread")(h)
     apart = Intervals(np.ones((2, N_BINS)).tolist(), name="intervals")(spread, em, scale)
-    output = keras.layers.Concatenate(name="output")([em, apart, synthesis(em, inputs)])
+    seen = Synthesis(table.tolist(), only, name="synthesis")(em, inputs)
+    output = keras.layers.Concatenate(name="output")([em, apart, seen])
     return keras.Model(inputs, output, name=name)

@@ -94,8 +94,8 @@ def write_scores_section(run: RunFolder, network: keras.Model) -> None:
         header = ["family", "L1, network", "L1, basis pursuit", "W1, network", "W1, basis pursuit"]
         tables.append(Table(f"Medians, {level}; W1 in dex.", header, rows))
     text = (
-        "Maps of known emission measure (synthetic). Out of prior are shapes that the network never "
-        "learned from; the others were in its training, other pixels of them. L1 is the summed "
+        "Maps of known emission measure (synthetic). Out of prior are shapes that the network "
+        "never learned from; the others were in its training, other pixels of them. L1 is the summed "
         "difference over the true total, W1 the earth mover's distance along log T."
     )
     write_section(
