@@ -72,7 +72,7 @@ def outputs_of(network: keras.Model, inputs: np.ndarray) -> np.ndarray:
     n = len(inputs)
     padded = np.resize(inputs, (-(-n // _BLOCK) * _BLOCK, inputs.shape[1]))
     blocks = padded.reshape(-1, _BLOCK, inputs.shape[1])
-    out = network.predict(blocks, batch_size=8, verbose=0)
+    out = network.predict({"brightness": blocks}, batch_size=8, verbose=0)
     return out.reshape(len(padded), -1)[:n].astype(float)
 
 

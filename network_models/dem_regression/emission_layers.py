@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-__all__ = ["BrightnessFeatures", "Emission", "Intervals", "Misfit", "Synthesis"]
+__all__ = ["BrightnessError", "BrightnessFeatures", "Emission", "Intervals", "Misfit", "Synthesis"]
 
-_CHANNELS = 6
+_CHANNELS, _VERSIONS = 6, 5
 _FLOOR_SIGMA = 0.3  # of the noise, below which a brightness counts as this
 
 
@@ -61,6 +61,41 @@ class BrightnessFeatures(_WithTable):
         """Give the shapes of features and scale."""
         n = 1 + 4 * _CHANNELS + input_shape[-1] - 2 * _CHANNELS
         return (*input_shape[:-1], n), (*input_shape[:-1], 1)
+
+
+@keras.saving.register_keras_serializable(package="heliolens")
+class BrightnessError(_WithTable):
+    """Put the error of a brightness beside it: ``sigma^2 = a max(dn, 0) + b`` in every channel.
+
+    Parameters
+    ----------
+    table : (2, 6) nested lists
+        a in DN s-1 pix-1, b in (DN s-1 pix-1)^2.
+    version : int
+        Of the responses, of five.
+
+    Input (..., 6) in DN s-1 pix-1; output (..., 17) as the networks of pixels take it.
+    """
+
+    def __init__(self, table: list, version: int, **kwargs):
+        super().__init__(table, **kwargs)
+        self.version = int(version)
+
+    def call(self, inputs):
+        """Give brightness, error and the columns that choose the version."""
+        table = np.asarray(self.table, np.float32)
+        sigma = ops.sqrt(table[0] * ops.maximum(inputs, 0.0) + table[1])
+        chosen = np.eye(_VERSIONS, dtype=np.float32)[self.version]
+        columns = 0.0 * inputs[..., :1] + chosen
+        return ops.concatenate([inputs, sigma, columns], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        """Give (..., 17)."""
+        return (*input_shape[:-1], 2 * _CHANNELS + _VERSIONS)
+
+    def get_config(self):
+        """Give the constructor's arguments."""
+        return {**super().get_config(), "version": self.version}
 
 
 @keras.saving.register_keras_serializable(package="heliolens")

@@ -105,4 +105,4 @@ def build_emission_network(
     apart = Intervals(np.ones((2, N_BINS)).tolist(), name="intervals")(spread, em, scale)
     seen = Synthesis(table.tolist(), only, name="synthesis")(em, inputs)
     output = keras.layers.Concatenate(name="output")([em, apart, seen])
-    return keras.Model(inputs, output, name=name)
+    return keras.Model({"brightness": inputs}, output, name=name)

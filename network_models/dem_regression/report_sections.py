@@ -95,7 +95,7 @@ def write_scores_section(run: RunFolder, network: keras.Model) -> None:
         tables.append(Table(f"Medians, {level}; W1 in dex.", header, rows))
     text = (
         "Maps of known emission measure (synthetic). Out of prior are shapes that the network "
-        "never learned from; the others were in its training, other pixels of them. L1 is the summed "
+        "never learned from; of the others it learned from other pixels. L1 is the summed "
         "difference over the true total, W1 the earth mover's distance along log T."
     )
     write_section(

@@ -9,16 +9,18 @@ __all__ = [
     "NO_SIGNAL",
     "OK",
     "STATUS_TEXT",
+    "UNLIKE_TRAINING",
     "UNSOLVED",
 ]
 
-OK, NOT_FITTED, INFEASIBLE, UNSOLVED, NO_SIGNAL, NO_DATA = 0, 1, 2, 3, 10, 11
+OK, NOT_FITTED, INFEASIBLE, UNSOLVED, UNLIKE_TRAINING, NO_SIGNAL, NO_DATA = 0, 1, 2, 3, 4, 10, 11
 
 STATUS_TEXT = {
     OK: "solved",
     NOT_FITTED: "solved, but the data are not fitted as well as was asked",
     INFEASIBLE: "no emission measure fits the data within the widest tolerance",
     UNSOLVED: "the solver did not arrive",
+    UNLIKE_TRAINING: "unlike what the network learned from: don't rely on it",
     NO_SIGNAL: "no channel is positive",
     NO_DATA: "no channel was observed",
 }

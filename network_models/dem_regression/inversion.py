@@ -1,0 +1,200 @@
+"""Invert pixels with a packaged network, or with one of your own runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from network_models.dem_regression.calibration import signal_level
+from network_models.dem_regression.emission_network import SIZES, build_emission_network
+from network_models.dem_regression.simulated_pixels import (
+    MISSING_SIGMA,
+    N_BINS,
+    N_CHANNELS,
+    N_INPUTS,
+)
+from network_models.model_files import load_network
+from tools.emission_measure.families import LOG_T_EDGES
+from tools.emission_measure.inversion import UNIT_CM5, EmissionMeasure
+from tools.emission_measure.response import RESPONSE_VERSIONS
+from tools.emission_measure.status import NO_DATA, OK, UNLIKE_TRAINING
+
+__all__ = [
+    "NETWORK_FILE",
+    "PACKAGED_NETWORKS",
+    "SETTINGS_FILE",
+    "invert_with_network",
+    "packaged_network",
+]
+
+NETWORK_FILE, SETTINGS_FILE = "network.keras", "network.json"
+_PACKAGED = Path(__file__).parent / "packaged"
+PACKAGED_NETWORKS = tuple(name for name in SIZES if (_PACKAGED / name / NETWORK_FILE).is_file())
+_TILE = 16384  # pixels at once
+_MOST_MISSING = 1  # channels; training had no more
+
+
+def invert_with_network(
+    dn: np.ndarray,
+    sigma: np.ndarray,
+    *,
+    size: str = "accurate",
+    run: str | Path | None = None,
+    version: str = "v10_evenorm_chiantifix",
+    saturated: np.ndarray | None = None,
+) -> EmissionMeasure:
+    """Invert every pixel with a network.
+
+    Parameters
+    ----------
+    dn, sigma : (..., 6) float
+        Brightness and its error of one sigma, DN s-1 pix-1, in the order of ``RESPONSE_CHANNELS``,
+        corrected for degradation; NaN where a channel is missing.
+    size : {"fast", "accurate"}
+        Which packaged network.
+    run : path, optional
+        A run of ``train.py`` instead.
+    version : str
+        Of the responses, one of ``RESPONSE_VERSIONS``.
+    saturated : (..., 6) bool, optional
+        Channels to leave out as if missing.
+
+    Returns
+    -------
+    EmissionMeasure
+        In the 18 bins of ``LOG_T_EDGES``, float32. ``error`` is half the width of the 68 %
+        interval, whose ends are ``extra["low"]`` and ``extra["high"]`` (cm-5). Pixels that the
+        network reproduces worse than 99.9 % of the simulated ones, brighter ones than any in
+        training, and those that lack more than one channel have the status "unlike training".
+
+    Raises
+    ------
+    ValueError
+        If shapes don't agree, or there is no such network or version.
+    """
+    dn, sigma = np.asarray(dn, np.float32), np.asarray(sigma, np.float32)
+    if dn.ndim < 1 or dn.shape[-1] != N_CHANNELS or sigma.shape != dn.shape:
+        raise ValueError(
+            f"expected brightness and error of six channels in the last axis, got {dn.shape} and "
+            f"{sigma.shape}"
+        )
+    if version not in RESPONSE_VERSIONS:
+        raise ValueError(f"no response {version!r}; there are {', '.join(RESPONSE_VERSIONS)}")
+    folder = Path(run) if run is not None else _packaged(size)
+    function, settings = _opened(folder, version)
+    shape = dn.shape[:-1]
+    flat, errors = dn.reshape(-1, N_CHANNELS), sigma.reshape(-1, N_CHANNELS)
+    bad = ~(np.isfinite(flat) & np.isfinite(errors) & (errors > 0))
+    if saturated is not None:
+        if np.shape(saturated) != dn.shape:
+            raise ValueError(f"saturated has the shape {np.shape(saturated)}, dn {dn.shape}")
+        bad |= np.reshape(saturated, (-1, N_CHANNELS)).astype(bool)
+    chosen = np.zeros(len(RESPONSE_VERSIONS), np.float32)
+    chosen[RESPONSE_VERSIONS.index(version)] = 1
+    output = np.empty((len(flat), 3 * N_BINS + N_CHANNELS), np.float32)
+    tile = np.empty((1, _TILE, N_INPUTS), np.float32)
+    tile[..., 2 * N_CHANNELS :] = chosen
+    for first in range(0, len(flat), _TILE):
+        part = slice(first, min(first + _TILE, len(flat)))
+        n = part.stop - first
+        tile[0, :n, :N_CHANNELS] = np.where(bad[part], 0, flat[part])
+        tile[0, :n, N_CHANNELS : 2 * N_CHANNELS] = np.where(bad[part], MISSING_SIGMA, errors[part])
+        tile[0, n:, : 2 * N_CHANNELS] = 1
+        output[part] = np.asarray(function(tile))[0, :n]
+    return _result(output, flat, errors, bad, settings, shape, folder.name)
+
+
+def _packaged(size: str) -> Path:
+    """Give the folder of a packaged network."""
+    if size not in PACKAGED_NETWORKS:
+        raise ValueError(f"no network {size!r}; packaged are {', '.join(PACKAGED_NETWORKS)}")
+    return _PACKAGED / size
+
+
+@lru_cache(maxsize=4)
+def _opened(folder: Path, version: str) -> tuple[Callable, dict]:
+    """Give a compiled network for one version of the responses, and its settings."""
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        raise ValueError(
+            f"{folder} holds no {SETTINGS_FILE}: expected a finished run of "
+            "network_models/dem_regression/train.py"
+        )
+    settings = json.loads(path.read_text())
+    if not np.allclose(settings["log_temperature_edges"], LOG_T_EDGES):
+        raise ValueError(f"{path}: its temperatures are not those of this suite's networks")
+    return _compiled(_for_version(folder, settings["size"], version)), settings["calibration"]
+
+
+def _for_version(folder: Path, size: str, version: str) -> keras.Model:
+    """Give a trained network, built for one version of the responses."""
+    trained = load_network(folder / NETWORK_FILE)
+    network = build_emission_network(SIZES[size], version=version)
+    network.set_weights(trained.get_weights())
+    network.get_layer("intervals").table = trained.get_layer("intervals").table
+    return network
+
+
+def packaged_network(size: str, version: str) -> keras.Model:
+    """Give a packaged network of pixels, built for one version of the responses.
+
+    Raises
+    ------
+    ValueError
+        If there is no such network.
+    """
+    return _for_version(_packaged(size), size, version)
+
+
+def _compiled(network: keras.Model) -> Callable:
+    """Give the network as a compiled function of (1, pixel, 17) arrays."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(lambda x: network({"brightness": x}, training=False), jit_compile=True)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        fixed, moving = network.trainable_variables, network.non_trainable_variables
+        values = [v.value for v in fixed], [v.value for v in moving]
+        return jax.jit(
+            lambda x: network.stateless_call(*values, {"brightness": x}, training=False)[0]
+        )
+    return lambda x: network.predict_on_batch({"brightness": x})
+
+
+def _result(output, dn, sigma, bad, settings, shape, name: str) -> EmissionMeasure:
+    """Put a network's output into the form that all solvers give."""
+    em, below, above = (output[:, k * N_BINS : (k + 1) * N_BINS] for k in range(3))
+    model = output[:, 3 * N_BINS :]
+    safe = np.where(bad, 1, sigma)
+    misfit = np.where(bad, 0, (model - np.where(bad, 0, dn)) / safe)
+    n_seen = N_CHANNELS - bad.sum(axis=1)
+    chi2 = (misfit.astype(float) ** 2).sum(axis=1) / np.maximum(n_seen, 1)
+    limits = np.array(settings["chi2 limits"])
+    level = signal_level(np.where(bad, 0, dn), safe)
+    most = 10.0 ** (settings["largest log10 total emission measure, cm-5"] - 26)
+    unlike = (chi2 > limits[level]) | (em.sum(axis=1) > most)
+    unlike |= n_seen < N_CHANNELS - _MOST_MISSING
+    status = np.where(unlike, UNLIKE_TRAINING, OK).astype(np.uint8)
+    dark = n_seen == 0
+    status[dark] = NO_DATA
+    chi2[dark] = np.nan
+    unit = np.float32(UNIT_CM5)
+    em, low, high = em * unit, (em - below) * unit, (em + above) * unit
+    em[dark], low[dark], high[dark] = 0, 0, 0
+    return EmissionMeasure(
+        em.reshape(*shape, N_BINS),
+        ((high - low) / 2).reshape(*shape, N_BINS),
+        chi2.reshape(shape),
+        status.reshape(shape),
+        model.reshape(*shape, N_CHANNELS),
+        LOG_T_EDGES,
+        f"network, {name}",
+        {"low": low.reshape(*shape, N_BINS), "high": high.reshape(*shape, N_BINS)},
+    )
