@@ -1,0 +1,134 @@
+"""The packaged networks as an inversion: units, status, known plasma, the network of images."""
+
+import json
+
+import numpy as np
+import pytest
+
+from network_models.dem_regression import image_network, package, train
+from network_models.dem_regression.inversion import PACKAGED_NETWORKS, invert_with_network
+from science.saliency import saliency
+from tools.emission_measure.families import FINE_LOG_T, LOG_T_EDGES, profile
+from tools.emission_measure.noise import aia_noise
+from tools.emission_measure.response import RESPONSE_CHANNELS, aia_response, bin_response
+from tools.emission_measure.simulated_maps import simulated_map
+from tools.emission_measure.status import NO_DATA, OK, UNLIKE_TRAINING
+
+VERSION = "v10_evenorm_chiantifix"
+CENTRES = (LOG_T_EDGES[:-1] + LOG_T_EDGES[1:]) / 2
+
+
+def single_temperatures(log_t, log_em=27.0):
+    """Give brightness and error of plasma of single temperatures, without noise drawn."""
+    fine = profile("isothermal", np.array(log_t), np.full(len(log_t), 0.01))
+    rate = 10**log_em * fine @ aia_response(FINE_LOG_T, version=VERSION).T
+    return rate, aia_noise(rate, RESPONSE_CHANNELS, pixels_averaged=64)
+
+
+def test_both_sizes_are_packaged():
+    assert set(PACKAGED_NETWORKS) == {"fast", "accurate"}
+
+
+@pytest.mark.parametrize("size", PACKAGED_NETWORKS)
+def test_plasma_of_ten_million_kelvin_is_found_there(size):
+    rate, sigma = single_temperatures([7.0])
+    found = invert_with_network(rate, sigma, size=size)
+    mean = (found.em * CENTRES).sum() / found.em.sum()
+    assert mean == pytest.approx(7.0, abs=0.05 if size == "accurate" else 0.1)
+    assert found.em.sum() == pytest.approx(1e27, rel=0.2)  # cm-5, neither per K nor per dex
+
+
+@pytest.mark.parametrize("size", PACKAGED_NETWORKS)
+def test_a_map_is_near_the_truth_and_its_intervals_hold_it(size):
+    given = simulated_map("log-normal", 48, 64, seed=77, version=VERSION)
+    found = invert_with_network(given.dn, given.sigma, size=size)
+    assert (found.em > 0).all()
+    assert (found.extra["low"] >= 0).all()
+    assert (found.extra["low"] <= found.em).all()
+    assert (found.extra["high"] >= found.em).all()
+    model = found.em @ bin_response(LOG_T_EDGES, version=VERSION).T
+    np.testing.assert_allclose(found.model, model, rtol=1e-3)
+    l1 = np.abs(found.em - given.em).sum(axis=1) / given.em.sum(axis=1)
+    assert np.median(l1) < 0.3  # DeepEM's is .49 on such maps, basis pursuit's .2
+    inside = (given.em >= found.extra["low"]) & (given.em <= found.extra["high"])
+    assert inside.mean() > 0.55
+    assert (found.status == OK).mean() > 0.95
+
+
+def test_every_pixel_has_an_answer_or_a_status():
+    rate, sigma = single_temperatures([6.0, 6.2, 6.4, 6.6, 6.1, 6.0, 6.3])
+    rate[0, 2] = np.nan  # one channel is missing
+    rate[1, 1:4] = np.nan  # three are
+    rate[2] = np.nan
+    rate[3] *= -1  # nothing is positive
+    rate[4, 0] *= -1  # an odd number of negative channels
+    rate[5] *= [1, 1, 100, 1, 1, 1]  # no plasma looks like this
+    saturated = np.zeros(rate.shape, bool)
+    saturated[6, 3] = True
+    found = invert_with_network(rate, sigma, saturated=saturated)
+    assert np.isfinite(found.em).all()
+    assert (found.em[[0, 1, 3, 4, 5, 6]] > 0).all()
+    assert found.status[2] == NO_DATA
+    assert (found.em[2] == 0).all()
+    assert np.isnan(found.chi2[2])
+    assert found.status[1] == UNLIKE_TRAINING
+    assert found.status[5] == UNLIKE_TRAINING
+    for p, log_t in ((0, 6.0), (6, 6.3)):
+        assert found.status[p] == OK
+        assert (found.em[p] * CENTRES).sum() / found.em[p].sum() == pytest.approx(log_t, abs=0.1)
+
+
+def test_shapes_and_tiles_do_not_matter():
+    given = simulated_map("box", 20, 64, seed=5, version=VERSION)
+    flat = invert_with_network(given.dn, given.sigma, size="fast")
+    shaped = invert_with_network(
+        given.dn.reshape(4, 100, 6), given.sigma.reshape(4, 100, 6), size="fast"
+    )
+    np.testing.assert_array_equal(shaped.em.reshape(-1, 18), flat.em)
+    assert shaped.model.shape == (4, 100, 6)
+    assert invert_with_network(given.dn[0], given.sigma[0], size="fast").em.shape == (18,)
+
+
+def test_faults_are_sentences(tmp_path):
+    good = np.ones((3, 6))
+    with pytest.raises(ValueError, match="six channels"):
+        invert_with_network(np.ones((3, 5)), np.ones((3, 5)))
+    with pytest.raises(ValueError, match="no network 'huge'"):
+        invert_with_network(good, good, size="huge")
+    with pytest.raises(ValueError, match="no response"):
+        invert_with_network(good, good, version="v8")
+    with pytest.raises(ValueError, match="finished run"):
+        invert_with_network(good, good, run=tmp_path)
+
+
+def test_train_package_and_invert(tmp_path, capsys):
+    options = ["--smoke", "--size", "fast", "--epochs", "1", "--steps-per-epoch", "4"]
+    options += ["--calibration-pixels", "10000", "--output", str(tmp_path / "runs")]
+    assert train.main(options) == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    report = (run / "report.html").read_text()
+    assert "out of prior" in report
+    assert "synthetic" in report
+    package.main([str(run), "--output", str(tmp_path / "packaged")])
+    settings = json.loads((tmp_path / "packaged/fast/network.json").read_text())
+    assert settings["trained"]["run"] == run.name
+    given = simulated_map("box", 8, 64, seed=5, version=VERSION)
+    own = invert_with_network(given.dn, given.sigma, run=run)
+    again = invert_with_network(given.dn, given.sigma, run=tmp_path / "packaged/fast")
+    np.testing.assert_array_equal(own.em, again.em)
+    assert "was made before" not in capsys.readouterr().out
+
+
+def test_an_image_network_is_explained(tmp_path):
+    options = ["--height", "6", "--width", "5", "--pixels-averaged", "64", "--size", "fast"]
+    assert image_network.main([*options, "--output", str(tmp_path / "run")]) == 0
+    given = simulated_map("log-normal", 6, 64, seed=3, version=VERSION)
+    image = given.dn.reshape(6, 6, 6)[:, :5].astype(np.float32)
+    np.save(tmp_path / "image.npy", image)
+    arguments = [str(tmp_path / "run"), str(tmp_path / "image.npy"), "--method", "gradient"]
+    arguments += ["--target", "log T 6.45-6.55", "--output", str(tmp_path / "map")]
+    assert saliency.main(arguments) == 0
+    pictures = list((tmp_path / "map").glob("*.png"))
+    assert pictures
+    with pytest.raises(ValueError, match="not empty"):
+        image_network.main([*options, "--output", str(tmp_path / "run")])
