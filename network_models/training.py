@@ -143,6 +143,8 @@ def train(
     options: TrainingOptions,
     run: RunFolder,
     audit_seed: int = 0,
+    make_optimizer: Callable[[], keras.optimizers.Optimizer] | None = None,
+    as_saved: Callable[[keras.Model], keras.Model] | None = None,
 ) -> TrainingOutcome:
     """Train a network in its run folder, or go on where an earlier process stopped.
 
@@ -153,6 +155,11 @@ def train(
     ----------
     build_network : callable
         Makes the network, with all scaling inside; called after the seed is set.
+    make_optimizer : callable, optional
+        Gives another optimizer than AdamW with a falling learning rate.
+    as_saved : callable, optional
+        Gives the network that is saved, on the weights of the trained one: for an output whose
+        scaling the loss must not see.
 
     Raises
     ------
@@ -180,9 +187,10 @@ def train(
     make_deterministic(options.seed)
     network = build_network()
     batches = dataset.training_batches(split, batch_size=options.batch_size, seed=options.seed)
-    _compile(network, loss, options, len(batches))
+    _compile(network, loss, options, len(batches), make_optimizer)
+    saved = network if as_saved is None else as_saved(network)
     if not (run / "architecture.png").exists():
-        describe_network(network, run)
+        describe_network(saved, run)
 
     progress = Progress(0, float("inf"), 0, [])
     state = load_state(run.path)
@@ -198,6 +206,7 @@ def train(
         n_epochs=options.epochs,
         keep_epochs=options.keep_epochs,
         curves=curves,
+        saved=saved,
     )
     try:
         with stop:
@@ -236,8 +245,15 @@ def fit_plainly(
 
 
 def _compile(
-    network: keras.Model, loss: keras.losses.Loss, options: TrainingOptions, n_batches: int
+    network: keras.Model,
+    loss: keras.losses.Loss,
+    options: TrainingOptions,
+    n_batches: int,
+    make_optimizer: Callable[[], keras.optimizers.Optimizer] | None = None,
 ) -> None:
+    if make_optimizer is not None:
+        network.compile(make_optimizer(), loss)
+        return
     schedule = keras.optimizers.schedules.CosineDecay(
         options.learning_rate, n_batches * options.epochs
     )

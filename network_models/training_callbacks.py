@@ -54,6 +54,8 @@ class RunRecorder(keras.callbacks.Callback):
     keep_epochs : int
         How many of the newest files stay in ``epochs/``; 0 keeps all.
     curves : TensorBoardCurves
+    saved : keras.Model, optional
+        Saved in place of the trained network, on the same weights.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class RunRecorder(keras.callbacks.Callback):
         n_epochs: int,
         keep_epochs: int,
         curves: TensorBoardCurves,
+        saved: keras.Model | None = None,
     ):
         super().__init__()
+        self._saved = saved
         self.run, self.progress, self.curves = run, progress, curves
         self.n_epochs, self.keep_epochs = n_epochs, keep_epochs
         self._epochs_here = 0
@@ -82,11 +86,14 @@ class RunRecorder(keras.callbacks.Callback):
                 f"the loss became {row['loss']} in epoch {epoch + 1}; the epochs before are saved. "
                 "Try a smaller --learning-rate, and check the inputs for values that are not finite"
             )
-        save_network(self.run / f"epochs/epoch-{epoch + 1:03d}.keras", self.model)
+        saved = self.model if self._saved is None else self._saved
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()  # what is saved shares its variables
+        save_network(self.run / f"epochs/epoch-{epoch + 1:03d}.keras", saved)
         self._sweep_epochs(epoch + 1)
         is_best = row["val_loss"] < self.progress.best_score
         if is_best:
-            save_network(self.run.best_network, self.model)
+            save_network(self.run.best_network, saved)
             self.progress.best_score, self.progress.best_epoch = row["val_loss"], epoch + 1
         self.progress.history = [*self.progress.history[:epoch], row]
         self.progress.epochs_done = epoch + 1
