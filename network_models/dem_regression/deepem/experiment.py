@@ -1,0 +1,216 @@
+"""One DeepEM training from image pairs to report."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from dataset_models.SDO.AIA.dem_pairs import DEMPairs
+from dataset_models.SDO.AIA.dem_sources import ImagePair
+from dataset_models.splits import Split
+from network_models.coupled_adam import CoupledAdam
+from network_models.dem_regression.deepem.network import (
+    RootError,
+    build_deepem,
+    build_synthesis,
+    invert_map,
+    with_emission_measure,
+)
+from network_models.dem_regression.deepem.report_sections import write_sections
+from network_models.training import TrainingOptions, open_run, train
+from tools.atomic_files import write_json
+from tools.command_line import part_of
+from tools.emission_measure.response import RESPONSE_CHANNELS
+from tools.emission_measure.status import OK
+from tools.report.report import write_report
+from tools.run_folder import RunFolder
+
+__all__ = ["Solved", "run_experiment", "score", "solutions_per_second", "solve"]
+
+logger = logging.getLogger(__name__)
+
+_TIMED_S = 2.0
+
+
+@dataclass(frozen=True)
+class Solved:
+    """One image with both solutions and what they give in the channels.
+
+    Attributes
+    ----------
+    dn : (y, x, 6) float32
+        Observed, DN s-1 pix-1.
+    teacher, network : (y, x, 18) float32
+        Emission measure, cm-5 per bin.
+    teacher_dn, network_dn : (y, x, 6) float32
+        Synthesised from them, DN s-1 pix-1.
+    is_solved : (y, x) bool
+        Where the teacher says that it has a solution.
+    time : str
+        Of the image, UTC.
+    """
+
+    dn: np.ndarray
+    teacher: np.ndarray
+    network: np.ndarray
+    teacher_dn: np.ndarray
+    network_dn: np.ndarray
+    is_solved: np.ndarray
+    time: str
+
+
+def run_experiment(
+    config: object,
+    dataset: DEMPairs,
+    split: Split,
+    *,
+    script: str,
+    command: str,
+    started: float,
+) -> RunFolder:
+    """Train and report, or go on where an earlier process stopped.
+
+    Parameters
+    ----------
+    config : dataclass
+        All options of the training script.
+    dataset : DEMPairs
+    split : Split
+    script : str
+        Path of the training script in the suite.
+    command : str
+        The command line that repeats the run.
+    started : float
+        ``time.time()`` at the start of the process.
+
+    Returns
+    -------
+    RunFolder
+        Finished: with scores and report.
+    """
+    run = open_run(config.output, config, dataset, always_new=config.new_run, started=started)
+    try:
+        if run.is_finished:
+            logger.info("This run was made before: %s (train again with --new-run)", run.path)
+        else:
+            logger.info("Run folder %s", run.path)
+            _train_and_report(config, dataset, split, run=run, script=script, command=command)
+    finally:
+        run.unlock()
+    return run
+
+
+def _train_and_report(
+    config: object, dataset: DEMPairs, split: Split, *, run: RunFolder, script: str, command: str
+) -> None:
+    """Do what is left to do in a run folder."""
+    notes = {"script": script, "network": "DeepEM"}
+    if any(run.config.get(name) != value for name, value in notes.items()):
+        run.write_config(run.config | notes)
+    outcome = train(
+        build_deepem,
+        RootError(),
+        dataset=dataset,
+        split=split,
+        options=part_of(config, TrainingOptions),
+        run=run,
+        make_optimizer=lambda: CoupledAdam(config.learning_rate, coupled_decay=config.weight_decay),
+        as_saved=with_emission_measure,
+    )
+    logger.info("Inverting the test image and, for the appendix, the training image")
+    network = outcome.network
+    test = solve(network, dataset, int(split.test[0]))
+    known = solve(network, dataset, int(split.training[0]))
+    n_pixels = test.dn[..., 0].size
+    rate = solutions_per_second(network, test.dn)
+    logger.info("%s solutions per second", f"{rate:,.0f}")
+    card = {
+        "teacher": dataset.teacher_text,
+        "solutions_per_second": rate,
+        "pixels": n_pixels,
+        "best_epoch": outcome.progress.best_epoch,
+        "test": score(test),
+        "training": score(known),
+    }
+    write_json(run / "performance/skill.json", card)
+    write_sections(
+        run,
+        card,
+        history=outcome.progress.history,
+        test=test,
+        known=known,
+        edges=dataset.edges,
+        command=command,
+    )
+    what = "virtual Sun (synthetic)" if run.config["data"]["synthetic"] else "real images"
+    write_report(
+        run.path,
+        title=f"DeepEM on the {what}",
+        subtitle=f"Teacher: {dataset.teacher_text}. Run {run.path.name}.",
+    )
+
+
+def solve(network: keras.Model, dataset: DEMPairs, index: int) -> Solved:
+    """Invert one image by the network, and synthesise it from both solutions."""
+    pair: ImagePair = dataset.pair(index)
+    synthesis = build_synthesis(dataset.response)
+    em = invert_map(network, pair.dn)
+    return Solved(
+        dn=pair.dn,
+        teacher=pair.em,
+        network=em,
+        teacher_dn=invert_map(synthesis, pair.em),
+        network_dn=invert_map(synthesis, em),
+        is_solved=pair.status == OK,
+        time=str(dataset.table.time[index])[:16],
+    )
+
+
+def solutions_per_second(network: keras.Model, dn: np.ndarray) -> float:
+    """Time the network on an image, again and again for two seconds; give pixels per second."""
+    invert_map(network, dn)  # traced before the clock runs
+    start, n = time.monotonic(), 0
+    while (seconds := time.monotonic() - start) < _TIMED_S or n == 0:
+        invert_map(network, dn)
+        n += 1
+    return n * dn[..., 0].size / seconds
+
+
+def score(solved: Solved) -> dict:
+    """Compare the network's solution with its teacher's and with the data; JSON types only.
+
+    ``loss`` is the training's, of ``sqrt(EM / 1e25 cm-5)`` over all pixels (y taken as positive).
+    Over the pixels that the teacher solved, medians of ``L1 = sum|x - t| / sum t``, of ``W1``, the
+    distance of the normalised curves in dex, and of synthesised over observed brightness (observed
+    above 0). ``brightness`` is the same for sums over the image.
+    """
+    root = [np.sqrt(em.astype(float) / 1e25) for em in (solved.network, solved.teacher)]
+    known = solved.is_solved & (solved.teacher.sum(axis=-1) > 0)
+    x, t = (em[known].astype(float) for em in (solved.network, solved.teacher))
+    out = {"loss": float(np.mean((root[0] - root[1]) ** 2))}
+    if known.any():
+        step = np.cumsum(x / np.maximum(x.sum(axis=1, keepdims=True), 1), axis=1)
+        step -= np.cumsum(t / t.sum(axis=1, keepdims=True), axis=1)
+        out |= {
+            "L1": float(np.median(np.abs(x - t).sum(axis=1) / t.sum(axis=1))),
+            "W1_dex": float(np.median(0.1 * np.abs(step).sum(axis=1))),
+            "total_em": float(x.sum() / t.sum()),
+        }
+    out["pixels_without_solution"] = float(1 - solved.is_solved.mean())
+    out["zero_bins_teacher"], out["zero_bins_network"] = (
+        float((em == 0).mean()) for em in (solved.teacher, solved.network)
+    )
+    for name, dn in (("teacher", solved.teacher_dn), ("network", solved.network_dn)):
+        ratios, sums = {}, {}
+        for k, channel in enumerate(RESPONSE_CHANNELS):
+            seen = solved.dn[..., k] > 0
+            ratio = dn[..., k][seen] / solved.dn[..., k][seen]
+            ratios[str(channel)] = float(np.median(ratio)) if seen.any() else None
+            total = float(np.nansum(solved.dn[..., k], dtype=float))
+            sums[str(channel)] = float(dn[..., k].sum(dtype=float) / total) if total > 0 else None
+        out[f"{name}_over_observed"], out[f"{name}_brightness"] = ratios, sums
+    return out

@@ -1,0 +1,167 @@
+"""DeepEM's script from data to report: figures, resuming, teachers, refusals."""
+
+import json
+
+import numpy as np
+import pytest
+
+from network_models.dem_regression.deepem.train import SCRIPT, main
+from network_models.model_files import load_network
+from software_tests.dataset_models.SDO.AIA.test_dem_pairs import write_folder
+from tools.report.report import read_sections
+
+SMALL = ["--smoke", "--size", "32", "--epochs", "3", "--jobs", "1"]
+
+
+@pytest.fixture(autouse=True)
+def short_clock(monkeypatch):
+    monkeypatch.setattr("network_models.dem_regression.deepem.experiment._TIMED_S", 0.05)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    output = tmp_path_factory.mktemp("trained_models")
+    assert main([*SMALL, "--teacher", "basis-pursuit", "--output", str(output)]) == 0
+    (folder,) = output.iterdir()
+    return folder
+
+
+def test_the_report_holds_the_five_figures_and_the_appendix(run):
+    assert (run / "report.html").is_file()
+    sections = {section.title: section for _, section in read_sections(run)}
+    figures = [f.file for section in sections.values() for f in section.figures]
+    # images and teacher, loss, bins, mean curve, synthesis; the appendix has bins and synthesis
+    assert figures == [
+        "teacher.png",
+        "loss.png",
+        "architecture.png",
+        "bins.png",
+        "mean.png",
+        "synthesis.png",
+        "bins.png",
+        "synthesis.png",
+    ]
+    for folder, section in read_sections(run):
+        for figure in section.figures:
+            assert (folder / figure.file).read_bytes().startswith(b"\x89PNG")
+    assert "Appendix A: the training image" in sections
+    assert sections["What came out"].warning == "Simulated images (synthetic)."
+
+
+def test_the_run_says_how_it_was_made(run):
+    config = json.loads((run / "config.json").read_text())
+    assert config["script"] == SCRIPT
+    assert config["options"]["learning_rate"] == 1e-3  # of --smoke
+    assert config["options"]["weight_decay"] == 1e-9
+    assert config["data"]["teacher"].startswith("basis-pursuit")
+    assert all(check["passed"] for check in config["audit"])
+    card = json.loads((run / "performance/skill.json").read_text())
+    assert card["solutions_per_second"] > 0
+    # the solver's own solution gives the data back within its tolerance
+    assert card["test"]["teacher_over_observed"]["171"] == pytest.approx(1, abs=0.05)
+
+
+def test_the_saved_network_takes_brightness_and_gives_emission_measure(run):
+    network = load_network(run / "best_performing.keras")
+    assert network.count_params() == 97_818
+    dn = np.full((1, 2, 3, 6), 50.0, np.float32)
+    dn[0, 0, 0, :3] = [-3.0, np.nan, 0.0]
+    em = network.predict({"aia": dn}, verbose=0)
+    assert em.shape == (1, 2, 3, 18)
+    assert np.isfinite(em).all()
+    assert (em >= 0).all()
+
+
+def test_the_same_command_shows_the_finished_run_again(run, capsys):
+    before = (run / "report.html").stat().st_mtime_ns
+    arguments = [*SMALL, "--teacher", "basis-pursuit", "--output", str(run.parent)]
+    assert main(arguments) == 0
+    assert str(run) in capsys.readouterr().out
+    assert (run / "report.html").stat().st_mtime_ns == before
+    assert len(list(run.parent.iterdir())) == 1
+
+
+def test_training_lowers_the_loss_that_the_scores_are_in(tmp_path):
+    # with a rate as high as this 40 steps are enough on tiny images
+    more = ["--epochs", "40", "--output", str(tmp_path)]
+    assert main([*SMALL, *more]) == 0
+    (folder,) = tmp_path.iterdir()
+    rows = np.genfromtxt(folder / "performance/history.csv", delimiter=",", names=True)
+    assert rows["loss"][-1] < 0.25 * rows["loss"][0]
+    card = json.loads((folder / "performance/skill.json").read_text())
+    assert card["training"]["loss"] < 2 * rows["loss"][-1]
+    # the truth times the response is the image: photons of many averaged pixels add little
+    for ratio in card["test"]["teacher_over_observed"].values():
+        assert ratio == pytest.approx(1, abs=0.01)
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, run, monkeypatch):
+    import os
+    import signal
+
+    from network_models.training_callbacks import RunRecorder
+
+    arguments = [*SMALL, "--teacher", "basis-pursuit", "--output", str(tmp_path)]
+    record, seen = RunRecorder.on_epoch_end, []
+
+    def stop_after_the_first(self, epoch, logs=None):
+        record(self, epoch, logs)
+        seen.append(epoch)
+        if seen == [0]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(RunRecorder, "on_epoch_end", stop_after_the_first)
+    assert main(arguments) == 130
+    assert main(arguments) == 0
+    (folder,) = tmp_path.iterdir()
+    assert seen == [0, 1, 2]
+    known, again = (load_network(f / "best_performing.keras") for f in (run, folder))
+    for a, b in zip(known.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_seeds_folder_trains(tmp_path):
+    write_folder(tmp_path, size=(12, 10))
+    for name in ("mine", "runs"):
+        (tmp_path / name).mkdir()
+    for path in tmp_path.glob("*.emcube.npy"):  # anybody's favourite solutions
+        np.save(tmp_path / "mine" / path.name, 2 * np.load(path))
+    common = ["--smoke", "--epochs", "2", "--data", str(tmp_path), "--output"]
+    assert main([*common, str(tmp_path / "runs")]) == 0
+    assert main([*common, str(tmp_path / "runs"), "--teacher", str(tmp_path / "mine")]) == 0
+    cards = [
+        json.loads((folder / "performance/skill.json").read_text())
+        for folder in sorted((tmp_path / "runs").iterdir())
+    ]
+    # the images were made as response times solution
+    assert cards[0]["test"]["teacher_over_observed"]["211"] == pytest.approx(1, rel=1e-4)
+    assert cards[1]["test"]["teacher_over_observed"]["211"] == pytest.approx(2, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--epochs", "0"], "--epochs must be 1 or more"),
+        (["--images", "2"], "--images must be 3 or more"),
+        (["--size", "8"], "--size takes 16 to 4096"),
+        (["--learning-rate", "nan"], "--learning-rate must be positive"),
+        (["--weight-decay", "-1"], "--weight-decay must not be negative"),
+        (["--seed", "-1"], "--seed takes 0"),
+        (["--jobs", "-1"], "--jobs must not be negative"),
+        (["--apart-days", "0"], "--apart-days must be positive"),
+        (["--apart-days", "40", "--size", "16"], "at least 40 days apart"),
+        (["--data", "/nowhere"], "no such folder"),
+        (["--teacher", "nobody", "--size", "16"], "no teacher 'nobody'"),
+    ],
+)
+def test_wrong_options_get_a_sentence(tmp_path, arguments, text):
+    with pytest.raises((ValueError, OSError), match=text):
+        main([*arguments, "--output", str(tmp_path)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_script_turns_errors_into_sentences(run_command, tmp_path):
+    result = run_command(SCRIPT, "--data", tmp_path, check=False)
+    assert result.returncode == 2
+    assert "holds no file *.aia.npy" in result.stderr
+    assert "Traceback" not in result.stderr
