@@ -79,16 +79,38 @@ def plot_channels(
     return figure
 
 
-def plot_mean_curve(curves: dict[str, np.ndarray], log_temperature_edges: np.ndarray) -> Figure:
-    """Draw mean emission measure curves, each (bin,) in cm-5."""
+def plot_mean_curve(
+    curves: dict[str, np.ndarray],
+    log_temperature_edges: np.ndarray,
+    *,
+    interval: tuple[np.ndarray, np.ndarray] | None = None,
+    what: str = "mean emission measure",
+) -> Figure:
+    """Draw emission measure curves, each (bin,) in cm-5.
+
+    Parameters
+    ----------
+    curves : dict of (bin,) float
+        By their names.
+    log_temperature_edges : (bin + 1,) float
+    interval : (low, high), optional
+        Each (bin,), cm-5: shaded, in the colour of the first curve.
+    what : str
+        Words for the axis.
+    """
     figure, axes = new_figure(5.2, 3.6)
     colours = [COLOURS["network"], COLOURS["chance"], "C2", "C3", "C4"]
+    top = max(float(np.max(c)) for c in curves.values())
+    lowest = max(top / 1e4, _LOWEST / 10)
+    if interval is not None:
+        low, high = (np.maximum(end, lowest / 10) for end in interval)
+        shade = {"color": colours[0], "alpha": 0.25, "fill": True, "label": "68 % interval"}
+        axes.stairs(high, log_temperature_edges, baseline=low, **shade)
     for k, (name, curve) in enumerate(curves.items()):
         axes.stairs(curve, log_temperature_edges, label=name, color=colours[k % len(colours)])
     axes.set_yscale("log")
-    top = max(float(np.max(c)) for c in curves.values())
-    axes.set_ylim(max(top / 1e4, _LOWEST / 10), 3 * top)
+    axes.set_ylim(lowest, 3 * top)
     axes.set_xlabel("log$_{10}$ T (K)")
-    axes.set_ylabel("mean emission measure in the bin (cm$^{-5}$)")
+    axes.set_ylabel(f"{what} in the bin (cm$^{{-5}}$)")
     axes.legend(fontsize=8)
     return figure
