@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from matplotlib.colors import LogNorm, PowerNorm
 from matplotlib.figure import Figure
@@ -46,14 +48,21 @@ def plot_bins(em: np.ndarray, log_temperature_edges: np.ndarray, *, title: str) 
 
 
 def plot_channels(
-    observed: np.ndarray, model: np.ndarray, channels: tuple[int, ...], *, title: str
+    observed: np.ndarray,
+    model: np.ndarray,
+    channels: tuple[int | str, ...],
+    *,
+    title: str,
+    unit: str = "DN s-1 pix-1",
 ) -> Figure:
     """Draw every channel as observed and as the emission measure gives it, on one scale.
 
     Parameters
     ----------
     observed, model : (channel, y, x) float
-        DN s-1 pix-1.
+        In ``unit``.
+    channels : tuple
+        AIA's in angstrom, or names of another instrument's.
     """
     n = len(channels)
     high, wide = observed.shape[1:]
@@ -69,9 +78,10 @@ def plot_channels(
             axes.set_xticks([])
             axes.set_yticks([])
             shown = axes.imshow(np.nan_to_num(image), origin="lower", cmap=colours, norm=norm)
-            axes.set_title(f"{channel_name(channel)}, {name}", fontsize=7)
+            called = channel_name(channel) if isinstance(channel, int) else channel
+            axes.set_title(f"{called}, {name}", fontsize=7)
         bar = figure.colorbar(shown, ax=grid[:, k], location="bottom", aspect=14, pad=0.02)
-        bar.set_label("DN s$^{-1}$ pix$^{-1}$", fontsize=7)
+        bar.set_label(re.sub(r"-(\d)", r"$^{-\1}$", unit), fontsize=7)
         ticks = [0, top / 4, top]
         bar.set_ticks(ticks, labels=[f"{t:.3g}" for t in ticks], fontsize=6)
         bar.minorticks_off()
