@@ -64,6 +64,17 @@ class Cube:
         finally:
             scratch.unlink(missing_ok=True)
 
+    def set_cards(self, cards: dict[str, float]) -> None:
+        """Give keywords of the primary, which the header has already, their values."""
+        self._file.seek(0)
+        head = self._file.read(self._places["em"][0])
+        for key, value in cards.items():
+            place = head.find(f"{key:8}=".encode())
+            if place < 0 or place % 80:
+                raise KeyError(f"the header has no {key}")
+            self._file.seek(place)
+            self._file.write(str(fits.Card(key, float(value))).encode())
+
     def close(self) -> None:
         """Write out what is held back."""
         self._file.close()
@@ -79,6 +90,7 @@ def open_cube(
     unit: str,
     wcs: dict,
     header: dict[str, object],
+    primary: dict[str, object],
 ) -> Iterator[Cube]:
     """Make a FITS file whose arrays are filled by the caller, and give it its name at the end.
 
@@ -98,6 +110,8 @@ def open_cube(
         FITS keywords of the image's coordinates; may be empty.
     header : dict
         Further keywords of every extension.
+    primary : dict
+        Further keywords of the first one; ``Cube.set_cards`` may change those that are numbers.
 
     Yields
     ------
@@ -116,7 +130,7 @@ def open_cube(
     states = {f"STATUS{code}": text for code, text in STATUS_TEXT.items()}
     error = {"QUANTITY": "error of one sigma of the emission measure"}
     plans = [
-        ("em", None, (n, *shape), ">f4", {**cube, "BUNIT": "cm-5"}),
+        ("em", None, (n, *shape), ">f4", {**cube, "BUNIT": "cm-5", **primary}),
         ("error", "ERROR", (n, *shape), ">f4", {**cube, "BUNIT": "cm-5", **error}),
         ("chi2", "CHI2", shape, ">f4", {**flat, "BUNIT": "", "QUANTITY": "mean of chi squared"}),
         ("status", "STATUS", shape, "u1", {**flat, "QUANTITY": "status of the pixel", **states}),

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 _TILE_PIXELS = 1 << 18
 _NEWS_S = 10.0
 _DRAWN_SIDE = 512
+_DRAWN_CHANNELS = 8  # of an instrument that has more
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class InvertedMap:
         Without reading and drawing.
     counts : (256,) int
         Pixels of each status.
+    n_solved : int
     mean_em : (bin,) float
         Over the solved pixels, cm-5; NaN where there are none.
     median_chi2 : float
@@ -45,6 +47,7 @@ class InvertedMap:
     n_pixels: int
     seconds: float
     counts: np.ndarray
+    n_solved: int
     mean_em: np.ndarray
     median_chi2: float
 
@@ -89,6 +92,7 @@ def invert_map(
     counts, total, chi2, seconds = np.zeros(256, int), np.zeros(len(edges) - 1), [], 0.0
     begun = shown = time.monotonic()
     cards = {**_cards(given, plan, table), **(header or {})}
+    unknown = _summary(np.nan, np.nan, np.full(len(total), np.nan))
     with open_cube(
         output,
         (height, width),
@@ -97,6 +101,7 @@ def invert_map(
         unit=given.unit,
         wcs={key: value for key, value in given.wcs.items() if key != "DATE-OBS"},
         header=cards,
+        primary=unknown,
     ) as cube:
         for first in range(0, height, rows):
             part = slice(first, min(first + rows, height))
@@ -124,15 +129,22 @@ def invert_map(
                 shown = now
                 left = (now - begun) / part.stop * (height - part.stop)
                 logger.info("  %d of %d rows; %.0f s left", part.stop, height, left)
-        n_solved = counts[OK] + counts[NOT_FITTED]
+        n_solved = int(counts[OK] + counts[NOT_FITTED])
         mean = total / n_solved if n_solved else np.full(len(total), np.nan)
+        median = float(np.median(np.concatenate(chi2))) if n_solved else np.nan
+        cube.set_cards(_summary(n_solved / (height * width), median, mean))
         if with_figures:
             _draw(cube, given, plan, table, output, mean)
         if with_array:
             cube.save_array("em", output.with_suffix(".npy"))
-    every = np.concatenate(chi2)
-    median = float(np.median(every)) if len(every) else np.nan
-    return InvertedMap(height * width, seconds, counts, mean, median)
+    return InvertedMap(height * width, seconds, counts, n_solved, mean, median)
+
+
+def _summary(solved: float, median_chi2: float, mean: np.ndarray) -> dict[str, float]:
+    """Give the keywords that sum a map up; FITS keywords can't be NaN, so that -1 is unknown."""
+    said = {"SOLVED": solved, "CHI2MED": median_chi2}
+    said |= {f"MEANEM{k + 1}": value for k, value in enumerate(mean)}
+    return {key: float(value) if np.isfinite(value) else -1.0 for key, value in said.items()}
 
 
 def _cards(given: Observation, plan: InversionPlan, table: ResponseTable) -> dict:
@@ -177,7 +189,9 @@ def _draw(
     title = f"{output.name}: {what}{when}{plan.method}, {table.name}"
     stem = output.with_suffix("")
     save_figure(plot_bins(em, plan.edges, title=title), Path(f"{stem}_bins.png"))
-    figure = plot_channels(observed, model, given.channels, title=title, unit=given.unit)
+    shown = np.unique(np.linspace(0, len(observed) - 1, _DRAWN_CHANNELS).astype(int))
+    names = tuple(given.channels[k] for k in shown)
+    figure = plot_channels(observed[shown], model[shown], names, title=title, unit=given.unit)
     save_figure(figure, Path(f"{stem}_channels.png"))
     if np.isfinite(mean).all():
         label = f"{plan.method}{' (synthetic)' if given.is_synthetic else ''}"

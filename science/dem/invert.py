@@ -63,7 +63,7 @@ def _opened(files: list[str], config):
     times = six_channel_times(files, largest_spread_s=config.spread, **config.reading)
     for problem in times.problems:
         print(f"left out: {problem}", file=sys.stderr)
-    return times.read(nearest_time(times.times, config.time, config.spread))
+    return times.item(nearest_time(times.times, config.time, config.spread)).read()
 
 
 def _array(path: str, config):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -21,13 +23,34 @@ from tools.channels import CAMERA, aia_degradation
 from tools.emission_measure.response import RESPONSE_CHANNELS
 
 __all__ = [
+    "FITSTime",
     "FITSTimes",
     "ImageTimes",
+    "SixChannelTime",
     "SixChannelTimes",
+    "StoreTime",
     "nearest_time",
     "six_channel_times",
     "virtual_time",
 ]
+
+
+class SixChannelTime(Protocol):
+    """One time: small, so that it can be sent to another process or machine.
+
+    Attributes
+    ----------
+    time : str
+        UTC.
+    """
+
+    time: str
+
+    def read(self) -> SixChannels:
+        """Give the six channels; raise ValueError or OSError if they are bad."""
+
+    def identity(self) -> str:
+        """Give a hash that changes when the images do."""
 
 
 class SixChannelTimes(Protocol):
@@ -45,11 +68,47 @@ class SixChannelTimes(Protocol):
     source: str
     problems: list[str]
 
-    def read(self, index: int) -> SixChannels:
-        """Give the six channels of a time; raise ValueError or OSError if it is bad."""
+    def item(self, index: int) -> SixChannelTime:
+        """Give one of the times."""
 
-    def identity(self, index: int) -> str:
-        """Give a hash that changes when the images of a time do."""
+
+@dataclass(frozen=True)
+class FITSTime:
+    """FITS files of one time, and how they are read (``read_six_images``)."""
+
+    time: str
+    files: tuple[Path, ...]
+    options: tuple[tuple[str, object], ...]
+
+    def read(self) -> SixChannels:
+        """Give the six channels; raise ValueError or OSError if they are bad."""
+        return read_six_images(self.files, **dict(self.options))
+
+    def identity(self) -> str:
+        """Give a hash of the files' names, sizes and times of change, and of how they are read."""
+        digest = hashlib.sha256(repr(self.options).encode())
+        for path in self.files:
+            state = path.stat()
+            digest.update(f"{path.name} {state.st_size} {state.st_mtime_ns}\n".encode())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class StoreTime:
+    """One image of a store, which is opened once in a process."""
+
+    time: str
+    path: str
+    fingerprint: str
+    index: int
+
+    def read(self) -> SixChannels:
+        """Give the six channels; raise ValueError or OSError if they are bad."""
+        return _opened_store(self.path, self.fingerprint).read(self.index)
+
+    def identity(self) -> str:
+        """Give a hash of what the store holds and of which image this is."""
+        return f"{self.fingerprint} {self.time}"
 
 
 class FITSTimes:
@@ -87,17 +146,10 @@ class FITSTimes:
         self._groups = _grouped(sorted(found, key=lambda f: (f[0], str(f[2]))), largest_spread_s)
         self.times = np.array([group[0][0] for group in self._groups])
 
-    def read(self, index: int) -> SixChannels:
-        """Give the six channels of a time; raise ValueError or OSError if it is bad."""
-        return read_six_images([path for _, _, path in self._groups[index]], **self._options)
-
-    def identity(self, index: int) -> str:
-        """Give a hash of the files' names, sizes and times of change, and of how they are read."""
-        digest = hashlib.sha256(repr(sorted(self._options.items())).encode())
-        for _, _, path in self._groups[index]:
-            state = path.stat()
-            digest.update(f"{path.name} {state.st_size} {state.st_mtime_ns}\n".encode())
-        return digest.hexdigest()[:16]
+    def item(self, index: int) -> FITSTime:
+        """Give one of the times."""
+        files = tuple(path for _, _, path in self._groups[index])
+        return FITSTime(str(self.times[index]), files, tuple(sorted(self._options.items())))
 
 
 class ImageTimes:
@@ -113,7 +165,7 @@ class ImageTimes:
         said = images.describe()
         self.source, self.problems = said["source"], []
         self.is_synthetic = bool(said.get("synthetic"))
-        self._fingerprint = said.get("averaged_from") or f"{said['record']} {said['code']}"
+        self._fingerprint = said.get("averaged_from", "")
 
     def read(self, index: int) -> SixChannels:
         """Give the six channels of a time; raise ValueError if it is bad."""
@@ -135,10 +187,10 @@ class ImageTimes:
             is_synthetic=self.is_synthetic,
         )
 
-    def identity(self, index: int) -> str:
-        """Give a hash of the images that lie behind and of which one this is."""
-        text = f"{self._fingerprint} {self.times[index]} {self._images.size}"
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def item(self, index: int) -> StoreTime:
+        """Give one of a store's times."""
+        path = str(self._images.store.path.resolve())
+        return StoreTime(str(self.times[index]), path, self._fingerprint, index)
 
     def _throughput(self, index: int) -> np.ndarray:
         """Give what was left of each channel's throughput, by which brightness was divided."""
@@ -160,6 +212,18 @@ class ImageTimes:
             wcs |= {f"CRPIX{axis}": (self._images.size + 1) / 2, f"CRVAL{axis}": 0.0}
             wcs[f"CDELT{axis}"] = step
         return wcs
+
+
+def _image_times(path: str | Path) -> ImageTimes:
+    """Give a store's times, at its own size."""
+    store = ImageStore(path)
+    return ImageTimes(StoreImages(store, store.size, RESPONSE_CHANNELS))
+
+
+@lru_cache(maxsize=2)
+def _opened_store(path: str, fingerprint: str) -> ImageTimes:
+    """Open a store once; the fingerprint tells apart what lay there at other times."""
+    return _image_times(path)
 
 
 class _VirtualCalendar(VirtualImages):
@@ -202,8 +266,7 @@ def six_channel_times(
                 f"{stores[0]} holds images on one grid, corrected for the loss of throughput; "
                 "--degradation, --degradation-corrected and --coregister are for FITS files"
             )
-        store = ImageStore(stores[0])
-        return ImageTimes(StoreImages(store, store.size, RESPONSE_CHANNELS))
+        return _image_times(stores[0])
     files = [f for path in paths for f in (list_fits_files(path) if path.is_dir() else [path])]
     return FITSTimes(sorted(set(files)), largest_spread_s=largest_spread_s, **options)
 
