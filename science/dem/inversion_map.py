@@ -42,6 +42,8 @@ class InvertedMap:
         Over the solved pixels, cm-5; NaN where there are none.
     median_chi2 : float
         Of the solved pixels.
+    lacking : tuple
+        Channels without any value: the other channels alone say less, or something else.
     """
 
     n_pixels: int
@@ -50,6 +52,7 @@ class InvertedMap:
     n_solved: int
     mean_em: np.ndarray
     median_chi2: float
+    lacking: tuple[int | str, ...]
 
 
 def invert_map(
@@ -92,7 +95,8 @@ def invert_map(
     counts, total, chi2, seconds = np.zeros(256, int), np.zeros(len(edges) - 1), [], 0.0
     begun = shown = time.monotonic()
     cards = {**_cards(given, plan, table), **(header or {})}
-    unknown = _summary(np.nan, np.nan, np.full(len(total), np.nan))
+    unknown = _summary(np.nan, np.nan, np.full(len(total), np.nan), 0)
+    is_seen = np.zeros(len(given.channels), bool)
     with open_cube(
         output,
         (height, width),
@@ -106,6 +110,7 @@ def invert_map(
         for first in range(0, height, rows):
             part = slice(first, min(first + rows, height))
             dn, sigma, saturated = given.tile(part)
+            is_seen |= np.isfinite(dn).any(axis=(0, 1))
             if plan.model_error:
                 sigma = np.hypot(sigma, plan.model_error * np.maximum(dn, 0))
             start = time.monotonic()
@@ -132,17 +137,20 @@ def invert_map(
         n_solved = int(counts[OK] + counts[NOT_FITTED])
         mean = total / n_solved if n_solved else np.full(len(total), np.nan)
         median = float(np.median(np.concatenate(chi2))) if n_solved else np.nan
-        cube.set_cards(_summary(n_solved / (height * width), median, mean))
+        lacking = tuple(c for c, seen in zip(given.channels, is_seen, strict=True) if not seen)
+        cube.set_cards(_summary(n_solved / (height * width), median, mean, len(lacking)))
         if with_figures:
             _draw(cube, given, plan, table, output, mean)
         if with_array:
             cube.save_array("em", output.with_suffix(".npy"))
-    return InvertedMap(height * width, seconds, counts, n_solved, mean, median)
+    return InvertedMap(height * width, seconds, counts, n_solved, mean, median, lacking)
 
 
-def _summary(solved: float, median_chi2: float, mean: np.ndarray) -> dict[str, float]:
+def _summary(
+    solved: float, median_chi2: float, mean: np.ndarray, n_lacking: int
+) -> dict[str, float]:
     """Give the keywords that sum a map up; FITS keywords can't be NaN, so that -1 is unknown."""
-    said = {"SOLVED": solved, "CHI2MED": median_chi2}
+    said = {"SOLVED": solved, "CHI2MED": median_chi2, "NLACKING": n_lacking}
     said |= {f"MEANEM{k + 1}": value for k, value in enumerate(mean)}
     return {key: float(value) if np.isfinite(value) else -1.0 for key, value in said.items()}
 

@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for code in found.counts.nonzero()[0]:
         share = 100 * found.counts[code] / found.n_pixels
         print(f"  {share:5.1f} % {STATUS_TEXT[int(code)]}")
+    if found.lacking:
+        print(f"  without any value: {', '.join(map(str, found.lacking))}; read it with care")
     print(f"Emission measure: {output}")
     return 0
 

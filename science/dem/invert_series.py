@@ -4,8 +4,8 @@
 
 Takes an image store, or folders of FITS files, which are put together by their times. Each time
 becomes a FITS file in the output folder, in one step; series.csv lists what became of every time,
-with the reasons of those that failed. A time whose file is there, of the same images, options and
-code, is not inverted again. The exit status is 1 if any time failed.
+with the reasons of those that failed, and series.png shows them. A time whose file is there, of the
+same images, options and code, is not inverted again. The exit status is 1 if any time failed.
 """
 
 from __future__ import annotations

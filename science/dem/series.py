@@ -64,6 +64,8 @@ class Outcome:
     median_chi2 : float
     mean_em : tuple of float
         Over the solved pixels, cm-5 in each bin.
+    n_lacking : int
+        Channels without any value.
     """
 
     time: str
@@ -73,6 +75,7 @@ class Outcome:
     solved: float = np.nan
     median_chi2: float = np.nan
     mean_em: tuple[float, ...] = ()
+    n_lacking: int = 0
 
 
 def invert_series(
@@ -85,8 +88,9 @@ def invert_series(
 ) -> list[Outcome]:
     """Invert all times into a folder, or what an earlier call has left to invert.
 
-    Each time becomes ``YYYYMMDDTHHMMSS.fits`` in one step. ``series.csv`` lists what became of each
-    of them, written at the end. A time that fails is listed with its reason and stops nothing.
+    Each time becomes ``YYYYMMDDTHHMMSS.fits`` in one step. At the end ``series.csv`` lists what
+    became of each of them and ``series.png`` shows their mean emission measure. A time that fails
+    is listed with its reason and stops nothing.
 
     Parameters
     ----------
@@ -119,6 +123,7 @@ def invert_series(
         news = _News(len(tasks))
         outcomes = _computed(tasks, workers, news.tell)
         write_text(folder / "series.csv", _listed(outcomes, plan))
+        _draw(outcomes, plan, times.source, folder / "series.png")
     return outcomes
 
 
@@ -166,6 +171,7 @@ def invert_time(
             solved=done.n_solved / done.n_pixels,
             median_chi2=done.median_chi2,
             mean_em=tuple(done.mean_em.tolist()),
+            n_lacking=len(done.lacking),
         )
     except (ValueError, OSError) as error:
         return Outcome(when, reason=str(error))
@@ -190,6 +196,7 @@ def _finished(path: Path, identity: str) -> Outcome | None:
             solved=float(header["SOLVED"]),
             median_chi2=chi2 if chi2 >= 0 else np.nan,
             mean_em=mean,
+            n_lacking=int(header["NLACKING"]),
         )
     except (OSError, KeyError, ValueError, TypeError):
         return None
@@ -277,16 +284,31 @@ class _News:
             logger.info(text, self._done, self._n, self._failed, left)
 
 
+def _draw(outcomes: Sequence[Outcome], plan: InversionPlan, source: str, path: Path) -> None:
+    """Draw the mean emission measure of all times."""
+    from tools.plotting.dem import plot_series
+    from tools.plotting.style import save_figure
+
+    mean = np.full((len(outcomes), len(plan.edges) - 1), np.nan)
+    for row, outcome in zip(mean, outcomes, strict=True):
+        if outcome.mean_em:
+            row[:] = outcome.mean_em
+    if np.isfinite(mean).any():
+        times = np.array([outcome.time for outcome in outcomes], "datetime64[ms]")
+        figure = plot_series(times, mean, plan.edges, title=f"{source}, {plan.method}")
+        save_figure(figure, path)
+
+
 def _listed(outcomes: Sequence[Outcome], plan: InversionPlan) -> str:
     """Give the list of a series as CSV: one line for each time."""
     edges = plan.edges
     bins = [f"mean_em_cm-5_{a:.2f}_{b:.2f}" for a, b in zip(edges, edges[1:], strict=False)]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["time", "file", "solved", "median_chi2", *bins, "reason"])
+    writer.writerow(["time", "file", "solved", "median_chi2", "channels_lacking", *bins, "reason"])
     for o in outcomes:
         numbers = [f"{value:.4g}" for value in (o.solved, o.median_chi2)]
         mean = [f"{value:.4e}" for value in o.mean_em] or [""] * len(bins)
-        numbers = numbers if o.file else ["", ""]
+        numbers = [*numbers, o.n_lacking] if o.file else [""] * 3
         writer.writerow([o.time, o.file, *numbers, *mean, " ".join(o.reason.split())])
     return buffer.getvalue()

@@ -279,6 +279,16 @@ def test_options_that_contradict_each_other_are_refused(arguments, message):
         main(arguments)
 
 
+def test_a_channel_without_a_value_is_said(tmp_path, capsys):
+    _, dn, _ = simulated_map(SIDE, 1)
+    six = np.moveaxis(dn.reshape(SIDE, SIDE, 6), -1, 0).copy()
+    six[4] = np.nan
+    np.save(tmp_path / "six.npy", six)
+    assert main([str(tmp_path / "six.npy"), "--output", str(tmp_path / "em.fits")]) == 0
+    assert "without any value: 211" in capsys.readouterr().out
+    assert fits.getheader(tmp_path / "em.fits")["NLACKING"] == 1
+
+
 def test_files_of_other_shapes_are_refused(tmp_path):
     paths, *_ = write_six(tmp_path)
     with fits.open(paths[3]) as hdus:

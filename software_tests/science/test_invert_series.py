@@ -54,6 +54,7 @@ def test_a_bad_time_is_listed_and_stops_nothing(folder, capsys):
         mean = hdus[0].data.mean(axis=(1, 2))
         assert float(rows[0]["mean_em_cm-5_6.25_6.35"]) == pytest.approx(mean[8], rel=1e-3)
         assert float(rows[0]["solved"]) == 1
+    assert (folder.parent / "out/series.png").stat().st_size > 1000
     assert not list((folder.parent / "out").glob(".*"))
 
 
