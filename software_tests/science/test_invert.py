@@ -86,7 +86,7 @@ def test_what_is_not_one_view_of_the_sun_is_refused(tmp_path, changes, message):
     assert not (tmp_path / "em.fits").exists()
 
 
-def test_one_channel_alone_and_other_files_are_refused(tmp_path, shared):
+def test_one_channel_alone_and_other_files_are_refused(tmp_path):
     paths, *_ = write_six(tmp_path)
     with pytest.raises(DataIntegrityError, match="lacking: 94, 131, 193, 211, 335"):
         main([paths[2]])
@@ -95,9 +95,18 @@ def test_one_channel_alone_and_other_files_are_refused(tmp_path, shared):
         main([str(tmp_path / "a.npy")])
     with pytest.raises(ValueError, match="no whole number"):
         main([*paths, "--step", "0.13"])
+
+
+def test_frames_of_hinode_are_refused(shared, tmp_path):
     hinode = sorted((shared / "hinode_sot").glob("*.fits.gz"))[:6]
-    with pytest.raises(DataIntegrityError, match="expected an image of SDO"):
-        main([str(path) for path in hinode])
+    if not hinode:
+        pytest.skip("no frames of Hinode in ../shared/data/hinode_sot")
+    output = tmp_path / "em.fits"
+    with pytest.raises(DataIntegrityError, match="expected an image of SDO.*HINODE"):
+        main([*map(str, hinode), "--output", str(output)])
+    with pytest.raises(DataIntegrityError, match="no image of 94, 131"):
+        main([str(shared / "hinode_sot"), "--output", str(output)])
+    assert list(tmp_path.iterdir()) == []
 
 
 def coordinates(header, **options):
