@@ -19,7 +19,7 @@ from dataset_models.SDO.coding import MISSING, encode
 if TYPE_CHECKING:
     from dataset_models.store import ImageSource
 
-__all__ = ["coded_chunks", "usable_processes"]
+__all__ = ["coded_chunks", "follow_parent", "usable_processes"]
 
 _CHUNKS_AHEAD = 2  # per process: bounds the memory
 _MOST_PROCESSES = 8
@@ -93,9 +93,14 @@ _source: ImageSource | None = None  # of this worker process
 
 
 def _start_worker(source: ImageSource) -> None:
-    """Keep the source; leave Ctrl-C to the parent, and end when the parent is killed."""
+    """Keep the source."""
     global _source
     _source = source
+    follow_parent()
+
+
+def follow_parent() -> None:
+    """Leave Ctrl-C to this process's parent, and end when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

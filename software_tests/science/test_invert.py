@@ -10,29 +10,10 @@ from astropy.wcs import WCS
 from dataset_models.SDO.AIA.six_channels import read_six_images
 from dataset_models.solar_data import DataIntegrityError
 from science.dem.invert import main
+from software_tests.dataset_models.SDO.AIA.six_files import SIDE, TIME, write_six
 from software_tests.tools.emission_measure.simulated import simulated_map
-from tools.channels import CAMERA, aia_degradation
 from tools.emission_measure.response import RESPONSE_CHANNELS
-
-SIDE = 20
-TIME = "2014-01-11T08:00:01"
-
-
-def write_six(folder, *, changes=None):
-    """Write six FITS files of a simulated map in DN, as of that date; give paths, truth, rates."""
-    truth, dn, _ = simulated_map(SIDE, 1)
-    paths, rates = [], dn.reshape(SIDE, SIDE, 6)
-    for k, channel in enumerate(RESPONSE_CHANNELS):
-        left = aia_degradation(channel, np.array([TIME], "datetime64[s]"))[0]
-        seconds = CAMERA[channel].exposure_s
-        cards = {"TELESCOP": "SDO/AIA", "WAVELNTH": channel, "EXPTIME": seconds, "DATE-OBS": TIME}
-        cards |= {"CRPIX1": 10.5, "CRPIX2": 10.5, "CRVAL1": -300.0, "CRVAL2": 120.0}
-        cards |= {"CDELT1": 0.6, "CDELT2": 0.6, "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN"}
-        cards |= {"CUNIT1": "arcsec", "CUNIT2": "arcsec"} | (changes or {}).get(channel, {})
-        data = (rates[..., k] * seconds * left).astype(np.float32)
-        paths.append(str(folder / f"{channel}.fits"))
-        fits.PrimaryHDU(data, fits.Header(cards)).writeto(paths[-1], overwrite=True)
-    return paths, truth, rates
+from tools.emission_measure.response_table import aia_table
 
 
 @pytest.mark.parametrize("method", ["basis-pursuit", "tikhonov", "plowman-caspi"])
@@ -48,17 +29,13 @@ def test_six_files_become_a_cube_with_coordinates(tmp_path, method, capsys):
         em, header = hdus[0].data, hdus[0].header
         assert em.shape == (18, SIDE, SIDE)
         assert header["BUNIT"] == "cm-5"
+        assert header["DATE-OBS"].startswith(TIME)
+        assert header["SYNTHET"] is False
         assert hdus["STATUS"].header["STATUS10"] == "no channel is positive"
         observed = np.moveaxis(hdus["OBSERVED"].data, 0, -1)
         np.testing.assert_allclose(observed, rates, rtol=1e-4, atol=1e-3)
         total = em.sum(axis=0).ravel() / truth.sum(axis=1)
         assert 0.5 < np.median(total) < 1.5
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            world = WCS(header).all_pix2world([[9.5, 9.5, 3]], 0)[0]
-        longitude = (world[0] + 180) % 360 - 180
-        assert (longitude, world[1]) == pytest.approx((-300 / 3600, 120 / 3600), abs=1e-9)
-        assert world[2] == pytest.approx(5.8)
         has_errors = np.isfinite(hdus["ERROR"].data).any()
         assert has_errors == (method == "tikhonov")
     for name in ("bins", "channels", "mean"):
@@ -109,7 +86,7 @@ def test_what_is_not_one_view_of_the_sun_is_refused(tmp_path, changes, message):
     assert not (tmp_path / "em.fits").exists()
 
 
-def test_one_channel_alone_and_other_files_are_refused(tmp_path, shared):
+def test_one_channel_alone_and_other_files_are_refused(tmp_path):
     paths, *_ = write_six(tmp_path)
     with pytest.raises(DataIntegrityError, match="lacking: 94, 131, 193, 211, 335"):
         main([paths[2]])
@@ -118,6 +95,213 @@ def test_one_channel_alone_and_other_files_are_refused(tmp_path, shared):
         main([str(tmp_path / "a.npy")])
     with pytest.raises(ValueError, match="no whole number"):
         main([*paths, "--step", "0.13"])
+
+
+def test_frames_of_hinode_are_refused(shared, tmp_path):
     hinode = sorted((shared / "hinode_sot").glob("*.fits.gz"))[:6]
-    with pytest.raises(DataIntegrityError, match="expected an image of SDO"):
-        main([str(path) for path in hinode])
+    if not hinode:
+        pytest.skip("no frames of Hinode in ../shared/data/hinode_sot")
+    output = tmp_path / "em.fits"
+    with pytest.raises(DataIntegrityError, match="expected an image of SDO.*HINODE"):
+        main([*map(str, hinode), "--output", str(output)])
+    with pytest.raises(DataIntegrityError, match="no image of 94, 131"):
+        main([str(shared / "hinode_sot"), "--output", str(output)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def coordinates(header, **options):
+    """Give a header's coordinates; any remark about it but one on the observer is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return WCS(header, **options)
+
+
+def test_the_cube_has_coordinates_and_a_temperature_axis(tmp_path):
+    paths, *_ = write_six(tmp_path, changes={c: {"CROTA2": 20.0} for c in RESPONSE_CHANNELS})
+    assert main([*paths, "--output", str(tmp_path / "em.fits")]) == 0
+    with fits.open(tmp_path / "em.fits") as hdus:
+        for name in ("PRIMARY", "ERROR"):
+            header = hdus[name].header
+            assert header["BUNIT"] == "cm-5"
+            wcs = coordinates(header)
+            assert wcs.world_axis_names[2] == "log10 of the temperature in K"
+            world = wcs.all_pix2world([[9.5, 9.5, 3]], 0)[0]
+            longitude = (world[0] + 180) % 360 - 180
+            assert (longitude, world[1]) == pytest.approx((-300 / 3600, 120 / 3600), abs=1e-9)
+            assert world[2] == pytest.approx(5.8)
+            kelvin = coordinates(header, key="K")
+            assert kelvin.world_axis_units[2] == "K"
+            pixels = np.array([[2.0, 5.0, 0], [2, 5, 3], [2, 5, 17]])
+            found, own = kelvin.all_pix2world(pixels, 0), wcs.all_pix2world(pixels, 0)
+            np.testing.assert_allclose(found[:, 2], 10 ** np.array([5.5, 5.8, 7.2]), rtol=1e-9)
+            np.testing.assert_allclose(found[:, :2], own[:, :2], atol=1e-9)
+            temperature = kelvin.pixel_to_world(2.0, 5.0, 3)[-1]
+            assert temperature.to_value("MK") == pytest.approx(10**5.8 / 1e6)
+        for name in ("MODEL", "OBSERVED"):
+            assert hdus[name].header["BUNIT"] == "DN s-1 pix-1"
+            assert [hdus[name].header[f"WAVE{k}"] for k in (1, 6)] == [94, 335]
+            assert coordinates(hdus[name].header).wcs.ctype[2] == "CHANNEL"
+        for hdu in hdus:
+            assert hdu.header["DATE-OBS"].startswith(TIME)
+            assert hdu.header["INSTRUME"] == "AIA"
+        # what sums the map up is that of its arrays
+        em, header = hdus[0].data, hdus[0].header
+        assert header["SOLVED"] == np.mean(hdus["STATUS"].data <= 1)
+        assert header["MEANEM9"] == pytest.approx(em[8].mean(), rel=1e-5)
+        assert header["CHI2MED"] == pytest.approx(np.median(hdus["CHI2"].data), rel=1e-5)
+
+
+def test_the_cube_opens_as_an_ndcube(tmp_path):
+    ndcube = pytest.importorskip("ndcube")
+    paths, *_ = write_six(tmp_path)
+    assert main([*paths, "--output", str(tmp_path / "em.fits")]) == 0
+    with fits.open(tmp_path / "em.fits") as hdus:
+        cube = ndcube.NDCube(hdus[0].data, wcs=coordinates(hdus[0].header, key="K"), unit="cm-5")
+        assert cube.axis_world_coords(0)[0].unit.is_equivalent("K")
+
+
+def write_table(path, table, **changes):
+    """Write a response as a plain table."""
+    said = {"instrument": table.instrument, "unit": table.unit, "date": table.date} | changes
+    lines = [f"# {key}: {value}" for key, value in said.items()]
+    lines.append(",".join(["log10 T", *table.channels]))
+    for k, log_t in enumerate(table.log_temperature):
+        lines.append(",".join([f"{log_t:.2f}", *(f"{v:.8e}" for v in table.response[:, k])]))
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_a_response_table_gives_what_our_own_does(tmp_path):
+    paths, *_ = write_six(tmp_path)
+    table = write_table(tmp_path / "r.csv", aia_table())
+    for name, options in (("own", []), ("table", ["--response-table", table])):
+        assert main([*paths, *options, "--output", str(tmp_path / f"{name}.fits")]) == 0
+    own, other = (fits.getdata(tmp_path / f"{n}.fits").sum(axis=0) for n in ("own", "table"))
+    np.testing.assert_allclose(other, own, rtol=1e-4)
+    assert fits.getheader(tmp_path / "table.fits")["RESPONSE"] == "r.csv"
+
+
+def test_scaling_the_response_is_as_good_as_correcting_the_data_and_never_both(tmp_path):
+    paths, *_ = write_six(tmp_path)
+    found = {}
+    for name in ("data", "response"):
+        output = tmp_path / f"{name}.fits"
+        assert main([*paths, "--degradation", name, "--output", str(output)]) == 0
+        found[name] = fits.getdata(output).sum(axis=0)
+        seen = fits.getdata(output, "OBSERVED")
+        found[f"{name} seen"] = np.median(seen[5])
+    np.testing.assert_allclose(found["response"], found["data"], rtol=1e-3)
+    assert found["response seen"] < 0.5 * found["data seen"]  # 335 A had lost two thirds
+    with pytest.raises(ValueError, match="never both"):
+        main([*paths, "--degradation", "response", "--degradation-corrected"])
+    then = write_table(tmp_path / "then.csv", aia_table().degraded(TIME), degradation=TIME)
+    with pytest.raises(ValueError, match="never both"):
+        main([*paths, "--response-table", then])
+    output = str(tmp_path / "then.fits")
+    more = ["--response-table", then, "--degradation", "response", "--output", output]
+    assert main([*paths, *more]) == 0
+    np.testing.assert_allclose(fits.getdata(output).sum(axis=0), found["data"], rtol=1e-3)
+    stale = write_table(tmp_path / "s.csv", aia_table().degraded(TIME), degradation="2013-01-01")
+    with pytest.raises(ValueError, match="give one of within 30 days"):
+        main([*paths, "--response-table", stale, "--degradation", "response"])
+
+
+def test_another_instruments_response_is_refused_for_files(tmp_path):
+    paths, *_ = write_six(tmp_path)
+    table = write_table(tmp_path / "r.csv", aia_table(), instrument="Hinode/XRT")
+    output = tmp_path / "em.fits"
+    with pytest.raises(ValueError, match="response of Hinode/XRT, the data are of SDO/AIA"):
+        main([*paths, "--response-table", table, "--output", str(output)])
+    np.save(tmp_path / "six.npy", np.ones((6, 8, 8)))
+    with pytest.raises(ValueError, match="give its errors with --sigma"):
+        main([str(tmp_path / "six.npy"), "--response-table", table, "--output", str(output)])
+    assert not output.exists()
+
+
+def test_lines_of_a_spectrometer_are_inverted_from_arrays(tmp_path):
+    grid = np.round(np.arange(5.0, 7.61, 0.05), 2)
+    peaks = np.linspace(5.6, 7.1, 12)
+    response = 1e-25 * np.exp(-0.5 * ((grid - peaks[:, None]) / 0.1) ** 2)
+    lines = ["log10 T," + ",".join(f"Fe {k}" for k in range(12))]
+    lines += [",".join([f"{t}", *map(str, row)]) for t, row in zip(grid, response.T, strict=True)]
+    said = "# instrument: Hinode/EIS\n# unit: erg cm3 s-1 sr-1\n# date: 2026-11-22\n"
+    (tmp_path / "eis.csv").write_text(said + "\n".join(lines) + "\n")
+    truth, *_ = simulated_map(8, 64)
+    edges = np.linspace(5.45, 7.25, 19)
+    rate = truth @ np.array([np.interp((edges[1:] + edges[:-1]) / 2, grid, r) for r in response]).T
+    sigma = 0.1 * rate + 1e-3 * rate.max()
+    for name, values in (("lines", rate), ("errors", sigma)):
+        np.save(tmp_path / f"{name}.npy", values.T.reshape(12, 8, 8))
+    more = ["--sigma", str(tmp_path / "errors.npy"), "--response-table", str(tmp_path / "eis.csv")]
+    output = tmp_path / "em.fits"
+    assert main([str(tmp_path / "lines.npy"), *more, "--output", str(output)]) == 0
+    with fits.open(output) as hdus:
+        assert hdus["OBSERVED"].header["BUNIT"] == "erg cm-2 s-1 sr-1"
+        assert hdus["MODEL"].data.shape == (12, 8, 8)
+        assert hdus[0].header["INSTRUME"] == "EIS"
+        assert (hdus["STATUS"].data == 0).all()
+        total = hdus[0].data.sum(axis=0).ravel() / truth.sum(axis=1)
+        assert 0.7 < np.median(total) < 1.3
+    np.save(tmp_path / "errors.npy", np.ones((6, 8, 8)))
+    with pytest.raises(DataIntegrityError, match="has the shape"):
+        main([str(tmp_path / "lines.npy"), *more])
+
+
+def test_a_time_of_the_virtual_sun_or_of_a_folder_is_inverted(tmp_path, capsys):
+    output = tmp_path / "em.fits"
+    sun = ["--virtual-sun", "1", "--virtual-years", "0.01", "--size", "32"]
+    time = ["--time", "2101-01-02T00:00"]
+    assert main([*sun, *time, "--output", str(output), "--model-error", "0.02"]) == 0
+    header = fits.getheader(output)
+    assert header["SYNTHET"] is True
+    assert "synthetic" in header["OBJECT"]
+    assert header["DATE-OBS"] == "2101-01-02T00:00:00"
+    assert header["NAXIS1"] == 32
+    assert header["MODELERR"] == 0.02
+    for k, at in enumerate((TIME, "2014-01-11T09:00:00")):
+        write_six(tmp_path, time=at, prefix=f"{k}_")
+    (tmp_path / "broken.fits").write_bytes(b"SIMPLE")
+    output = tmp_path / "out/em.fits"
+    assert main([str(tmp_path), "--time", "2014-01-11T09:00", "--output", str(output)]) == 0
+    assert "left out: broken.fits" in capsys.readouterr().err
+    assert fits.getheader(output)["DATE-OBS"] == "2014-01-11T09:00:00.000"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected FILES or --virtual-sun SEED: give one"),
+        (["a.fits", "--virtual-sun", "1"], "got both"),
+        (["--virtual-sun", "-1"], "takes a seed of 0 or more"),
+        (["a.npy", "--coregister"], "are for FITS files"),
+        (["a.npy", "--time", "2014-01-11"], "--time is for a store"),
+        (["a.fits", "--pixels-averaged", "4"], "are for an .npy array"),
+        (["a.npy", "--pixels-averaged", "0.5"], "is 1 or more"),
+        (["a.npy", "--sigma", "b.npy", "--pixels-averaged", "4"], "no meaning beside it"),
+        (["a.npy", "--model-error", "2"], "share of 0 to 0.5"),
+        (["a.npy", "--jobs", "0"], "1 or more threads"),
+        (["a.npy", "--spread", "-1"], "positive number of seconds"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        main(arguments)
+
+
+def test_a_channel_without_a_value_is_said(tmp_path, capsys):
+    _, dn, _ = simulated_map(SIDE, 1)
+    six = np.moveaxis(dn.reshape(SIDE, SIDE, 6), -1, 0).copy()
+    six[4] = np.nan
+    np.save(tmp_path / "six.npy", six)
+    assert main([str(tmp_path / "six.npy"), "--output", str(tmp_path / "em.fits")]) == 0
+    assert "without any value: 211" in capsys.readouterr().out
+    assert fits.getheader(tmp_path / "em.fits")["NLACKING"] == 1
+
+
+def test_files_of_other_shapes_are_refused(tmp_path):
+    paths, *_ = write_six(tmp_path)
+    with fits.open(paths[3]) as hdus:
+        data, header = hdus[0].data[:-2].copy(), hdus[0].header
+    fits.PrimaryHDU(data, header).writeto(paths[3], overwrite=True)
+    with pytest.raises(DataIntegrityError, match=r"193.fits has \(18, 20\) pixels"):
+        main([*paths, "--output", str(tmp_path / "em.fits")])

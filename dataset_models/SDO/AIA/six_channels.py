@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from dataset_models.plain_arrays import load_array
+from dataset_models.SDO.AIA.channel_alignment import corner_offset, resampled
 from dataset_models.SDO.AIA.fits_file import aia_throughput
 from dataset_models.SDO.fits_image import ImageHeader, image_of, opened_image
 from dataset_models.SDO.image_file import name_of, read_header
@@ -15,12 +19,34 @@ from dataset_models.solar_data import DataIntegrityError
 from tools.channels import CAMERA
 from tools.emission_measure.noise import aia_noise
 from tools.emission_measure.response import RESPONSE_CHANNELS
+from tools.emission_measure.response_table import AIA
 
-__all__ = ["SixChannels", "read_six_arrays", "read_six_images"]
+__all__ = ["Observation", "SixChannels", "read_six_arrays", "read_six_images"]
+
+logger = logging.getLogger(__name__)
 
 _LARGEST_SPREAD_S = 60.0  # AIA takes all its channels every 12 or 24 s
 _POINTING_PIXELS = 0.5  # how far places may differ between the channels
 _FULL_PIXEL_ARCSEC = 0.6
+_SATURATED = 0.98  # of the converter's range
+_EXPOSURE_S = tuple(CAMERA[c].exposure_s for c in RESPONSE_CHANNELS)
+
+
+class Observation(Protocol):
+    """What an inversion needs of data: brightness in some channels, read a few rows at a time."""
+
+    instrument: str
+    channels: tuple[int | str, ...]
+    unit: str
+    shape: tuple[int, int]
+    is_corrected: bool
+    is_synthetic: bool
+    wcs: dict
+    time: str
+    names: tuple[str, ...]
+
+    def tile(self, rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give brightness, its error of one sigma, and what is saturated, (y, x, channel)."""
 
 
 @dataclass(frozen=True)
@@ -29,33 +55,84 @@ class SixChannels:
 
     Attributes
     ----------
-    dn : (y, x, 6) float32
-        DN s-1 pix-1 (of a full-resolution pixel), corrected for degradation; NaN where missing.
-        Channels in the order of ``RESPONSE_CHANNELS``; row 0 is the southern edge.
-    sigma : (y, x, 6) float32
-        Its error of one sigma.
-    saturated : (y, x, 6) bool
+    dn : (y, x, 6) float
+        DN s-1 pix-1 (of a full-resolution pixel); NaN where missing. May lie on disk. Channels in
+        the order of ``RESPONSE_CHANNELS``; row 0 is the southern edge.
     wcs : dict
         FITS keywords of the coordinates; empty where there are none.
     time : str
         Start of the first exposure, UTC; empty where unknown.
     names : tuple of str
         Of the files.
+    exposure_s : (6,) float
+    throughput : (6,) float
+        What was left of each channel's, and was divided by; 1 where it was not.
+    pixels_averaged : float
+        Full-resolution pixels in a pixel.
+    saturation_dn : float
+        From where on an exposure is overfull; infinite where the data don't tell.
+    is_corrected : bool
+        Whether the loss of throughput was corrected for.
+    is_synthetic : bool
     """
 
     dn: np.ndarray
-    sigma: np.ndarray
-    saturated: np.ndarray
     wcs: dict
     time: str
     names: tuple[str, ...]
+    exposure_s: np.ndarray = field(default_factory=lambda: np.array(_EXPOSURE_S))
+    throughput: np.ndarray = field(default_factory=lambda: np.ones(len(RESPONSE_CHANNELS)))
+    pixels_averaged: float = 1.0
+    saturation_dn: float = _SATURATED * CAMERA[171].saturation_dn
+    is_corrected: bool = True
+    is_synthetic: bool = False
+
+    instrument = AIA
+    channels = RESPONSE_CHANNELS
+    unit = "DN s-1 pix-1"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.dn.shape[:2]
+
+    def tile(self, rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give some rows.
+
+        Returns
+        -------
+        dn, sigma : (y, x, 6) float32
+            Brightness and its error of one sigma, DN s-1 pix-1.
+        saturated : (y, x, 6) bool
+        """
+        dn = np.array(self.dn[rows], np.float32, order="C")
+        sigma = aia_noise(
+            dn,
+            RESPONSE_CHANNELS,
+            exposure_s=self.exposure_s,
+            throughput=self.throughput,
+            pixels_averaged=self.pixels_averaged,
+        )
+        counts = dn * (self.exposure_s * self.throughput).astype(np.float32)
+        return dn, sigma.astype(np.float32), counts >= self.saturation_dn
+
+    @property
+    def sigma(self) -> np.ndarray:
+        """The errors of all pixels, (y, x, 6) float32."""
+        return self.tile(slice(None))[1]
+
+    @property
+    def saturated(self) -> np.ndarray:
+        """What is saturated of all pixels, (y, x, 6) bool."""
+        return self.tile(slice(None))[2]
 
 
 def read_six_images(
     images: Sequence[object],
     *,
     largest_spread_s: float = _LARGEST_SPREAD_S,
-    degradation_corrected: bool = False,
+    degradation: str = "data",
+    is_coregistered: bool = False,
 ) -> SixChannels:
     """Read six FITS files or Maps, one of each channel, of one time and pointing.
 
@@ -64,8 +141,11 @@ def read_six_images(
     images : sequence of str, Path or sunpy Map
     largest_spread_s : float
         How far apart their times may lie.
-    degradation_corrected : bool
-        Whether they were corrected for AIA's loss of throughput before; a file doesn't tell.
+    degradation : str
+        ``data``: correct for AIA's loss of throughput; ``before``: they were corrected, which a
+        file doesn't tell; ``response``: leave the data as they are, the response is scaled.
+    is_coregistered : bool
+        Whether to interpolate images onto the first one's pixels where their places differ.
 
     Raises
     ------
@@ -76,62 +156,44 @@ def read_six_images(
         differ.
     """
     headers = [(image, read_header(image)) for image in images]
-    by_channel: dict[int, tuple[object, ImageHeader]] = {}
-    for image, header in headers:
-        if header.channel not in RESPONSE_CHANNELS:
-            raise DataIntegrityError(
-                f"{name_of(image)}: {header.channel} is no channel of the temperature responses "
-                f"({', '.join(map(str, RESPONSE_CHANNELS))} angstrom)"
-            )
-        if header.channel in by_channel:
-            raise DataIntegrityError(
-                f"{name_of(image)}: {header.channel} angstrom is there twice, also in "
-                f"{name_of(by_channel[header.channel][0])}"
-            )
-        by_channel[header.channel] = (image, header)
-    lacking = [str(c) for c in RESPONSE_CHANNELS if c not in by_channel]
-    if lacking:
-        raise DataIntegrityError(
-            f"expected one image of each of {', '.join(map(str, RESPONSE_CHANNELS))} angstrom; "
-            f"lacking: {', '.join(lacking)}"
-        )
+    by_channel = _by_channel(headers)
     ordered = [by_channel[channel] for channel in RESPONSE_CHANNELS]
-    _require_one_view(ordered, largest_spread_s)
-    rates, seconds, throughputs, saturated = [], [], [], []
-    for channel, (image, header) in zip(RESPONSE_CHANNELS, ordered, strict=True):
-        with opened_image(image) as (name, _, holder):
-            data = image_of(holder, header.shape, name)
-        left = 1.0 if degradation_corrected else aia_throughput(header, name)
-        counts = data * header.exposure_s if header.is_per_second else data
-        saturated.append(counts >= 0.98 * CAMERA[channel].saturation_dn)
-        rates.append(counts / header.exposure_s / left)
+    _require_one_time(ordered, largest_spread_s)
+    grid_image, grid = headers[0]
+    if not is_coregistered:
+        _require_one_grid(ordered, grid_image, grid)
+    dn = np.empty((*grid.shape, len(ordered)), np.float32)
+    seconds, throughputs = [], []
+    for k, (image, header) in enumerate(ordered):
+        if header.quality:
+            logger.warning("%s: its QUALITY is %#x; look at it", name_of(image), header.quality)
+        left, divided = _throughput(header, name_of(image), degradation)
+        dn[..., k] = _rate(image, header, grid, is_coregistered) / divided
         seconds.append(header.exposure_s)
         throughputs.append(left)
-    dn = np.stack(rates, axis=-1).astype(np.float32)
-    first = ordered[0][1]
-    averaged = max(abs(first.wcs["CDELT1"]) / _FULL_PIXEL_ARCSEC, 1.0) ** 2
-    sigma = aia_noise(
-        dn,
-        RESPONSE_CHANNELS,
-        exposure_s=np.array(seconds),
-        throughput=np.array(throughputs),
-        pixels_averaged=averaged,
-    )
     return SixChannels(
         dn,
-        sigma.astype(np.float32),
-        np.stack(saturated, axis=-1),
-        first.wcs,
+        grid.wcs,
         str(min(header.time for _, header in ordered)),
         tuple(name_of(image) for image, _ in ordered),
+        exposure_s=np.array(seconds),
+        throughput=np.array(throughputs),
+        pixels_averaged=max(abs(grid.wcs["CDELT1"]) / _FULL_PIXEL_ARCSEC, 1.0) ** 2,
+        is_corrected=degradation != "response",
     )
 
 
-def read_six_arrays(path: str | Path) -> SixChannels:
+def read_six_arrays(path: str | Path, *, pixels_averaged: float = 1.0) -> SixChannels:
     """Read an .npy array (6, y, x) of brightness in DN s-1 pix-1, corrected for degradation.
 
     Negative values are taken as they are; the errors are those of single exposures of the usual
-    length and full-resolution pixels.
+    length. The array stays on disk.
+
+    Parameters
+    ----------
+    path : str or Path
+    pixels_averaged : float
+        Full-resolution pixels whose mean a pixel is.
 
     Raises
     ------
@@ -140,26 +202,81 @@ def read_six_arrays(path: str | Path) -> SixChannels:
     DataIntegrityError
         If it can't be read or has another shape.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataIntegrityError(f"{path.name} can't be read as .npy: {error}") from error
-    real = np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)
-    if array.ndim != 3 or array.shape[0] != len(RESPONSE_CHANNELS) or not real:
+    array = load_array(path, "channels " + ", ".join(map(str, RESPONSE_CHANNELS)))
+    if array.shape[0] != len(RESPONSE_CHANNELS):
         raise DataIntegrityError(
-            f"{path.name}: expected numbers with the shape (6, y, x), channels "
-            f"{', '.join(map(str, RESPONSE_CHANNELS))}; got {array.shape} of {array.dtype}"
+            f"{Path(path).name}: expected numbers with the shape (6, y, x), channels "
+            f"{', '.join(map(str, RESPONSE_CHANNELS))}; got {array.shape}"
         )
-    dn = np.moveaxis(array, 0, -1).astype(np.float32)
-    sigma = aia_noise(dn, RESPONSE_CHANNELS).astype(np.float32)
-    return SixChannels(dn, sigma, np.zeros(dn.shape, bool), {}, "", (path.name,))
+    return SixChannels(
+        np.moveaxis(array, 0, -1),
+        {},
+        "",
+        (Path(path).name,),
+        pixels_averaged=pixels_averaged,
+        saturation_dn=np.inf,
+    )
 
 
-def _require_one_view(ordered: list[tuple[object, ImageHeader]], largest_spread_s: float) -> None:
-    """Raise if images differ in time, shape or pointing."""
+def _by_channel(headers: list[tuple[object, ImageHeader]]) -> dict[int, tuple[object, ImageHeader]]:
+    """Give the images by channel; raise where one is lacking, there twice, or another's."""
+    found: dict[int, tuple[object, ImageHeader]] = {}
+    for image, header in headers:
+        if header.channel not in RESPONSE_CHANNELS:
+            raise DataIntegrityError(
+                f"{name_of(image)}: {header.channel} is no channel of the temperature responses "
+                f"({', '.join(map(str, RESPONSE_CHANNELS))} angstrom)"
+            )
+        if header.channel in found:
+            raise DataIntegrityError(
+                f"{name_of(image)}: {header.channel} angstrom is there twice, also in "
+                f"{name_of(found[header.channel][0])}"
+            )
+        found[header.channel] = (image, header)
+    lacking = [str(c) for c in RESPONSE_CHANNELS if c not in found]
+    if lacking:
+        raise DataIntegrityError(
+            f"expected one image of each of {', '.join(map(str, RESPONSE_CHANNELS))} angstrom; "
+            f"lacking: {', '.join(lacking)}"
+        )
+    return found
+
+
+def _throughput(header: ImageHeader, name: str, degradation: str) -> tuple[float, float]:
+    """Give what is, or was, divided by (the noise needs it), and what to divide by now."""
+    if degradation == "response":
+        return 1.0, 1.0
+    try:
+        left = aia_throughput(header, name)
+    except DataIntegrityError:
+        if degradation == "data":
+            raise
+        left = 1.0
+    return left, left if degradation == "data" else 1.0
+
+
+def _rate(
+    image: object, header: ImageHeader, grid: ImageHeader, is_coregistered: bool
+) -> np.ndarray:
+    """Give DN s-1 pix-1, (y, x), on the grid; saturated pixels stay so when they are moved."""
+    with opened_image(image) as (name, _, holder):
+        data = image_of(holder, header.shape, name)
+    seconds = header.exposure_s
+    rate = data / seconds if not header.is_per_second else data
+    same = header.shape == grid.shape and corner_offset(grid.shape, grid.wcs, header.wcs) < 0.01
+    if not is_coregistered or same:
+        return rate
+    full = _SATURATED * CAMERA[header.channel].saturation_dn / seconds
+    overfull = rate >= full
+    moved = resampled(np.where(overfull, np.nan, rate), header.wcs, grid.shape, grid.wcs, name)
+    if overfull.any():
+        share = resampled(overfull.astype(float), header.wcs, grid.shape, grid.wcs, name)
+        moved[share > 0.25] = CAMERA[header.channel].saturation_dn / seconds
+    return moved
+
+
+def _require_one_time(ordered: list[tuple[object, ImageHeader]], largest_spread_s: float) -> None:
+    """Raise if images were taken at different times."""
     times = np.array([header.time for _, header in ordered])
     spread = float((times.max() - times.min()) / np.timedelta64(1, "s"))
     if spread > largest_spread_s:
@@ -167,32 +284,22 @@ def _require_one_view(ordered: list[tuple[object, ImageHeader]], largest_spread_
             f"the images are {spread:.0f} s apart, from {times.min()} to {times.max()}; allowed "
             f"are {largest_spread_s:.0f} s (--spread)"
         )
-    first, one = ordered[0]
-    corners = _corners(one)
-    for image, header in ordered[1:]:
-        if header.shape != one.shape:
+
+
+def _require_one_grid(
+    ordered: list[tuple[object, ImageHeader]], first: object, grid: ImageHeader
+) -> None:
+    """Raise if images differ in shape or pointing."""
+    remedy = "bring them onto one grid first (aiapy.calibrate.register), or give --coregister"
+    for image, header in ordered:
+        if header.shape != grid.shape:
             raise DataIntegrityError(
-                f"{name_of(image)} has {header.shape} pixels, {name_of(first)} {one.shape}; "
-                "bring them onto one grid first (aiapy.calibrate.register)"
+                f"{name_of(image)} has {header.shape} pixels, {name_of(first)} {grid.shape}; "
+                f"{remedy}"
             )
-        away = np.abs(_corners(header) - corners).max() / abs(one.wcs["CDELT1"])
-        if away > _POINTING_PIXELS:
+        away = corner_offset(grid.shape, grid.wcs, header.wcs)
+        if not away <= _POINTING_PIXELS:
             raise DataIntegrityError(
                 f"{name_of(image)} points elsewhere than {name_of(first)}, by {away:.1f} pixels; "
-                "bring them onto one grid first (aiapy.calibrate.register)"
+                f"{remedy}"
             )
-
-
-def _corners(header: ImageHeader) -> np.ndarray:
-    """Give the places of an image's corners, (4, 2) arcsec."""
-    wcs, (height, width) = header.wcs, header.shape
-    angle = np.radians(wcs.get("CROTA2", 0.0))
-    turn = np.array(
-        [
-            [wcs.get("PC1_1", np.cos(angle)), wcs.get("PC1_2", -np.sin(angle))],
-            [wcs.get("PC2_1", np.sin(angle)), wcs.get("PC2_2", np.cos(angle))],
-        ]
-    )
-    pixels = np.array([[1, 1], [1, height], [width, 1], [width, height]], float)
-    steps = (pixels - [wcs["CRPIX1"], wcs["CRPIX2"]]) @ turn.T * [wcs["CDELT1"], wcs["CDELT2"]]
-    return steps + [wcs["CRVAL1"], wcs["CRVAL2"]]

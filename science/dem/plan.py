@@ -1,0 +1,168 @@
+"""What the inversion commands are asked for: options with their units and checks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataset_models.SDO.AIA.six_channels import Observation
+from dataset_models.store_workers import usable_processes
+from science.dem.methods import method_names
+from tools.command_line import option
+from tools.emission_measure.response import RESPONSE_VERSIONS
+from tools.emission_measure.response_table import ResponseTable, aia_table, read_response_table
+
+__all__ = ["InversionPlan", "MapConfig", "SeriesConfig"]
+
+_MOST_BINS = 30
+_STALE_DAYS = 30.0  # a response's loss of throughput; 335 angstrom lost 10 % a month in 2010
+
+
+@dataclass(frozen=True)
+class InversionPlan:
+    """How images are read and inverted; the same for a map and a series."""
+
+    method: str = option(method_names()[0], "how to invert", choices=method_names())
+    response: str = option(
+        "v10_evenorm_chiantifix", "which of AIA's own responses", choices=RESPONSE_VERSIONS
+    )
+    response_table: str = option("", "CSV file with a response, instead of AIA's own")
+    lowest: float = option(5.45, "log T of the first edge")
+    highest: float = option(7.25, "log T of the last edge")
+    step: float = option(0.1, "width of a bin, dex")
+    model_error: float = option(
+        0.0,
+        "share of the brightness to add to its errors: bins of 0.1 dex miss the data by 0.01 to "
+        "0.02, which counts above a signal-to-noise ratio of 50",
+    )
+    spread: float = option(60.0, "seconds between the files of one time")
+    degradation: str = option(
+        "data",
+        "what is scaled for AIA's loss of throughput; FITS files only",
+        choices=("data", "response"),
+    )
+    degradation_corrected: bool = option(
+        False, "the FITS files were corrected for AIA's loss of throughput before"
+    )
+    coregister: bool = option(
+        False, "bring FITS files onto the first one's pixels by their coordinates"
+    )
+
+    def __post_init__(self):
+        low, high, step = self.lowest, self.highest, self.step
+        if not (4.0 <= low < high <= 9.0 and 0.02 <= step <= 0.5):
+            raise ValueError(
+                "expected 4 <= --lowest < --highest <= 9 (log10 of K) and a --step of 0.02 to 0.5"
+            )
+        n = round((high - low) / step)
+        if n < 4 or abs(n * step - (high - low)) > 1e-6:
+            raise ValueError(
+                f"{high - low:g} dex are no whole number (4 or more) of bins of {step:g}"
+            )
+        if n > _MOST_BINS and not self.response_table:
+            raise ValueError(
+                f"{n} bins are more than six channels can tell apart; at most {_MOST_BINS}"
+            )
+        if not 0 <= self.model_error < 0.5:
+            raise ValueError(f"--model-error is a share of 0 to 0.5, got {self.model_error:g}")
+        if not self.spread > 0:
+            raise ValueError(f"--spread is a positive number of seconds, got {self.spread:g}")
+        if self.degradation_corrected and self.degradation == "response":
+            raise ValueError(
+                "--degradation-corrected says that the data were corrected, --degradation response "
+                "scales the response: one of the two, never both"
+            )
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Edges of the bins, (bin + 1,) log10 of K."""
+        n = round((self.highest - self.lowest) / self.step)
+        return self.lowest + self.step * np.arange(n + 1)
+
+    @property
+    def reading(self) -> dict:
+        """How FITS files are read: options of ``read_six_images``."""
+        kind = "before" if self.degradation_corrected else self.degradation
+        return {"degradation": kind, "is_coregistered": self.coregister}
+
+    def table(self) -> ResponseTable:
+        """Give the response that was asked for, whatever the data.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If the table's file is missing or no response.
+        """
+        if self.response_table:
+            return read_response_table(self.response_table)
+        return aia_table(self.response)
+
+    def response_of(self, given: Observation) -> ResponseTable:
+        """Give the response of the data's channels, with the loss of throughput if asked for.
+
+        Raises
+        ------
+        ValueError
+            If the response is not that of the data.
+        """
+        table = self.table()
+        if not given.is_corrected and table.degraded_to:
+            away = np.datetime64(given.time, "s") - np.datetime64(table.degraded_to, "s")
+            if abs(away / np.timedelta64(86400, "s")) > _STALE_DAYS:
+                raise ValueError(
+                    f"{table.name} contains the loss of throughput until {table.degraded_to}, the "
+                    f"images are of {given.time}; give one of within {_STALE_DAYS:.0f} days"
+                )
+        elif not given.is_corrected:
+            table = table.for_data(
+                given.instrument, given.channels, is_corrected=True, unit=given.unit
+            ).degraded(given.time)
+        return table.for_data(
+            given.instrument, given.channels, is_corrected=given.is_corrected, unit=given.unit
+        )
+
+
+@dataclass(frozen=True)
+class MapConfig(InversionPlan):
+    """Options of one map."""
+
+    output: str = option("emission_measure.fits", "FITS file to write")
+    jobs: int = option(os.cpu_count() or 1, "threads")
+    time: str = option("", "which time of a store, a folder or the virtual Sun, UTC")
+    virtual_sun: int | None = option(None, "seed of a virtual Sun to render instead of FILES")
+    virtual_years: float = option(0.1, "length of the virtual Sun's record")
+    size: int = option(512, "pixels along a side of the virtual Sun's image")
+    pixels_averaged: float = option(
+        1.0, "full-resolution pixels whose mean a pixel of an .npy array is: for its errors"
+    )
+    sigma: str = option("", ".npy array with the errors of the .npy array, same shape and unit")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.jobs < 1:
+            raise ValueError(f"--jobs takes 1 or more threads, got {self.jobs}")
+        if not self.pixels_averaged >= 1:
+            raise ValueError(f"--pixels-averaged is 1 or more, got {self.pixels_averaged:g}")
+        if self.sigma and self.pixels_averaged != 1:
+            raise ValueError("--sigma gives the errors: --pixels-averaged has no meaning beside it")
+
+
+@dataclass(frozen=True)
+class SeriesConfig(InversionPlan):
+    """Options of a series."""
+
+    output: str = option("emission_measures", "folder for a FITS file of every time")
+    workers: int = option(
+        usable_processes(),
+        "times inverted at once, each in its own process; one takes about 2 GB for 4096 x 4096",
+    )
+    jobs: int = option(1, "threads of each process")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.workers < 1 or self.jobs < 1:
+            raise ValueError(
+                f"--workers and --jobs are 1 or more, got {self.workers} and {self.jobs}"
+            )
