@@ -37,6 +37,7 @@ from tools.emission_measure.tikhonov_lanes import (
     newton,
     next_weights,
     posterior,
+    resolution_widths,
     scratch_size,
 )
 from tools.emission_measure.tikhonov_one import NEAR, solve_one
@@ -55,6 +56,8 @@ def solve_tikhonov(
     left_out: np.ndarray | None = None,
     target_chi2: float = 1.0,
     two_step: bool = True,
+    resolution: bool = False,
+    edges: np.ndarray | None = None,
     n_jobs: int = 1,
 ) -> Solution:
     """Solve every pixel.
@@ -71,6 +74,10 @@ def solve_tikhonov(
         Mean over the channels.
     two_step : bool
         Solve again with weights from the smoothed first solution.
+    resolution : bool
+        Give the resolution in temperature, too; needs the edges.
+    edges : (bin + 1,) float64, optional
+        log10 of K.
     n_jobs : int
         Threads.
 
@@ -78,11 +85,22 @@ def solve_tikhonov(
     -------
     Solution
         Never negative. NOT_FITTED where no weight of the regularisation brings chi2 to its target.
-        Errors are one sigma of the Gaussian posterior.
+        Errors are one sigma of the Gaussian posterior. ``extra["resolution"]`` (pixel, bin), dex:
+        the width at half maximum of the resolution matrix's row, NaN where a bin is 0; the grid
+        bounds it.
+
+    Raises
+    ------
+    ValueError
+        If the resolution is asked for without edges.
     """
     (n, m), n_bins = dn.shape, response.shape[1]
     em, error, model = np.empty((n, n_bins)), np.empty((n, n_bins)), np.empty((n, m))
     chi2, status = np.empty(n), np.empty(n, np.uint8)
+    if resolution and edges is None:
+        raise ValueError("the resolution is in dex: give edges, log10 of K, one more than bins")
+    widths = np.full((n if resolution else 0, n_bins), np.nan)
+    centres = (edges[:-1] + edges[1:]) / 2 if resolution else np.zeros(n_bins)
     scaled = np.ascontiguousarray(response * UNIT_CM5)
     rows = padded(scaled.T)
     with limited_threads(n_jobs) as threads:
@@ -96,9 +114,11 @@ def solve_tikhonov(
             two_step,
             np.zeros((chunks, scratch_size(m, n_bins))),
             (em, error, model, chi2, status),
+            (np.ascontiguousarray(centres, float), widths, resolution),
             (0,) * m,
         )
-    return Solution(em, error, chi2, status, model)
+    extra = {"resolution": widths} if resolution else {}
+    return Solution(em, error, chi2, status, model, extra)
 
 
 @numba.njit(cache=True)
@@ -197,7 +217,9 @@ def _write_eight(first, last, data, target, e, rows, out, error, status, slots):
 
 
 @numba.njit(cache=True)
-def _solve_part(first, last, data, scaled, target, two_step, e, rows, out, error, status, slots):
+def _solve_part(
+    first, last, data, scaled, target, two_step, e, rows, out, error, status, more, slots
+):
     """Solve the pixels from first to last."""
     stages = 2 if two_step else 1
     for block in range(first, last, LANES):
@@ -217,13 +239,16 @@ def _solve_part(first, last, data, scaled, target, two_step, e, rows, out, error
                     e.used[at] = e.weights[at] / e.mu[lane] if e.x[at] > 0.0 else 0.0
             assemble(e, slots)
         posterior(e, slots)
+        if more[2]:
+            resolution_widths(e, more[0], e.seen, more[1], block, last, e.row, slots)
         _write_eight(block, last, data, target, e, rows, out, error, status, slots)
 
 
 @numba.njit(parallel=True, cache=True)
-def _solve_map(dn, sigma, left_out, matrices, target, two_step, scratch, found, slots):
+def _solve_map(dn, sigma, left_out, matrices, target, two_step, scratch, found, more, slots):
     scaled, by_bin, products, rows = matrices
     em, error, model, chi2, status = found
+    centres, widths, resolution = more
     n_pixels, chunks, n_bins = len(dn), len(scratch), em.shape[1]
     for c in numba.prange(chunks):
         _solve_part(
@@ -238,5 +263,6 @@ def _solve_map(dn, sigma, left_out, matrices, target, two_step, scratch, found, 
             point_at_out(em, model, chi2),
             pointer_to(error, 0),
             pointer_to(status, 0),
+            (pointer_to(centres, 0), pointer_to(widths, 0), resolution),
             slots,
         )

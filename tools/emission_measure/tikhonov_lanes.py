@@ -28,7 +28,16 @@ from tools.emission_measure.small_systems import (
 )
 from tools.emission_measure.tikhonov_one import LARGEST_LOG_MU, LEAST_LOG_MU, NEAR
 
-__all__ = ["Eight", "assemble", "eight_of", "newton", "next_weights", "posterior", "scratch_size"]
+__all__ = [
+    "Eight",
+    "assemble",
+    "eight_of",
+    "newton",
+    "next_weights",
+    "posterior",
+    "resolution_widths",
+    "scratch_size",
+]
 
 _MOST_STEPS = 14
 _LARGEST_CHANGE = 3.0  # of log mu in a step
@@ -255,5 +264,55 @@ def posterior(e, slots):
                 value = value + load(e.inverse, at) * splat(e.response[j * m + k])
             square = square + value * value
         prior = load(e.weights, j * LANES) * over
-        variance = prior - prior * prior * square
+        used = load(e.used, j * LANES)
+        let_in = prior / (splat(1.0) + prior * square)
+        variance = choose(used, splat(0.0), prior - prior * prior * square, let_in)
         store(e.error, j * LANES, root(choose(variance, splat(0.0), variance, splat(0.0))))
+
+
+@numba.njit(cache=True)
+def resolution_widths(e, centres, half, out, first, last, row, slots):
+    """Give the widths at half maximum of the resolution matrix's rows; after ``posterior``.
+
+    Row j, P_j a_j^T (A P A^T + I)^-1 A, says what a solution's bin j holds of a true emission
+    measure. A row without a positive value has none: NaN. half: scratch of as many numbers as
+    channels; row: as bins.
+    """
+    m, n = len(slots), e.n
+    for lane in range(min(LANES, last - first)):
+        for j in range(n):
+            place = (first + lane) * n + j
+            out[place] = math.nan
+            if not e.used[j * LANES + lane] > 0.0:
+                continue
+            for k in range(m):  # inverse is L^-1 over sigma: half = its transpose times z
+                half[k] = 0.0
+            for i in range(m):
+                z = 0.0
+                for k in range(i + 1):
+                    z += e.inverse[(i * m + k) * LANES + lane] * e.response[j * m + k]
+                for k in range(i + 1):
+                    half[k] += e.inverse[(i * m + k) * LANES + lane] * z
+            top, at = 0.0, 0
+            for q in range(n):
+                value = 0.0
+                for k in range(m):
+                    value += half[k] * e.response[q * m + k]
+                row[q] = value
+                if value > top:
+                    top, at = value, q
+            if not top > 0.0:
+                continue
+            left, right = at, at
+            while left > 0 and row[left] > 0.5 * top:
+                left -= 1
+            while right < n - 1 and row[right] > 0.5 * top:
+                right += 1
+            low, high = centres[left], centres[right]
+            if row[left] <= 0.5 * top:
+                part = (0.5 * top - row[left]) / (row[left + 1] - row[left])
+                low += part * (centres[left + 1] - centres[left])
+            if row[right] <= 0.5 * top:
+                part = (0.5 * top - row[right]) / (row[right - 1] - row[right])
+                high -= part * (centres[right] - centres[right - 1])
+            out[place] = high - low
