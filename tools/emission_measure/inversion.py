@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tools.emission_measure.basis_pursuit import basis_functions, solve_basis_pursuit
+from tools.emission_measure.basis_pursuit import solve_basis_pursuit
+from tools.emission_measure.calibration import apply_factors, factors_for
+from tools.emission_measure.pixels import UNIT_CM5, Solution
 from tools.emission_measure.plowman_caspi import solve_plowman_caspi
-from tools.emission_measure.status import NO_DATA, UNSOLVED
 from tools.emission_measure.tikhonov import solve_tikhonov
 
 __all__ = ["METHODS", "UNIT_CM5", "EmissionMeasure", "invert"]
 
-UNIT_CM5 = 1e26  # emission measure is solved for in this unit
 METHODS = ("basis-pursuit", "tikhonov", "plowman-caspi")
 _LARGEST_LOG_T = 9.5
 
@@ -28,7 +28,7 @@ class EmissionMeasure:
     em : (..., bin) float64
         Emission measure in each bin, cm-5 (not per K, not per dex). 0 where ``status`` is no data.
     error : (..., bin) float64
-        Error bars of one sigma, cm-5; NaN where the method gives none.
+        Error bars of one sigma, cm-5; NaN (and read-only) where the method gives none.
     chi2 : (...) float64
         Mean over the observed channels of ((model - dn) / sigma)^2; NaN without data.
     status : (...) uint8
@@ -39,7 +39,10 @@ class EmissionMeasure:
         log10 of K.
     method : str
     extra : dict of arrays
-        What a method says beside: objective and tolerance, or temperature resolution.
+        What a method says beside. Basis pursuit: ``objective`` and ``tolerance``. Tikhonov:
+        ``error_95`` (..., bin), half the width of the 95 % interval, cm-5, and ``calibrated``
+        (...): whether the bars are multiplied by the factors found on simulations, such that they
+        cover the truth in the bin, not a smoothed one; ``resolution`` (..., bin), dex, if asked.
     """
 
     em: np.ndarray
@@ -98,7 +101,9 @@ def invert(
     saturated : (..., channel) bool, optional
         Channels to leave out as if missing.
     options
-        Of the method's solver.
+        Of the method's solver: ``tolerances``; ``two_step``, ``target_chi2``, ``calibrated``
+        (multiply the error bars by the factors found on simulations, where there are some for this
+        grid and response) and ``resolution``; ``target_chi2``.
 
     Returns
     -------
@@ -117,29 +122,21 @@ def invert(
         raise ValueError(f"n_jobs must be 1 or more, got {n_jobs}")
     shape, n_channels = dn.shape[:-1], dn.shape[-1]
     flat, errors = dn.reshape(-1, n_channels), sigma.reshape(-1, n_channels)
-    bad = ~(np.isfinite(flat) & np.isfinite(errors) & (errors > 0))
+    left_out = None
     if saturated is not None:
         if np.shape(saturated) != dn.shape:
             raise ValueError(f"saturated has the shape {np.shape(saturated)}, dn {dn.shape}")
-        bad |= np.reshape(saturated, (-1, n_channels)).astype(bool)
-    flat = np.where(bad, np.nan, flat)
-    scaled = response * UNIT_CM5
-    found = _SOLVERS[method](flat, errors, scaled, edges, n_jobs, options)
-    em, error, status, extra = found
-    model = em @ scaled.T
-    misfit = np.where(bad, 0.0, (model - np.where(bad, 0.0, flat)) / np.where(bad, 1.0, errors))
-    n_seen = (~bad).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        chi2 = np.where(n_seen > 0, (misfit**2).sum(axis=1) / n_seen, np.nan)
-    failed = np.isin(status, (NO_DATA, UNSOLVED))
-    chi2 = np.where(failed, np.nan, chi2)
-    extra = {name: values.reshape(*shape, *values.shape[1:]) for name, values in extra.items()}
+        left_out = np.asarray(saturated, bool).reshape(-1, n_channels)
+    solution = _SOLVERS[method](
+        flat, errors, response, edges, left_out=left_out, n_jobs=n_jobs, **options
+    )
+    extra = {name: v.reshape(*shape, *v.shape[1:]) for name, v in solution.extra.items()}
     return EmissionMeasure(
-        em.reshape(*shape, -1) * UNIT_CM5,
-        error.reshape(*shape, -1) * UNIT_CM5,
-        chi2.reshape(shape),
-        status.reshape(shape),
-        model.reshape(dn.shape),
+        solution.em.reshape(*shape, -1),
+        solution.error.reshape(*shape, -1),
+        solution.chi2.reshape(shape),
+        solution.status.reshape(shape),
+        solution.model.reshape(dn.shape),
         edges,
         method,
         extra,
@@ -173,27 +170,25 @@ def _checked(dn, sigma, response, edges) -> tuple[np.ndarray, ...]:
     return dn, sigma, response, edges
 
 
-def _basis_pursuit(dn, sigma, response, edges, n_jobs: int, options: dict) -> tuple:
-    functions = basis_functions(edges)
-    em, objective, status, used = solve_basis_pursuit(
-        dn, sigma, response, functions, n_jobs=n_jobs, **options
+def _tikhonov(
+    dn, sigma, response, edges, *, left_out=None, calibrated=True, resolution=False, **options
+) -> Solution:
+    """Solve, with bars that cover the truth where they were calibrated for grid and response."""
+    solution = solve_tikhonov(
+        dn, sigma, response, left_out=left_out, resolution=resolution, edges=edges, **options
     )
-    extra = {"objective": objective, "tolerance": used}
-    return em, np.full(em.shape, np.nan), status, extra
+    factors = None
+    if calibrated and options.get("target_chi2", 1.0) == 1.0:
+        factors = factors_for(response, edges, two_step=options.get("two_step", True))
+    n_jobs = options["n_jobs"]
+    wide = apply_factors(dn, sigma, left_out, solution.em, solution.error, factors, n_jobs=n_jobs)
+    solution.extra["error_95"] = wide
+    solution.extra["calibrated"] = np.broadcast_to(factors is not None, len(dn))
+    return solution
 
 
-def _tikhonov(dn, sigma, response, edges, n_jobs: int, options: dict) -> tuple:
-    em, error, status = solve_tikhonov(dn, sigma, response, n_jobs=n_jobs, **options)
-    return em, error, status, {}
-
-
-def _plowman_caspi(dn, sigma, response, edges, n_jobs: int, options: dict) -> tuple:
-    em, status = solve_plowman_caspi(dn, sigma, response, edges, n_jobs=n_jobs, **options)
-    return em, np.full(em.shape, np.nan), status, {}
-
-
-_SOLVERS: dict[str, Callable] = {
-    "basis-pursuit": _basis_pursuit,
+_SOLVERS: dict[str, Callable[..., Solution]] = {
+    "basis-pursuit": solve_basis_pursuit,
     "tikhonov": _tikhonov,
-    "plowman-caspi": _plowman_caspi,
+    "plowman-caspi": solve_plowman_caspi,
 }

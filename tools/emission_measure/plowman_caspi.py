@@ -13,6 +13,7 @@ import math
 import numba
 import numpy as np
 
+from tools.emission_measure.pixels import UNIT_CM5, Solution, finish_map
 from tools.emission_measure.small_systems import solve_positive
 from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK, UNSOLVED
 from tools.emission_measure.threads import limited_threads
@@ -33,18 +34,21 @@ def solve_plowman_caspi(
     response: np.ndarray,
     log_temperature_edges: np.ndarray,
     *,
+    left_out: np.ndarray | None = None,
     target_chi2: float = 1.0,
     n_jobs: int = 1,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Solution:
     """Solve every pixel.
 
     Parameters
     ----------
     dn, sigma : (pixel, channel) float64
-        A channel with NaN is missing.
+        DN s-1 pix-1. A channel with NaN is missing.
     response : (channel, bin) float64
-        Data per unit of emission measure, in a unit in which both are of order one.
+        DN cm5 s-1 pix-1.
     log_temperature_edges : (bin + 1,) float
+    left_out : (pixel, channel) bool, optional
+        Channels that are missing, too.
     target_chi2 : float
         Mean over the channels.
     n_jobs : int
@@ -52,30 +56,33 @@ def solve_plowman_caspi(
 
     Returns
     -------
-    em : (pixel, bin) float64
-        Positive.
-    status : (pixel,) uint8
+    Solution
+        Positive; without errors.
     """
     known = np.isfinite(dn) & np.isfinite(sigma) & (sigma > 0)
+    if left_out is not None:
+        known &= left_out == 0
     data = np.ascontiguousarray(np.where(known, dn, 0.0))
     over_sigma = np.ascontiguousarray(np.where(known, 1 / np.where(known, sigma, 1), 0.0))
     widths = np.diff(log_temperature_edges)
     between = (widths[:-1] + widths[1:]) / 2
     scale = _SLOPE * np.sqrt(between * (log_temperature_edges[-1] - log_temperature_edges[0]))
-    em = np.zeros((len(dn), len(widths)))
-    status = np.full(len(dn), UNSOLVED, np.uint8)
+    em, model = np.zeros((len(dn), len(widths))), np.empty(dn.shape)
+    status, chi2 = np.full(len(dn), UNSOLVED, np.uint8), np.empty(len(dn))
     with limited_threads(n_jobs) as threads:
         _solve_map(
             data,
             over_sigma,
-            np.ascontiguousarray(response * widths),
+            np.ascontiguousarray(response * UNIT_CM5 * widths),
             np.concatenate([[_LEVEL], scale]),
             float(target_chi2),
             4 * threads,
             em,
             status,
         )
-    return em * widths, status
+        em *= UNIT_CM5 * widths
+        finish_map(data, over_sigma, np.ascontiguousarray(response, float), em, model, chi2)
+    return Solution(em, np.broadcast_to(np.nan, em.shape), chi2, status, model)
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")

@@ -1,6 +1,6 @@
-"""Small symmetric systems, solved for one pixel or for sixteen at once; all functions are compiled.
+"""Small symmetric systems, solved for one pixel or for eight at once; all functions are compiled.
 
-Arrays of sixteen pixels have them as their last axis.
+Numbers of eight pixels stand side by side; slots has as many entries as a system has rows.
 """
 
 from __future__ import annotations
@@ -9,47 +9,57 @@ import math
 
 import numba
 
-__all__ = ["LANES", "factor_lanes", "solve_positive", "substitute_lanes"]
+from tools.emission_measure.lanes import LANES, load, root, splat, store
 
-LANES = 16
+__all__ = ["factor_lanes", "invert_factor", "solve_positive", "substitute_lanes"]
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def factor_lanes(h):
+@numba.njit(cache=True)
+def factor_lanes(h, slots):
     """Give the Cholesky factor in place, with the reciprocals of its diagonal."""
-    m = len(h)
+    m = len(slots)
     for j in range(m):
+        value = load(h, (j * m + j) * LANES)
         for k in range(j):
-            for lane in range(LANES):
-                h[j, j, lane] -= h[j, k, lane] * h[j, k, lane]
-        for lane in range(LANES):
-            h[j, j, lane] = 1.0 / math.sqrt(h[j, j, lane])
+            part = load(h, (j * m + k) * LANES)
+            value = value - part * part
+        over = splat(1.0) / root(value)
+        store(h, (j * m + j) * LANES, over)
         for i in range(j + 1, m):
+            value = load(h, (i * m + j) * LANES)
             for k in range(j):
-                for lane in range(LANES):
-                    h[i, j, lane] -= h[i, k, lane] * h[j, k, lane]
-            for lane in range(LANES):
-                h[i, j, lane] *= h[j, j, lane]
+                value = value - load(h, (i * m + k) * LANES) * load(h, (j * m + k) * LANES)
+            store(h, (i * m + j) * LANES, value * over)
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def substitute_lanes(h, b, out):
+@numba.njit(cache=True)
+def substitute_lanes(h, b, out, slots):
     """Solve with the factor."""
-    m = len(h)
+    m = len(slots)
     for i in range(m):
-        for lane in range(LANES):
-            out[i, lane] = b[i, lane]
+        value = load(b, i * LANES)
         for k in range(i):
-            for lane in range(LANES):
-                out[i, lane] -= h[i, k, lane] * out[k, lane]
-        for lane in range(LANES):
-            out[i, lane] *= h[i, i, lane]
-    for i in range(m - 1, -1, -1):
+            value = value - load(h, (i * m + k) * LANES) * load(out, k * LANES)
+        store(out, i * LANES, value * load(h, (i * m + i) * LANES))
+    for back in range(m):
+        i = m - 1 - back
+        value = load(out, i * LANES)
         for k in range(i + 1, m):
-            for lane in range(LANES):
-                out[i, lane] -= h[k, i, lane] * out[k, lane]
-        for lane in range(LANES):
-            out[i, lane] *= h[i, i, lane]
+            value = value - load(h, (k * m + i) * LANES) * load(out, k * LANES)
+        store(out, i * LANES, value * load(h, (i * m + i) * LANES))
+
+
+@numba.njit(cache=True)
+def invert_factor(h, out, slots):
+    """Give the inverse of the factor, below and on the diagonal."""
+    m = len(slots)
+    for j in range(m):
+        store(out, (j * m + j) * LANES, load(h, (j * m + j) * LANES))
+        for i in range(j + 1, m):
+            value = splat(0.0)
+            for k in range(j, i):
+                value = value - load(h, (i * m + k) * LANES) * load(out, (k * m + j) * LANES)
+            store(out, (i * m + j) * LANES, value * load(h, (i * m + i) * LANES))
 
 
 @numba.njit(cache=True, error_model="numpy")

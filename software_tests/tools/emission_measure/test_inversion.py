@@ -55,21 +55,21 @@ def test_basis_pursuit_is_the_linear_programme_s_optimum(level):
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_warm_start_changes_no_pixel(level):
     _, dn, sigma = simulated_map(40, LEVELS[level])
-    functions = basis_functions(EDGES)
-    warm = solve_basis_pursuit(dn, sigma, SCALED, functions, n_jobs=2)
+    warm = solve_basis_pursuit(dn, sigma, RESPONSE, EDGES, n_jobs=2)
     for p in range(0, len(dn), 3):
         one = slice(p, p + 1)
-        em, objective, status, tolerance = solve_basis_pursuit(
-            dn[one], sigma[one], SCALED, functions
+        cold = solve_basis_pursuit(dn[one], sigma[one], RESPONSE, EDGES)
+        assert cold.status[0] == warm.status[p]
+        np.testing.assert_equal(cold.extra["tolerance"][0], warm.extra["tolerance"][p])
+        np.testing.assert_allclose(
+            cold.extra["objective"][0], warm.extra["objective"][p], rtol=1e-9
         )
-        assert status[0] == warm[2][p]
-        np.testing.assert_equal(tolerance[0], warm[3][p])
-        np.testing.assert_allclose(objective[0], warm[1][p], rtol=1e-9)
 
 
 def test_tikhonov_meets_the_conditions_of_its_minimum():
     _, dn, sigma = simulated_map(24, 64)
-    em, error, status = solve_tikhonov(dn, sigma, SCALED, two_step=False)
+    found = solve_tikhonov(dn, sigma, RESPONSE, two_step=False)
+    em, error, status = found.em / UNIT_CM5, found.error / UNIT_CM5, found.status
     checked = 0
     for p in np.flatnonzero(status == OK)[::7]:
         a, b, x = SCALED / sigma[p][:, None], dn[p] / sigma[p], em[p]
