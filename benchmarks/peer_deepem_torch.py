@@ -38,8 +38,11 @@ def _network(path: str) -> torch.nn.Sequential:
     return network
 
 
-def _solve(network: torch.nn.Module, dn: np.ndarray) -> np.ndarray:
-    """Give emission measure, cm-5; what is not positive counts as dark, as in its own scaling."""
+def _solve(given: dict) -> np.ndarray:
+    """Give emission measure, cm-5; what is not positive counts as dark."""
+    torch.set_num_threads(int(given["threads"]))
+    network = _network(str(given["weights"]) if "weights" in given else "")
+    dn = given["dn"]
     n = len(dn)
     rows = -(-n // _WIDTH)
     image = np.zeros((rows * _WIDTH, _SIZES[0]), np.float32)
@@ -56,13 +59,7 @@ def _solve(network: torch.nn.Module, dn: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Solve by the network."""
-
-    def solvers(given: dict) -> dict:
-        torch.set_num_threads(int(given["threads"]))
-        network = _network(str(given["weights"]) if "weights" in given else "")
-        return {"DeepEM in PyTorch": lambda given: _solve(network, given["dn"])}
-
-    answer(solvers)
+    answer(_solve)
 
 
 if __name__ == "__main__":

@@ -15,33 +15,26 @@ __all__ = ["answer", "bins_of_nodes"]
 
 _WARM_UP = 32  # pixels that are solved untimed first: compilers, imports
 
-Solver = Callable[[dict], "np.ndarray | tuple[np.ndarray, np.ndarray]"]
 
-
-def answer(solvers: Callable[[dict], dict[str, Solver]]) -> None:
+def answer(solve: Callable[[dict], np.ndarray | tuple[np.ndarray, np.ndarray]]) -> None:
     """Solve what lies in the first file on the command line into the second.
 
     Parameters
     ----------
-    solvers : function
-        Gives solvers by name from what was given: ``dn`` and ``sigma`` (pixel, channel), DN s-1
-        pix-1; ``response`` (channel, bin), DN cm5 s-1 pix-1; ``log_temperature_edges`` (bin + 1,);
-        ``threads``. A solver takes a dictionary of these and gives emission measure per bin, cm-5,
-        (pixel, bin), or that and its error.
+    solve : function
+        Takes a dictionary of ``dn`` and ``sigma`` (pixel, channel), DN s-1 pix-1; ``response``
+        (channel, bin), DN cm5 s-1 pix-1; ``log_temperature_edges`` (bin + 1,); ``threads`` and
+        options. Gives emission measure per bin, cm-5, (pixel, bin), or that and its error.
     """
     with np.load(sys.argv[1]) as arrays:
         given = {name: arrays[name] for name in arrays.files}
-    first = dict(given, dn=given["dn"][:_WARM_UP], sigma=given["sigma"][:_WARM_UP])
-    made = {}
-    for name, solve in solvers(given).items():
-        solve(first)
-        start = time.perf_counter()
-        found = solve(given)
-        made[f"{name}:seconds"] = np.array(time.perf_counter() - start)
-        em, error = found if isinstance(found, tuple) else (found, None)
-        made[f"{name}:em"] = em
-        if error is not None:
-            made[f"{name}:error"] = error
+    solve(dict(given, dn=given["dn"][:_WARM_UP], sigma=given["sigma"][:_WARM_UP]))
+    start = time.perf_counter()
+    found = solve(given)
+    made = {"seconds": np.array(time.perf_counter() - start)}
+    made |= dict(
+        zip(("em", "error"), found if isinstance(found, tuple) else (found,), strict=False)
+    )
     np.savez(sys.argv[2], **made)
 
 

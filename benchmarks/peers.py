@@ -6,7 +6,6 @@ import logging
 import os
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,7 @@ import numpy as np
 __all__ = [
     "INVERSION_PEERS",
     "PEERS",
-    "PeerSolution",
-    "peer_inversions",
+    "peer_inversion",
     "peer_maps",
     "peer_python",
 ]
@@ -31,25 +29,6 @@ INVERSION_PEERS = {
 _ROOT = Path(__file__).parents[1]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PeerSolution:
-    """What a peer found.
-
-    Attributes
-    ----------
-    em : (pixel, bin) float64
-        cm-5.
-    error : (pixel, bin) float64 or None
-        Its error bars of one sigma, cm-5.
-    seconds : float
-        That it took, all its threads together running.
-    """
-
-    em: np.ndarray
-    error: np.ndarray | None
-    seconds: float
 
 
 def peer_python(peers: str | Path, environment: str) -> Path | None:
@@ -89,17 +68,9 @@ def peer_maps(
     return {name.split(":")[0]: (maps, name.endswith(":slope")) for name, maps in found.items()}
 
 
-def peer_inversions(
-    peer: str,
-    python: Path,
-    dn: np.ndarray,
-    sigma: np.ndarray,
-    *,
-    response: np.ndarray,
-    log_temperature_edges: np.ndarray,
-    n_jobs: int,
-    weights: str = "",
-) -> dict[str, PeerSolution]:
+def peer_inversion(
+    peer: str, python: Path, arrays: dict[str, np.ndarray | float | str], *, n_jobs: int
+) -> dict[str, np.ndarray]:
     """Let a peer invert pixels.
 
     Parameters
@@ -108,44 +79,27 @@ def peer_inversions(
         One of ``INVERSION_PEERS``.
     python : Path
         Of its environment.
-    dn, sigma : (pixel, channel) float
-        DN s-1 pix-1.
-    response : (channel, bin) float
-        DN cm5 s-1 pix-1, for emission measure in each bin.
-    log_temperature_edges : (bin + 1,) float
+    arrays : dict
+        ``dn`` and ``sigma`` (pixel, channel), DN s-1 pix-1; ``response`` (channel, bin), DN cm5 s-1
+        pix-1; ``log_temperature_edges`` (bin + 1,); and options: demregpy's ``floor`` under the
+        data, in sigma, or the file of DeepEM's ``weights``.
     n_jobs : int
-        Threads, where the peer lets itself be told.
-    weights : str
-        A file of DeepEM's; random ones if left out.
+        Threads, where the peer lets itself be told (demregpy takes all cores, EMToolKit one).
 
     Returns
     -------
-    dict of PeerSolution
-        By the solver's name.
+    dict
+        ``em`` (pixel, bin), cm-5; ``error`` alike where it gives errors; ``seconds`` that it took,
+        without its start.
 
     Raises
     ------
     RuntimeError
         If the peer fails; with what it said.
     """
-    given = {
-        "dn": dn,
-        "sigma": sigma,
-        "response": response,
-        "log_temperature_edges": log_temperature_edges,
-        "threads": np.array(n_jobs),
-    }
-    if weights:
-        given["weights"] = np.array(str(Path(weights).resolve()))
+    given = {name: np.asarray(values) for name, values in arrays.items()}
     environment = {"NUMBA_NUM_THREADS": str(n_jobs), "OMP_NUM_THREADS": str(n_jobs)}
-    found = _ask(peer, python, given, environment=environment)
-    names = [name.removesuffix(":em") for name in found if name.endswith(":em")]
-    return {
-        name: PeerSolution(
-            found[f"{name}:em"], found.get(f"{name}:error"), float(found[f"{name}:seconds"])
-        )
-        for name in names
-    }
+    return _ask(peer, python, {**given, "threads": np.array(n_jobs)}, environment=environment)
 
 
 def _ask(
