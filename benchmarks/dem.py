@@ -39,9 +39,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--side", type=int, default=128, help="pixels of a map, for accuracy")
     parser.add_argument("--share", type=float, default=0.125, help="of these, for slow peers")
     parser.add_argument("--size", type=int, default=512, help="pixels of the map for speed")
-    parser.add_argument(
-        "--slow", type=int, default=4096, help="pixels to time slow peers on"
-    )
+    parser.add_argument("--slow", type=int, default=4096, help="pixels to time slow peers on")
     parser.add_argument("--checked", type=int, default=2000, help="pixels that HiGHS solves, too")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--large", type=int, default=0, help="pixels of a large map, such as 4096")
