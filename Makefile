@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 DATA ?=
 LABELS ?=
 
-.PHONY: setup demo smoke-demo test lint figures bench peers lock clean
+.PHONY: setup demo smoke-demo test lint figures bench peers dem-peers lock lock-peers clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -52,18 +52,43 @@ bench: $(READY)
 	$(RUN) benchmarks/mixed_precision.py
 	$(RUN) benchmarks/dem.py
 
-# Other packages that explain networks, each in an environment of its own: benchmarks/attribution.py
-# then compares itself with them. 1 GB is downloaded.
+# Other packages, each in an environment of its own: benchmarks/attribution.py and benchmarks/dem.py
+# then compare themselves with them. 1.5 GB is downloaded, 3 GB on disk. utu needs Python 3.12 or 3.13
+# (UTU_PYTHON); without one it is left out.
+PEER_PIP = -m pip install --quiet --disable-pip-version-check
+PEER_LISTS := benchmarks/peer_environments
+UTU_PYTHON ?=
 peers:
 	$(PYTHON) -m venv .peers/captum
-	.peers/captum/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peer_environments/captum.txt
+	.peers/captum/bin/python $(PEER_PIP) -r $(PEER_LISTS)/captum.txt
 	$(PYTHON) -m venv .peers/xplique
-	.peers/xplique/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peer_environments/xplique.txt
-	.peers/xplique/bin/python -m pip install --quiet --disable-pip-version-check --no-deps xplique==2.0.2
+	.peers/xplique/bin/python $(PEER_PIP) -r $(PEER_LISTS)/xplique.txt
+	.peers/xplique/bin/python $(PEER_PIP) --no-deps xplique==2.0.2
+	$(MAKE) dem-peers
+
+dem-peers:
+	$(PYTHON) -m venv .peers/demregpy
+	.peers/demregpy/bin/python $(PEER_PIP) -r $(PEER_LISTS)/demregpy.txt
+	$(PYTHON) -m venv .peers/emtoolkit
+	.peers/emtoolkit/bin/python $(PEER_PIP) --no-deps -r $(PEER_LISTS)/emtoolkit.txt
+	@for python in $(UTU_PYTHON) $(PYTHON) python3.12 python3.13; do \
+	  if $$python -c 'import sys; sys.exit(not (3, 12) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+	    $$python -m venv .peers/utu && exec .peers/utu/bin/python $(PEER_PIP) -r $(PEER_LISTS)/utu.txt; \
+	    exit 1; \
+	  fi; \
+	done; \
+	echo "utu is left out: it needs Python 3.12 or 3.13 and none was found; make dem-peers UTU_PYTHON=/path/to/python3.12"
 
 lock:
 	uv pip compile pyproject.toml --extra cpu --extra jax --extra test --universal \
 	  --python-version 3.11 --generate-hashes --custom-compile-command "make lock" -o requirements.txt
+
+# EMToolKit asks for Jupyter and more; its solver needs NumPy and SciPy alone.
+PEER_LOCK = uv pip compile - --universal --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock-peers"
+lock-peers:
+	echo demregpy==0.6.2 | $(PEER_LOCK) --python-version 3.11 -o $(PEER_LISTS)/demregpy.txt
+	printf 'emtoolkit==0.1.11\nnumpy==2.4.6\nscipy==1.17.1\n' | $(PEER_LOCK) --no-deps --python-version 3.11 -o $(PEER_LISTS)/emtoolkit.txt
+	echo utu==0.5.0 | $(PEER_LOCK) --python-version 3.12 -o $(PEER_LISTS)/utu.txt
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.stats import binomtest
 
-from benchmarks.peers import PEERS, peer_maps
+from benchmarks.peers import PEERS, peer_maps, peer_python
 from dataset_models.virtual_sun.images import VirtualImages
 from network_models.gradients import log_odds
 from network_models.xray_flux_forecast.run_data import reopen_run
@@ -41,8 +41,6 @@ _TARGET = "P(>=M1)"
 _NOISE = "noise instead of a map"
 _NO_LIGHT = 0.05  # of a region's own largest light: where no region has it, none is named
 _LEAST_CHANGE = 0.05  # of the log-odds; images in which no region matters more say nothing
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -122,9 +120,8 @@ def _figures(
     score.of_maps(_NOISE, [generator.normal(size=shape) for _ in cases])
     images = np.concatenate([inputs[opened.image] for inputs, _ in cases])
     for peer in PEERS if peers else ():
-        python = peers / peer / "bin" / "python"
-        if not python.is_file():
-            logger.info("%s is left out: make peers", peer)
+        python = peer_python(peers, peer)
+        if python is None:
             continue
         weights = opened.target(_TARGET).weights
         for method, (maps, is_slope) in peer_maps(peer, python, opened, images, weights).items():

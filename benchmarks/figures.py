@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.dem_tables import dem_tables
 from benchmarks.figure_text import listed, markdown, processor, verdicts
 from network_models.xray_flux_forecast.report_sections import score_tables
 from tools.atomic_files import write_bytes, write_text
@@ -92,6 +93,7 @@ def main() -> None:
     parser.add_argument("--flares", default="", help="GOES event list, 1996-2018")
     parser.add_argument("--x-ray-files", nargs="*", default=[], help="real GOES X-ray days")
     parser.add_argument("--keep", default="", help="a folder in which runs and stores are kept")
+    parser.add_argument("--deepem", default="", help="run of the seed's network by its own recipe")
     parser.add_argument("--kills", type=int, default=100, help="random kill -9 in the resume test")
     arguments = parser.parse_args()
     os.chdir(ROOT)
@@ -335,6 +337,14 @@ def explanations(folder: Path, arguments: argparse.Namespace) -> list[str]:
     ]
 
 
+def emission_measure(_: Path, arguments: argparse.Namespace) -> list[str]:
+    """Hold all inversions to simulated maps, and time them beside each other."""
+    more = ["--deepem", arguments.deepem] if arguments.deepem else []
+    outcome = run("benchmarks/dem.py", "--large", "4096", *more)
+    command = f"`python benchmarks/dem.py --large 4096{' --deepem RUN' if more else ''}`"
+    return [f"{command}: {outcome.seconds:.0f} s.\n", *dem_tables(outcome.json)]
+
+
 def _speed_of(*scripts: str) -> Callable[[Path, argparse.Namespace], list[str]]:
     """Give a part that runs comparisons of speed."""
 
@@ -363,7 +373,7 @@ PARTS = {
     "feeding": ("Feeding the image network", _speed_of("feeding", "mixed_precision")),
     "kills": ("Resume and backends", robustness),
     "why": ("Explanations of the demo's network (synthetic)", explanations),
-    "dem": ("Emission measure of simulated maps (synthetic)", _speed_of("dem")),
+    "dem": ("Emission measure of simulated maps (synthetic)", emission_measure),
     "suite": ("The test suite", suite),
     "speed": ("Speed", _speed_of("exact_probability", "streaming")),
 }
