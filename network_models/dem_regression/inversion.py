@@ -76,6 +76,8 @@ def invert_with_network(
     ------
     ValueError
         If shapes don't agree, or there is no such network or version.
+    FileNotFoundError
+        If the network is not packaged here.
     """
     dn, sigma = np.asarray(dn, np.float32), np.asarray(sigma, np.float32)
     if dn.ndim < 1 or dn.shape[-1] != N_CHANNELS or sigma.shape != dn.shape:
@@ -111,8 +113,13 @@ def invert_with_network(
 
 def _packaged(size: str) -> Path:
     """Give the folder of a packaged network."""
+    if size not in SIZES:
+        raise ValueError(f"no network {size!r}; there are {', '.join(SIZES)}")
     if size not in PACKAGED_NETWORKS:
-        raise ValueError(f"no network {size!r}; packaged are {', '.join(PACKAGED_NETWORKS)}")
+        raise FileNotFoundError(
+            f"the {size} network is not packaged here: train it (train.py) and package it "
+            "(package.py), or give a run"
+        )
     return _PACKAGED / size
 
 

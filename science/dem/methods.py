@@ -6,16 +6,20 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tools.command_line import quiet_start
+from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import METHODS, EmissionMeasure, invert
+from tools.emission_measure.response import RESPONSE_VERSIONS, bin_response
 
 __all__ = ["TileSolver", "method_names", "solver_of"]
 
+_NETWORKS = {"network": "accurate", "network-fast": "fast"}  # packaged sizes
 TileSolver = Callable[[np.ndarray, np.ndarray, np.ndarray], EmissionMeasure]
 
 
 def method_names() -> tuple[str, ...]:
     """Give the names of all methods; the first is the default."""
-    return METHODS
+    return (*METHODS, *_NETWORKS)
 
 
 def solver_of(
@@ -38,7 +42,14 @@ def solver_of(
     callable
         Takes brightness, its errors and what is saturated, (y, x, channel) each, and gives an
         ``EmissionMeasure``.
+
+    Raises
+    ------
+    ValueError
+        If a network does not know the response.
     """
+    if method in _NETWORKS:
+        return _network(_NETWORKS[method], response, log_temperature_edges)
 
     def solve(dn: np.ndarray, sigma: np.ndarray, saturated: np.ndarray) -> EmissionMeasure:
         return invert(
@@ -52,3 +63,32 @@ def solver_of(
         )
 
     return solve
+
+
+def _network(size: str, response: np.ndarray, log_temperature_edges: np.ndarray) -> TileSolver:
+    """Give a packaged network as what inverts a tile."""
+    version = _version_of(response, log_temperature_edges)
+    with quiet_start():
+        from network_models.dem_regression.inversion import invert_with_network
+
+    def solve(dn: np.ndarray, sigma: np.ndarray, saturated: np.ndarray) -> EmissionMeasure:
+        return invert_with_network(dn, sigma, size=size, version=version, saturated=saturated)
+
+    return solve
+
+
+def _version_of(response: np.ndarray, log_temperature_edges: np.ndarray) -> str:
+    """Give the version of AIA's responses that a network must be told."""
+    if np.shape(log_temperature_edges) == LOG_T_EDGES.shape and np.allclose(
+        log_temperature_edges, LOG_T_EDGES
+    ):
+        for version in RESPONSE_VERSIONS:
+            if np.shape(response) == (6, len(LOG_T_EDGES) - 1) and np.allclose(
+                response, bin_response(LOG_T_EDGES, version=version), rtol=1e-3, atol=0
+            ):
+                return version
+    raise ValueError(
+        "the networks know AIA's own six responses, without loss of throughput, in 18 bins of "
+        "log T 5.45 to 7.25; for other bins, instruments or --degradation response take another "
+        "--method"
+    )
