@@ -29,8 +29,9 @@ class Calibration:
 
     Attributes
     ----------
-    factors : (2, 18) float64
-        By which the distances below and above are stretched.
+    factors : (3, 18) float64
+        By which the distances below and above are stretched, and that above where the interval
+        begins at 0.
     chi2_limits : (level,) float64
         Largest chi2 that is like training, for each level of signal.
     largest_log_em : float
@@ -63,8 +64,10 @@ def covered(
     truth: np.ndarray, em: np.ndarray, below: np.ndarray, above: np.ndarray, factors: np.ndarray
 ) -> np.ndarray:
     """Say which truths lie inside stretched intervals, whose lower ends are never below 0."""
-    low = em - np.minimum(factors[0] * below, em)
-    return (truth >= low) & (truth <= em + factors[1] * above)
+    from_zero = below >= em
+    low = np.where(from_zero, 0, em - np.minimum(factors[0] * below, em))
+    high = em + np.where(from_zero, factors[2], factors[1]) * above
+    return (truth >= low) & (truth <= high)
 
 
 def outputs_of(network: keras.Model, inputs: np.ndarray) -> np.ndarray:
@@ -90,16 +93,14 @@ def calibrate(network: keras.Model, inputs: np.ndarray, targets: np.ndarray) -> 
     output = outputs_of(network, inputs)
     em, below, above = (output[:, k * N_BINS : (k + 1) * N_BINS] for k in range(3))
     truth = targets[:, :N_BINS].astype(float)
-    factors = np.ones((2, N_BINS))
+    factors = np.ones((3, N_BINS))
     before = covered(truth, em, below, above, factors).mean(axis=0)
+    from_zero = below >= em
     for j in range(N_BINS):
-        part = [values[:, j : j + 1] for values in (truth, em, below, above)]
-        low, high = 0.0, _LARGEST_FACTOR
-        for _ in range(40):  # the share inside grows with the factor
-            middle = (low + high) / 2
-            inside = covered(*part, np.full((2, 1), middle)).mean()
-            low, high = (middle, high) if inside < ONE_SIGMA else (low, middle)
-        factors[:, j] = high
+        for rows, which in ((~from_zero[:, j], [0, 1]), (from_zero[:, j], [2])):
+            part = [values[rows, j : j + 1] for values in (truth, em, below, above)]
+            if len(part[0]):
+                factors[which, j] = _stretch(*part)
     dn, sigma = targets[:, N_BINS : N_BINS + N_CHANNELS], targets[:, N_BINS + N_CHANNELS :]
     sigma = sigma[:, :N_CHANNELS]
     chi2 = np.square((output[:, 3 * N_BINS :] - dn) / sigma).mean(axis=1)
@@ -110,3 +111,13 @@ def calibrate(network: keras.Model, inputs: np.ndarray, targets: np.ndarray) -> 
         limits.append(np.quantile(here, _UNLIKE) if len(here) > 100 else np.quantile(chi2, _UNLIKE))
     total = float(np.log10(truth.sum(axis=1).max())) + 26.0
     return Calibration(factors, np.array(limits), total, before)
+
+
+def _stretch(truth: np.ndarray, em: np.ndarray, below: np.ndarray, above: np.ndarray) -> float:
+    """Give the smallest factor with which intervals cover enough; the share grows with it."""
+    low, high = 0.0, _LARGEST_FACTOR
+    for _ in range(40):
+        middle = (low + high) / 2
+        inside = covered(truth, em, below, above, np.full((3, 1), middle)).mean()
+        low, high = (middle, high) if inside < ONE_SIGMA else (low, middle)
+    return high

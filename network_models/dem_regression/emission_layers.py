@@ -183,21 +183,24 @@ class Intervals(_WithTable):
 
     Parameters
     ----------
-    table : (2, 18) nested lists
-        Factors below and above that make the intervals cover what they should.
+    table : (3, 18) nested lists
+        Factors that make the intervals cover what they should: of the distances below and above,
+        and of that above where the interval begins at 0.
 
     Inputs (..., 36), the emission measure (..., 18) in 1e26 cm-5 and the scale (..., 1); output
-    (..., 36): distances below and above, 1e26 cm-5, positive.
+    (..., 36): distances below (at most the emission measure itself) and above, 1e26 cm-5.
     """
 
     def call(self, logits, em, scale):
         """Give the distances."""
         n = em.shape[-1]
         factors = ops.convert_to_tensor(np.asarray(self.table, np.float32))
-        below = 1.1 * ops.sigmoid(logits[..., :n])  # the lower end may be 0
+        share = 1.1 * ops.sigmoid(logits[..., :n])
+        from_zero = share >= 1.0
+        below = ops.where(from_zero, 1.0, ops.minimum(factors[0] * share, 1.0)) * em
         apart = ops.exp(ops.clip(logits[..., n:] - 3.0, -14.0, 6.0))
-        below = ops.minimum(factors[0] * below, 1.0) * em
-        return ops.concatenate([below, factors[1] * scale * apart], axis=-1)
+        above = ops.where(from_zero, factors[2], factors[1]) * scale * apart
+        return ops.concatenate([below, above], axis=-1)
 
     def compute_output_shape(self, logits_shape, em_shape, scale_shape):
         """Give (..., 36)."""

@@ -102,7 +102,7 @@ def build_emission_network(
         logits = keras.layers.Add(name=f"logits_{step + 1}")([logits, change(h)])
     em = Emission(name="emission")(logits, scale)
     spread = keras.layers.Dense(2 * N_BINS, name="spread")(h)
-    apart = Intervals(np.ones((2, N_BINS)).tolist(), name="intervals")(spread, em, scale)
+    apart = Intervals(np.ones((3, N_BINS)).tolist(), name="intervals")(spread, em, scale)
     seen = Synthesis(table.tolist(), only, name="synthesis")(em, inputs)
     output = keras.layers.Concatenate(name="output")([em, apart, seen])
     return keras.Model({"brightness": inputs}, output, name=name)

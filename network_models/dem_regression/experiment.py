@@ -93,18 +93,26 @@ def _train_and_report(config, dataset: SimulatedPixels, run: RunFolder, command:
         run=run,
         make_optimizer=optimizer,
     )
-    half = len(split.test) // 2
-    found = calibrate(outcome.network, *_pixels(dataset, split.test[:half]))
-    inputs, targets = _pixels(dataset, split.test[half:])
-    shares = _coverage(outcome.network, found, inputs, targets)
-    outcome.network.get_layer("intervals").table = found.factors.tolist()
-    save_network(run / CALIBRATED, outcome.network)
-    lines = [
-        f"{config.size}: {outcome.network.count_params():,} parameters, best epoch "
-        f"{outcome.progress.best_epoch}, validation loss {outcome.progress.best_score:.4f}",
-        f"68 % intervals cover {100 * shares.mean():.1f} % of the true bins of "
-        f"{len(inputs):,} further simulated pixels",
-    ]
+    lines, found, shares = _calibrated(config, dataset, run, outcome.network)
+    lines[0] += f", best epoch {outcome.progress.best_epoch}"
+    run.write_config({**run.config, "figures": lines, "command": command})
+    write_training_section(run, outcome.progress)
+    write_coverage_section(run, found, shares)
+    write_scores_section(run, outcome.network)
+    write_report(run.path, title="Emission measure from six channels", subtitle="; ".join(lines))
+
+
+def _calibrated(
+    config, dataset: SimulatedPixels, run: RunFolder, network: keras.Model
+) -> tuple[list[str], Calibration, np.ndarray]:
+    """Calibrate a trained network on one half of the test pixels, count on the other; write it."""
+    rows = dataset.split().test
+    half = len(rows) // 2
+    found = calibrate(network, *_pixels(dataset, rows[:half]))
+    inputs, targets = _pixels(dataset, rows[half:])
+    shares = _coverage(network, found, inputs, targets)
+    network.get_layer("intervals").table = found.factors.tolist()
+    save_network(run / CALIBRATED, network)
     settings = {
         "size": config.size,
         "log_temperature_edges": LOG_T_EDGES.tolist(),
@@ -112,11 +120,12 @@ def _train_and_report(config, dataset: SimulatedPixels, run: RunFolder, command:
         "out of prior, SHA-256": FROZEN_HASH,
     }
     write_json(run / "network.json", settings)
-    run.write_config({**run.config, "figures": lines, "command": command})
-    write_training_section(run, outcome.progress)
-    write_coverage_section(run, found, shares)
-    write_scores_section(run, outcome.network)
-    write_report(run.path, title="Emission measure from six channels", subtitle="; ".join(lines))
+    lines = [
+        f"{config.size}: {network.count_params():,} parameters",
+        f"68 % intervals cover {100 * shares.mean():.1f} % of the true bins of {len(inputs):,} "
+        "further simulated pixels",
+    ]
+    return lines, found, shares
 
 
 def _pixels(dataset: SimulatedPixels, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

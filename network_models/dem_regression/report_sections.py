@@ -70,7 +70,7 @@ def write_coverage_section(run: RunFolder, found: Calibration, shares: np.ndarra
         "not a smoothed one). They were stretched on pixels that no batch had, and counted on "
         "others, all drawn like the training."
     )
-    header = ["log T", "inside before, %", "stretched by", "inside, %"]
+    header = ["log T", "inside before, %", "stretched by", "by, from 0", "inside, %"]
     table = Table("Share of the truths inside the intervals.", header, rows)
     write_section(
         run / "performance/coverage",
