@@ -10,7 +10,7 @@ from network_models.model_files import load_network
 from software_tests.dataset_models.SDO.AIA.test_dem_pairs import write_folder
 from tools.report.report import read_sections
 
-SMALL = ["--smoke", "--size", "32", "--epochs", "3", "--jobs", "1"]
+SMALL = ["--smoke", "--size", "32", "--jobs", "1"]
 
 
 @pytest.fixture(autouse=True)
@@ -81,18 +81,13 @@ def test_the_same_command_shows_the_finished_run_again(run, capsys):
     assert len(list(run.parent.iterdir())) == 1
 
 
-def test_training_lowers_the_loss_that_the_scores_are_in(tmp_path):
-    # with a rate as high as this 40 steps are enough on tiny images
-    more = ["--epochs", "40", "--output", str(tmp_path)]
-    assert main([*SMALL, *more]) == 0
-    (folder,) = tmp_path.iterdir()
-    rows = np.genfromtxt(folder / "performance/history.csv", delimiter=",", names=True)
+def test_training_lowers_the_loss_that_the_scores_are_in(run):
+    rows = np.genfromtxt(run / "performance/history.csv", delimiter=",", names=True)
+    assert len(rows) == 12  # of --smoke
     assert rows["loss"][-1] < 0.25 * rows["loss"][0]
-    card = json.loads((folder / "performance/skill.json").read_text())
-    assert card["training"]["loss"] < 2 * rows["loss"][-1]
-    # the truth times the response is the image: photons of many averaged pixels add little
-    for ratio in card["test"]["teacher_over_observed"].values():
-        assert ratio == pytest.approx(1, abs=0.01)
+    # the score is the loss after an epoch, the history the one before its only step
+    card = json.loads((run / "performance/skill.json").read_text())
+    assert 0.3 * rows["loss"][-1] < card["training"]["loss"] < 1.2 * rows["loss"][-1]
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, run, monkeypatch):
@@ -114,7 +109,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, run, monkeypat
     assert main(arguments) == 130
     assert main(arguments) == 0
     (folder,) = tmp_path.iterdir()
-    assert seen == [0, 1, 2]
+    assert seen == list(range(12))
     known, again = (load_network(f / "best_performing.keras") for f in (run, folder))
     for a, b in zip(known.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -126,16 +121,14 @@ def test_the_seeds_folder_trains(tmp_path):
         (tmp_path / name).mkdir()
     for path in tmp_path.glob("*.emcube.npy"):  # anybody's favourite solutions
         np.save(tmp_path / "mine" / path.name, 2 * np.load(path))
-    common = ["--smoke", "--epochs", "2", "--data", str(tmp_path), "--output"]
-    assert main([*common, str(tmp_path / "runs")]) == 0
-    assert main([*common, str(tmp_path / "runs"), "--teacher", str(tmp_path / "mine")]) == 0
-    cards = [
-        json.loads((folder / "performance/skill.json").read_text())
-        for folder in sorted((tmp_path / "runs").iterdir())
-    ]
-    # the images were made as response times solution
-    assert cards[0]["test"]["teacher_over_observed"]["211"] == pytest.approx(1, rel=1e-4)
-    assert cards[1]["test"]["teacher_over_observed"]["211"] == pytest.approx(2, rel=1e-4)
+    arguments = ["--smoke", "--epochs", "2", "--data", str(tmp_path)]
+    arguments += ["--teacher", str(tmp_path / "mine"), "--output", str(tmp_path / "runs")]
+    assert main(arguments) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    card = json.loads((folder / "performance/skill.json").read_text())
+    # the images were made as response times half of these solutions
+    assert card["test"]["teacher_over_observed"]["211"] == pytest.approx(2, rel=1e-4)
+    assert json.loads((folder / "config.json").read_text())["data"]["synthetic"] is False
 
 
 @pytest.mark.parametrize(
