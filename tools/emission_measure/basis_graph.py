@@ -56,13 +56,13 @@ _DUAL = 1e-9
 _SIDE, _WEIGHT, _PRICE, _LINK, _MEMBER, _PARTS = 0, 1, 2, 3, 4, 5
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True)
 def _width(slots):
     """Give the rows filled up to a multiple of eight; slots has as many entries as channels."""
     return (len(slots) + LANES - 1) // LANES * LANES
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True)
 def _record(slots):
     """Give the length of a node's record."""
     return (len(slots) + _PARTS) * _width(slots)
@@ -145,14 +145,14 @@ def forget_nodes(graph, slots):
     graph.count[0] = 1
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True)
 def member(graph, k, r, slots):
     """Give the variable in row r of node k."""
     at = k * _record(slots) + (len(slots) + _MEMBER) * _width(slots)
     return np.int64(graph.integers[2 * at + r])
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True)
 def dual_value(graph, k, bound, slots):
     """Give the value of the dual's solution, which is a bound on every pixel's objective."""
     at = k * _record(slots) + (len(slots) + _PRICE) * _width(slots)

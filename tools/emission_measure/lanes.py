@@ -123,7 +123,7 @@ def _arithmetic(function, name):
 
         return _LANES(a, b), generate
 
-    @overload(function, inline="always")
+    @overload(function)
     def combined(a, b):
         if isinstance(a, LanesType) and isinstance(b, LanesType):
             return lambda a, b: combine(a, b)

@@ -1,5 +1,6 @@
 """Inversions against linear programming, conditions of optimality and simulated truth."""
 
+import numba
 import numpy as np
 import pytest
 from scipy.optimize import linprog
@@ -171,3 +172,111 @@ def test_what_does_not_fit_together_is_refused(change, message):
     given |= {"log_temperature_edges": EDGES, **change}
     with pytest.raises(ValueError, match=message):
         invert(**given)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_number_of_negative_channels_gets_an_answer(method):
+    # demregpy inverts a pixel only if the product of its signals is positive: odd numbers of
+    # negative channels give silent zeros there, even numbers do not
+    _, dn, sigma = simulated_map(8, 1)
+    some = np.repeat(dn[:1].clip(10 * sigma[:1]), 7, axis=0)
+    errors = np.repeat(sigma[:1], 7, axis=0)
+    for n_negative in range(7):
+        some[n_negative, [0, 5, 1, 4, 3, 2][:n_negative]] = -0.3 * errors[0].min()
+    found = invert(some, errors, RESPONSE, EDGES, method=method)
+    assert (found.em[:5].sum(axis=1) > 0).all() or method == "basis-pursuit"
+    for n_negative in range(6):
+        solved = found.em[n_negative].sum() > 0
+        assert solved or found.status[n_negative] == INFEASIBLE
+    assert found.status[6] == NO_SIGNAL
+    assert (found.em[6] == 0).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_bin_of_any_pixel_is_negative_and_chi2_is_that_of_the_solution(method):
+    _, dn, sigma = simulated_map(48, 1, seed=8)
+    found = invert(dn, sigma, RESPONSE, EDGES, method=method)
+    assert (found.em >= 0).all()
+    assert np.isfinite(found.em).all()
+    solved = np.isin(found.status, (OK, NOT_FITTED))
+    chi2 = (((found.em @ RESPONSE.T - dn) / sigma) ** 2).mean(axis=1)
+    np.testing.assert_allclose(found.chi2[solved], chi2[solved], rtol=1e-6)
+    assert solved.mean() > 0.99
+
+
+def test_tikhonov_reaches_its_chi2_on_nearly_every_feasible_pixel():
+    _, dn, sigma = simulated_map(64, 64, seed=9)
+    found = invert(dn, sigma, RESPONSE, EDGES, method="tikhonov")
+    feasible = invert(dn, sigma, RESPONSE, EDGES).status == OK
+    assert (np.abs(found.chi2[feasible] - 1) < 0.1).mean() > 0.95
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_defaults_and_other_kinds_of_numbers_work(method):
+    _, dn, sigma = simulated_map(8, 64)
+    expected = invert(dn, sigma, RESPONSE, EDGES, method=method)
+    single = dn.astype(np.float32), sigma.astype(np.float32)
+    found = invert(*single, RESPONSE, list(EDGES), method=method)
+    np.testing.assert_allclose(found.em.sum(axis=1), expected.em.sum(axis=1), rtol=1e-2)
+    backwards = invert(dn[::-1], sigma[::-1], RESPONSE, EDGES, method=method)
+    np.testing.assert_allclose(backwards.model[::-1], expected.model, rtol=0.3, atol=3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_saturated_channel_counts_as_missing(method):
+    _, dn, sigma = simulated_map(6, 64)
+    saturated = np.zeros(dn.shape, bool)
+    saturated[4, 2] = True
+    missing = dn.copy()
+    missing[4, 2] = np.nan
+    expected = invert(missing, sigma, RESPONSE, EDGES, method=method)
+    found = invert(dn, sigma, RESPONSE, EDGES, method=method, saturated=saturated)
+    np.testing.assert_array_equal(found.em, expected.em)
+    np.testing.assert_array_equal(found.error, expected.error)
+    np.testing.assert_array_equal(found.chi2, expected.chi2)
+    with pytest.raises(ValueError, match="saturated has the shape"):
+        invert(dn, sigma, RESPONSE, EDGES, method=method, saturated=saturated[:2])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_more_threads_are_used_than_allowed_and_all_give_the_same(method, monkeypatch):
+    asked = []
+    real = numba.set_num_threads
+    monkeypatch.setattr(numba, "set_num_threads", lambda n: (asked.append(n), real(n)))
+    _, dn, sigma = simulated_map(24, 64)
+    before = numba.get_num_threads()
+    one = invert(dn, sigma, RESPONSE, EDGES, method=method, n_jobs=1)
+    assert set(asked) <= {1, before}
+    assert numba.get_num_threads() == before
+    two = invert(dn, sigma, RESPONSE, EDGES, method=method, n_jobs=2)
+    np.testing.assert_array_equal(one.status, two.status)
+    np.testing.assert_allclose(one.chi2, two.chi2, atol=0.2)
+
+
+def test_basis_pursuit_takes_many_channels_and_many_bins():
+    # nine channels fill more than one block of eight, 40 bins give 160 functions
+    edges = np.linspace(5.4, 7.4, 41)
+    response = bin_response(edges, version="v10_evenorm")
+    response = np.vstack([response, response[:3, ::-1]])
+    truth = np.exp(-0.5 * ((edges[:-1] - 6.3) / 0.2) ** 2) * 1e26
+    generator = np.random.default_rng(3)
+    dn = (response @ truth) * (1 + 0.02 * generator.standard_normal((40, 9)))
+    sigma = 0.03 * np.abs(dn)
+    found = invert(dn, sigma, response, edges)
+    functions = basis_functions(edges)
+    design = response * UNIT_CM5 @ functions.T
+    solved = 0
+    for p in range(0, 40, 4):
+        if found.status[p] != OK:
+            continue
+        reach = found.extra["tolerance"][p] * sigma[p]
+        low, high = np.maximum(dn[p] - reach, 0), dn[p] + reach
+        expected = linprog(
+            np.ones(len(functions)),
+            A_ub=np.vstack([design, -design]),
+            b_ub=np.concatenate([high, -low]),
+            method="highs",
+        )
+        assert found.extra["objective"][p] == pytest.approx(expected.fun, rel=1e-8)
+        solved += 1
+    assert solved > 4
