@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.peers import INVERSION_PEERS, peer_inversion, peer_python
+from network_models.dem_regression.deepem.inversion import PACKAGED_DEEPEM, invert_with_deepem
+from network_models.dem_regression.inversion import invert_with_network
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import EmissionMeasure, invert
 from tools.emission_measure.response import bin_response
@@ -34,7 +34,6 @@ _PEERS = {  # label: script, options, whether it is slow
     "EMToolKit (Plowman-Caspi)": ("emtoolkit", {}, True),
     "utu (Plowman-Caspi)": ("utu", {}, False),
 }
-_DEEPEM_WIDTH = 512
 
 logger = logging.getLogger(__name__)
 
@@ -136,17 +135,10 @@ def _measured(em, dn, sigma, response, name, error=None, seconds=None) -> Emissi
 
 def _networks(arguments: argparse.Namespace) -> dict[str, Way]:
     """Give the suite's networks of the sizes that are asked for, where they are installed."""
-    if not arguments.network:
-        return {}
-    try:
-        module = importlib.import_module("network_models.dem_regression.inversion")
-    except ImportError as error:
-        logger.info("the networks are left out: %s", error)
-        return {}
 
     def by_network(size: str) -> Callable:
-        return lambda dn, sigma: module.invert_with_network(
-            dn, sigma, size=size, version=arguments.response, n_jobs=arguments.jobs
+        return lambda dn, sigma: invert_with_network(
+            dn, sigma, size=size, version=arguments.response
         )
 
     ways = {}
@@ -162,15 +154,13 @@ def _networks(arguments: argparse.Namespace) -> dict[str, Way]:
 
 
 def _deepem(arguments: argparse.Namespace, response: np.ndarray) -> dict[str, Way]:
-    """Give DeepEM: a trained run, published weights; else random ones, for speed."""
-    ways = {}
-    name = "DeepEM, by its own recipe" if arguments.deepem else "DeepEM in Keras, random weights"
+    """Give DeepEM as trained here, and in PyTorch: with published weights, or for speed alone."""
+    path = Path(arguments.deepem) / "best_performing.keras" if arguments.deepem else PACKAGED_DEEPEM
 
     def by_keras(dn: np.ndarray, sigma: np.ndarray) -> EmissionMeasure:
-        em = _predict(_deepem_network(arguments.deepem), dn)
-        return _measured(em, dn, sigma, response, name)
+        return invert_with_deepem(dn, sigma, response, network=path)
 
-    ways[name] = Way(by_keras, is_judged=bool(arguments.deepem))
+    ways = {"DeepEM, by its own recipe": Way(by_keras)}
     python = peer_python(arguments.peers, INVERSION_PEERS["deepem_torch"])
     if python is not None:
         weights = arguments.deepem_weights
@@ -181,35 +171,3 @@ def _deepem(arguments: argparse.Namespace, response: np.ndarray) -> dict[str, Wa
     elif arguments.deepem_weights:
         raise SystemExit("--deepem-weights are read in PyTorch's environment: make peers")
     return ways
-
-
-@cache
-def _deepem_network(run: str):
-    """Load a run's network, or give one of DeepEM's size with random weights."""
-    if run:
-        from network_models.model_files import load_network
-
-        return load_network(Path(run) / "best_performing.keras")
-    import keras
-
-    inputs = keras.Input((None, None, 6))
-    x = keras.ops.sqrt(keras.ops.relu(inputs))
-    for width in (300, 300):
-        x = keras.layers.LeakyReLU(negative_slope=0.01)(keras.layers.Conv2D(width, 1)(x))
-    return keras.Model(inputs, 1e25 * keras.ops.square(keras.layers.Conv2D(18, 1)(x)))
-
-
-def _predict(network, dn: np.ndarray) -> np.ndarray:
-    """Give the network's (pixel, 18), cm-5, of images of 512 x 512 pixels."""
-    n = len(dn)
-    rows = -(-n // _DEEPEM_WIDTH)
-    image = np.zeros((rows * _DEEPEM_WIDTH, dn.shape[1]), np.float32)
-    image[:n] = dn
-    image = image.reshape(1, rows, _DEEPEM_WIDTH, -1)
-    parts = [
-        np.asarray(network.predict_on_batch(image[:, first : first + _DEEPEM_WIDTH]))
-        for first in range(0, rows, _DEEPEM_WIDTH)
-    ]
-    return (
-        np.concatenate(parts, axis=1).reshape(len(image[0]) * _DEEPEM_WIDTH, -1)[:n].astype(float)
-    )

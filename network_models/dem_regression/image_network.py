@@ -64,7 +64,7 @@ def build_image_network(
     found = pixels({"brightness": columns})
     em = keras.layers.GlobalAveragePooling1D(name="mean")(found)
     n_bins = len(LOG_T_EDGES) - 1
-    first = keras.layers.Dense(n_bins, use_bias=False, trainable=False, name="emission_measure")
+    first = keras.layers.Dense(n_bins, use_bias=False, trainable=False, name="bins")
     network = keras.Model({"image": image}, first(em), name="emission_measure_of_images")
     first.set_weights([np.eye(em.shape[-1], n_bins, dtype=np.float32)])
     return network
@@ -73,7 +73,7 @@ def build_image_network(
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the network as a run folder and give the exit status."""
     from tools.emission_measure.families import LOG_T_EDGES
-    from tools.emission_measure.response import RESPONSE_VERSIONS
+    from tools.emission_measure.response import RESPONSE_CHANNELS, RESPONSE_VERSIONS
 
     parser = make_parser(__doc__.splitlines()[0])
     parser.add_argument("--size", default="accurate", help="packaged network")
@@ -114,7 +114,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     describe_network(network, run)
     write_json(
         folder / "config.json",
-        {"targets": targets, "options": vars(arguments), "versions": software_versions()},
+        {
+            "targets": targets,
+            "options": vars(arguments),
+            "data": {"channels": list(RESPONSE_CHANNELS)},
+            "versions": software_versions(),
+        },
     )
     print(f"Network of images: {folder}")
     print(f'python science/saliency/saliency.py {folder} IMAGE.npy --target "{list(targets)[15]}"')

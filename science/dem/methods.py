@@ -14,12 +14,13 @@ from tools.emission_measure.response import RESPONSE_VERSIONS, bin_response
 __all__ = ["TileSolver", "method_names", "solver_of"]
 
 _NETWORKS = {"network": "accurate", "network-fast": "fast"}  # packaged sizes
+_DEEPEM = "deepem"
 TileSolver = Callable[[np.ndarray, np.ndarray, np.ndarray], EmissionMeasure]
 
 
 def method_names() -> tuple[str, ...]:
     """Give the names of all methods; the first is the default."""
-    return (*METHODS, *_NETWORKS)
+    return (*METHODS, *_NETWORKS, _DEEPEM)
 
 
 def solver_of(
@@ -50,6 +51,8 @@ def solver_of(
     """
     if method in _NETWORKS:
         return _network(_NETWORKS[method], response, log_temperature_edges)
+    if method == _DEEPEM:
+        return _deepem(response, log_temperature_edges)
 
     def solve(dn: np.ndarray, sigma: np.ndarray, saturated: np.ndarray) -> EmissionMeasure:
         return invert(
@@ -73,6 +76,18 @@ def _network(size: str, response: np.ndarray, log_temperature_edges: np.ndarray)
 
     def solve(dn: np.ndarray, sigma: np.ndarray, saturated: np.ndarray) -> EmissionMeasure:
         return invert_with_network(dn, sigma, size=size, version=version, saturated=saturated)
+
+    return solve
+
+
+def _deepem(response: np.ndarray, log_temperature_edges: np.ndarray) -> TileSolver:
+    """Give the packaged DeepEM as what inverts a tile."""
+    _version_of(response, log_temperature_edges)
+    with quiet_start():
+        from network_models.dem_regression.deepem.inversion import invert_with_deepem
+
+    def solve(dn: np.ndarray, sigma: np.ndarray, saturated: np.ndarray) -> EmissionMeasure:
+        return invert_with_deepem(dn, sigma, response, saturated=saturated)
 
     return solve
 

@@ -20,7 +20,7 @@ from tools.emission_measure.threads import limited_threads
 
 __all__ = ["solve_plowman_caspi"]
 
-_SLOPE = 8.0  # e-folds over the whole range of log T that cost as much as chi2 = 1
+_SLOPE = 8.0  # e-folds over the whole range of log T that cost as much as chi2 = 1 in each channel
 _LEVEL = 1e3  # spread of the level of s: any
 _MOST_STEPS = 100
 _LARGEST_CHANGE = 2.0  # of s, in one step
@@ -66,7 +66,8 @@ def solve_plowman_caspi(
     over_sigma = np.ascontiguousarray(np.where(known, 1 / np.where(known, sigma, 1), 0.0))
     widths = np.diff(log_temperature_edges)
     between = (widths[:-1] + widths[1:]) / 2
-    scale = _SLOPE * np.sqrt(between * (log_temperature_edges[-1] - log_temperature_edges[0]))
+    slope = _SLOPE / np.sqrt(len(response))
+    scale = slope * np.sqrt(between * (log_temperature_edges[-1] - log_temperature_edges[0]))
     em, model = np.zeros((len(dn), len(widths))), np.empty(dn.shape)
     status, chi2 = np.full(len(dn), UNSOLVED, np.uint8), np.empty(len(dn))
     with limited_threads(n_jobs) as threads:

@@ -128,7 +128,7 @@ def test_an_image_network_is_explained(tmp_path):
     arguments = [str(tmp_path / "run"), str(tmp_path / "image.npy"), "--method", "gradient"]
     arguments += ["--target", "log T 6.45-6.55", "--output", str(tmp_path / "map")]
     assert saliency.main(arguments) == 0
-    pictures = list((tmp_path / "map").glob("*.png"))
+    pictures = list((tmp_path / "map").glob("*/map.png"))
     assert pictures
     with pytest.raises(ValueError, match="not empty"):
         image_network.main([*options, "--output", str(tmp_path / "run")])
