@@ -18,7 +18,7 @@ _LARGEST_BYTES = 2_000_000
 def main(argv: Sequence[str] | None = None) -> int:
     """Package and give the exit status."""
     parser = make_parser(__doc__.splitlines()[0])
-    parser.add_argument("run", metavar="RUN", help="finished run of train.py")
+    parser.add_argument("run", metavar="RUN", help="finished run of train.py or deepem/train.py")
     parser.add_argument(
         "--output", default=str(Path(__file__).parent / "packaged"), help="folder of the networks"
     )
@@ -35,19 +35,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = run.config
     if not run.is_finished:
         raise ValueError(f"{run.path} is not finished: it has no report.html; train it to its end")
-    settings = json.loads((run / SETTINGS_FILE).read_text())
-    trained = load_network(run / NETWORK_FILE)
-    network = build_emission_network(SIZES[settings["size"]])
-    network.set_weights(trained.get_weights())
-    network.get_layer("intervals").table = trained.get_layer("intervals").table
+    if config.get("network") == "DeepEM":
+        settings, network = {"size": "deepem"}, load_network(run.best_network)
+    else:
+        settings = json.loads((run / SETTINGS_FILE).read_text())
+        trained = load_network(run / NETWORK_FILE)
+        network = build_emission_network(SIZES[settings["size"]])
+        network.set_weights(trained.get_weights())
+        network.get_layer("intervals").table = trained.get_layer("intervals").table
     folder = Path(arguments.output) / settings["size"]
     folder.mkdir(parents=True, exist_ok=True)
     save_network(folder / NETWORK_FILE, network)
     size = (folder / NETWORK_FILE).stat().st_size
     if size > _LARGEST_BYTES:
         raise ValueError(f"the network has {size} bytes; packaged are at most {_LARGEST_BYTES}")
-    origin = {"run": run.path.name, "options": config["options"], "versions": config["versions"]}
-    origin |= {"command": config["command"], "data": config["data"]}
+    options = {name: value for name, value in config["options"].items() if name != "output"}
+    origin = {"run": run.path.name, "options": options, "versions": config["versions"]}
+    origin["data"] = config["data"]
     write_json(folder / SETTINGS_FILE, {**settings, "trained": origin})
     print(f"Packaged: {folder} ({size / 1e6:.2f} MB)")
     return 0
