@@ -138,7 +138,7 @@ def _networks(arguments: argparse.Namespace) -> dict[str, Way]:
 
     def by_network(size: str) -> Callable:
         return lambda dn, sigma: invert_with_network(
-            dn, sigma, size=size, version=arguments.response
+            dn, sigma, size=size, version=arguments.response, n_jobs=arguments.jobs
         )
 
     ways = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def invert_with_network(
     run: str | Path | None = None,
     version: str = "v10_evenorm_chiantifix",
     saturated: np.ndarray | None = None,
+    n_jobs: int = 2,
 ) -> EmissionMeasure:
     """Invert every pixel with a network.
 
@@ -63,6 +65,8 @@ def invert_with_network(
         Of the responses, one of ``RESPONSE_VERSIONS``.
     saturated : (..., 6) bool, optional
         Channels to leave out as if missing.
+    n_jobs : int
+        Tiles at a time; the backend has threads of its own beside them.
 
     Returns
     -------
@@ -85,6 +89,8 @@ def invert_with_network(
             f"expected brightness and error of six channels in the last axis, got {dn.shape} and "
             f"{sigma.shape}"
         )
+    if n_jobs < 1:
+        raise ValueError(f"n_jobs must be 1 or more, got {n_jobs}")
     if version not in RESPONSE_VERSIONS:
         raise ValueError(f"no response {version!r}; there are {', '.join(RESPONSE_VERSIONS)}")
     folder = Path(run) if run is not None else _packaged(size)
@@ -98,17 +104,23 @@ def invert_with_network(
         bad |= np.reshape(saturated, (-1, N_CHANNELS)).astype(bool)
     chosen = np.zeros(len(RESPONSE_VERSIONS), np.float32)
     chosen[RESPONSE_VERSIONS.index(version)] = 1
-    output = np.empty((len(flat), 3 * N_BINS + N_CHANNELS), np.float32)
-    tile = np.empty((1, _TILE, N_INPUTS), np.float32)
-    tile[..., 2 * N_CHANNELS :] = chosen
-    for first in range(0, len(flat), _TILE):
-        part = slice(first, min(first + _TILE, len(flat)))
-        n = part.stop - first
-        tile[0, :n, :N_CHANNELS] = np.where(bad[part], 0, flat[part])
-        tile[0, :n, N_CHANNELS : 2 * N_CHANNELS] = np.where(bad[part], MISSING_SIGMA, errors[part])
-        tile[0, n:, : 2 * N_CHANNELS] = 1
-        output[part] = np.asarray(function(tile))[0, :n]
-    return _result(output, flat, errors, bad, settings, shape, folder.name)
+    n = len(flat)
+    out = _Result(n)
+
+    def one_tile(first: int) -> None:
+        part = slice(first, min(first + _TILE, n))
+        size = part.stop - first
+        tile = np.ones((1, _TILE, N_INPUTS), np.float32)  # every tile has one shape
+        tile[0, :size, :N_CHANNELS] = np.where(bad[part], 0, flat[part])
+        tile[0, :size, N_CHANNELS : 2 * N_CHANNELS] = np.where(
+            bad[part], MISSING_SIGMA, errors[part]
+        )
+        tile[..., 2 * N_CHANNELS :] = chosen
+        out.fill(part, np.asarray(function(tile))[0, :size], flat, errors, bad, settings)
+
+    with ThreadPoolExecutor(n_jobs) as pool:  # a tile is read and written while another one runs
+        list(pool.map(one_tile, range(0, n, _TILE)))
+    return out.shaped(shape, f"network, {folder.name}")
 
 
 def _packaged(size: str) -> Path:
@@ -175,33 +187,51 @@ def _compiled(network: keras.Model) -> Callable:
     return lambda x: network.predict_on_batch({"brightness": x})
 
 
-def _result(output, dn, sigma, bad, settings, shape, name: str) -> EmissionMeasure:
-    """Put a network's output into the form that all solvers give."""
-    em, below, above = (output[:, k * N_BINS : (k + 1) * N_BINS] for k in range(3))
-    model = output[:, 3 * N_BINS :]
-    safe = np.where(bad, 1, sigma)
-    misfit = np.where(bad, 0, (model - np.where(bad, 0, dn)) / safe)
-    n_seen = N_CHANNELS - bad.sum(axis=1)
-    chi2 = (misfit.astype(float) ** 2).sum(axis=1) / np.maximum(n_seen, 1)
-    limits = np.array(settings["chi2 limits"])
-    level = signal_level(np.where(bad, 0, dn), safe)
-    most = 10.0 ** (settings["largest log10 total emission measure, cm-5"] - 26)
-    unlike = (chi2 > limits[level]) | (em.sum(axis=1) > most)
-    unlike |= n_seen < N_CHANNELS - _MOST_MISSING
-    status = np.where(unlike, UNLIKE_TRAINING, OK).astype(np.uint8)
-    dark = n_seen == 0
-    status[dark] = NO_DATA
-    chi2[dark] = np.nan
-    unit = np.float32(UNIT_CM5)
-    em, low, high = em * unit, (em - below) * unit, (em + above) * unit
-    em[dark], low[dark], high[dark] = 0, 0, 0
-    return EmissionMeasure(
-        em.reshape(*shape, N_BINS),
-        ((high - low) / 2).reshape(*shape, N_BINS),
-        chi2.reshape(shape),
-        status.reshape(shape),
-        model.reshape(*shape, N_CHANNELS),
-        LOG_T_EDGES,
-        f"network, {name}",
-        {"low": low.reshape(*shape, N_BINS), "high": high.reshape(*shape, N_BINS)},
-    )
+class _Result:
+    """What all solvers give, filled tile by tile."""
+
+    def __init__(self, n: int):
+        self.em, self.low, self.high = (np.empty((n, N_BINS), np.float32) for _ in range(3))
+        self.model = np.empty((n, N_CHANNELS), np.float32)
+        self.chi2, self.status = np.empty(n), np.empty(n, np.uint8)
+
+    def fill(self, part: slice, output, dn, sigma, bad, settings: dict) -> None:
+        """Put a tile's output into its place."""
+        dn, sigma, bad = dn[part], sigma[part], bad[part]
+        em, below, above = (output[:, k * N_BINS : (k + 1) * N_BINS] for k in range(3))
+        model = output[:, 3 * N_BINS :]
+        safe = np.where(bad, 1, sigma)
+        misfit = np.where(bad, 0, (model - np.where(bad, 0, dn)) / safe).astype(float)
+        n_seen = N_CHANNELS - bad.sum(axis=1)
+        chi2 = np.einsum("pc,pc->p", misfit, misfit) / np.maximum(n_seen, 1)
+        limits = np.array(settings["chi2 limits"])
+        level = signal_level(np.where(bad, 0, dn), safe)
+        most = 10.0 ** (settings["largest log10 total emission measure, cm-5"] - 26)
+        unlike = (chi2 > limits[level]) | (em.sum(axis=1) > most)
+        unlike |= n_seen < N_CHANNELS - _MOST_MISSING
+        dark = n_seen == 0
+        unit = np.float32(UNIT_CM5)
+        self.em[part] = em * unit
+        self.low[part] = np.maximum(em - below, 0) * unit
+        self.high[part] = (em + above) * unit
+        self.model[part] = model
+        self.chi2[part] = np.where(dark, np.nan, chi2)
+        self.status[part] = np.where(dark, NO_DATA, np.where(unlike, UNLIKE_TRAINING, OK))
+        if dark.any():
+            for values in (self.em, self.low, self.high):
+                values[part][dark] = 0
+
+    def shaped(self, shape: tuple[int, ...], method: str) -> EmissionMeasure:
+        """Give the result with the data's own axes."""
+        bins = (*shape, N_BINS)
+        low, high = self.low.reshape(bins), self.high.reshape(bins)
+        return EmissionMeasure(
+            self.em.reshape(bins),
+            (high - low) / 2,
+            self.chi2.reshape(shape),
+            self.status.reshape(shape),
+            self.model.reshape(*shape, N_CHANNELS),
+            LOG_T_EDGES,
+            method,
+            {"low": low, "high": high},
+        )

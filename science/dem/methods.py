@@ -50,7 +50,7 @@ def solver_of(
         If a network does not know the response.
     """
     if method in _NETWORKS:
-        return _network(_NETWORKS[method], response, log_temperature_edges)
+        return _network(_NETWORKS[method], response, log_temperature_edges, n_jobs)
     if method == _DEEPEM:
         return _deepem(response, log_temperature_edges)
 
@@ -68,14 +68,17 @@ def solver_of(
     return solve
 
 
-def _network(size: str, response: np.ndarray, log_temperature_edges: np.ndarray) -> TileSolver:
+def _network(
+    size: str, response: np.ndarray, log_temperature_edges: np.ndarray, n_jobs: int
+) -> TileSolver:
     """Give a packaged network as what inverts a tile."""
     version = _version_of(response, log_temperature_edges)
     with quiet_start():
         from network_models.dem_regression.inversion import invert_with_network
 
     def solve(dn: np.ndarray, sigma: np.ndarray, saturated: np.ndarray) -> EmissionMeasure:
-        return invert_with_network(dn, sigma, size=size, version=version, saturated=saturated)
+        options = {"size": size, "version": version, "n_jobs": n_jobs}
+        return invert_with_network(dn, sigma, saturated=saturated, **options)
 
     return solve
 
