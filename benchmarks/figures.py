@@ -16,21 +16,19 @@ import os
 import platform
 import shlex
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.dem_tables import dem_tables
+from benchmarks.figure_dem import corona, emission_measure, emission_networks
 from benchmarks.figure_text import listed, markdown, processor, verdicts
+from benchmarks.running import ROOT, Outcome, run
 from network_models.xray_flux_forecast.report_sections import score_tables
 from tools.atomic_files import write_bytes, write_text
 from tools.report.report import read_sections
 from tools.run_folder import software_versions
 
-ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "figures.md"
 _HISTORY = "network_models/xray_flux_forecast/history_only.py"
 _IMAGES = "network_models/xray_flux_forecast/fdl1/aia_only.py"
@@ -39,50 +37,6 @@ _LONG = ("--virtual-years", "176", "--epochs", "12", "--virtual-seed", "3")
 _TESTS = "software_tests/network_models"
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command gave: its output, wall time and the memory of its largest process."""
-
-    text: str
-    seconds: float
-    peak_mib: float
-
-    @property
-    def json(self) -> dict:
-        """The JSON object in the last line."""
-        return json.loads(self.text.strip().splitlines()[-1])
-
-    @property
-    def cost(self) -> str:
-        """Wall time and memory in words."""
-        return f"{self.seconds:.0f} s, {self.peak_mib:.0f} MiB"
-
-
-def run(*arguments: str, **environment: str) -> Outcome:
-    """Run a Python script of the suite.
-
-    Raises
-    ------
-    RuntimeError
-        If it fails.
-    """
-    logger.info("%s", shlex.join(arguments))
-    start = time.monotonic()
-    with tempfile.TemporaryFile() as output:
-        process = os.posix_spawn(
-            sys.executable,
-            [sys.executable, *arguments],
-            {**os.environ, **environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
-            file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), 1)],
-        )
-        _, status, usage = os.wait4(process, 0)
-        output.seek(0)
-        text = output.read().decode()
-    if status != 0:
-        raise RuntimeError(f"{shlex.join(arguments)} failed:\n{text[-3000:]}")
-    return Outcome(text, time.monotonic() - start, usage.ru_maxrss / 1024)
 
 
 def main() -> None:
@@ -337,14 +291,6 @@ def explanations(folder: Path, arguments: argparse.Namespace) -> list[str]:
     ]
 
 
-def emission_measure(_: Path, arguments: argparse.Namespace) -> list[str]:
-    """Hold all inversions to simulated maps, and time them beside each other."""
-    more = ["--deepem", arguments.deepem] if arguments.deepem else []
-    outcome = run("benchmarks/dem.py", "--large", "4096", *more)
-    command = f"`python benchmarks/dem.py --large 4096{' --deepem RUN' if more else ''}`"
-    return [f"{command}: {outcome.seconds:.0f} s.\n", *dem_tables(outcome.json)]
-
-
 def _speed_of(*scripts: str) -> Callable[[Path, argparse.Namespace], list[str]]:
     """Give a part that runs comparisons of speed."""
 
@@ -374,6 +320,8 @@ PARTS = {
     "kills": ("Resume and backends", robustness),
     "why": ("Explanations of the demo's network (synthetic)", explanations),
     "dem": ("Emission measure of simulated maps (synthetic)", emission_measure),
+    "corona": ("Emission measure of the virtual Sun (synthetic)", corona),
+    "networks": ("Training the networks of emission measure (synthetic)", emission_networks),
     "suite": ("The test suite", suite),
     "speed": ("Speed", _speed_of("exact_probability", "streaming")),
 }
