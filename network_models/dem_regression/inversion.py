@@ -11,7 +11,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from network_models.dem_regression.calibration import signal_level
 from network_models.dem_regression.emission_network import SIZES, build_emission_network
 from network_models.dem_regression.simulated_pixels import (
     MISSING_SIGMA,
@@ -19,6 +18,7 @@ from network_models.dem_regression.simulated_pixels import (
     N_CHANNELS,
     N_INPUTS,
 )
+from network_models.dem_regression.tile_kernels import fill_input, fill_result
 from network_models.model_files import load_network
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import UNIT_CM5, EmissionMeasure
@@ -37,7 +37,6 @@ NETWORK_FILE, SETTINGS_FILE = "network.keras", "network.json"
 _PACKAGED = Path(__file__).parent / "packaged"
 PACKAGED_NETWORKS = tuple(name for name in SIZES if (_PACKAGED / name / NETWORK_FILE).is_file())
 _TILE = 16384  # pixels at once
-_MOST_MISSING = 1  # channels; training had no more
 
 
 def invert_with_network(
@@ -97,30 +96,50 @@ def invert_with_network(
     function, settings = _opened(folder, version)
     shape = dn.shape[:-1]
     flat, errors = dn.reshape(-1, N_CHANNELS), sigma.reshape(-1, N_CHANNELS)
-    bad = ~(np.isfinite(flat) & np.isfinite(errors) & (errors > 0))
+    left_out = np.zeros((1, N_CHANNELS), bool)
     if saturated is not None:
         if np.shape(saturated) != dn.shape:
             raise ValueError(f"saturated has the shape {np.shape(saturated)}, dn {dn.shape}")
-        bad |= np.reshape(saturated, (-1, N_CHANNELS)).astype(bool)
+        left_out = np.reshape(saturated, (-1, N_CHANNELS)).astype(bool)
+    left_out = np.broadcast_to(left_out, flat.shape)
     chosen = np.zeros(len(RESPONSE_VERSIONS), np.float32)
     chosen[RESPONSE_VERSIONS.index(version)] = 1
     n = len(flat)
-    out = _Result(n)
+    em, low, high = (np.empty((n, N_BINS), np.float32) for _ in range(3))
+    model, chi2 = np.empty((n, N_CHANNELS), np.float32), np.empty(n)
+    status = np.empty(n, np.uint8)
+    limits = np.array(settings["chi2 limits"])
+    levels = np.array(settings["signal levels"])
+    most = 10.0 ** (settings["largest log10 total emission measure, cm-5"] - 26)
+    codes = np.array([OK, UNLIKE_TRAINING, NO_DATA], np.uint8)
 
     def one_tile(first: int) -> None:
         part = slice(first, min(first + _TILE, n))
         size = part.stop - first
         tile = np.ones((1, _TILE, N_INPUTS), np.float32)  # every tile has one shape
-        tile[0, :size, :N_CHANNELS] = np.where(bad[part], 0, flat[part])
-        tile[0, :size, N_CHANNELS : 2 * N_CHANNELS] = np.where(
-            bad[part], MISSING_SIGMA, errors[part]
-        )
         tile[..., 2 * N_CHANNELS :] = chosen
-        out.fill(part, np.asarray(function(tile))[0, :size], flat, errors, bad, settings)
+        given = tile[0, :size]
+        seen = fill_input(flat[part], errors[part], left_out[part], MISSING_SIGMA, given)
+        output = np.asarray(function(tile))[0, :size]
+        results = (values[part] for values in (em, low, high, model, chi2, status))
+        fill_result(
+            output, given, seen, np.float32(UNIT_CM5), levels, limits, most, codes, *results
+        )
 
     with ThreadPoolExecutor(n_jobs) as pool:  # a tile is read and written while another one runs
         list(pool.map(one_tile, range(0, n, _TILE)))
-    return out.shaped(shape, f"network, {folder.name}")
+    bins = (*shape, N_BINS)
+    low, high = low.reshape(bins), high.reshape(bins)
+    return EmissionMeasure(
+        em.reshape(bins),
+        (high - low) / 2,
+        chi2.reshape(shape),
+        status.reshape(shape),
+        model.reshape(*shape, N_CHANNELS),
+        LOG_T_EDGES,
+        f"network, {folder.name}",
+        {"low": low, "high": high},
+    )
 
 
 def _packaged(size: str) -> Path:
@@ -185,53 +204,3 @@ def _compiled(network: keras.Model) -> Callable:
             lambda x: network.stateless_call(*values, {"brightness": x}, training=False)[0]
         )
     return lambda x: network.predict_on_batch({"brightness": x})
-
-
-class _Result:
-    """What all solvers give, filled tile by tile."""
-
-    def __init__(self, n: int):
-        self.em, self.low, self.high = (np.empty((n, N_BINS), np.float32) for _ in range(3))
-        self.model = np.empty((n, N_CHANNELS), np.float32)
-        self.chi2, self.status = np.empty(n), np.empty(n, np.uint8)
-
-    def fill(self, part: slice, output, dn, sigma, bad, settings: dict) -> None:
-        """Put a tile's output into its place."""
-        dn, sigma, bad = dn[part], sigma[part], bad[part]
-        em, below, above = (output[:, k * N_BINS : (k + 1) * N_BINS] for k in range(3))
-        model = output[:, 3 * N_BINS :]
-        safe = np.where(bad, 1, sigma)
-        misfit = np.where(bad, 0, (model - np.where(bad, 0, dn)) / safe).astype(float)
-        n_seen = N_CHANNELS - bad.sum(axis=1)
-        chi2 = np.einsum("pc,pc->p", misfit, misfit) / np.maximum(n_seen, 1)
-        limits = np.array(settings["chi2 limits"])
-        level = signal_level(np.where(bad, 0, dn), safe)
-        most = 10.0 ** (settings["largest log10 total emission measure, cm-5"] - 26)
-        unlike = (chi2 > limits[level]) | (em.sum(axis=1) > most)
-        unlike |= n_seen < N_CHANNELS - _MOST_MISSING
-        dark = n_seen == 0
-        unit = np.float32(UNIT_CM5)
-        self.em[part] = em * unit
-        self.low[part] = np.maximum(em - below, 0) * unit
-        self.high[part] = (em + above) * unit
-        self.model[part] = model
-        self.chi2[part] = np.where(dark, np.nan, chi2)
-        self.status[part] = np.where(dark, NO_DATA, np.where(unlike, UNLIKE_TRAINING, OK))
-        if dark.any():
-            for values in (self.em, self.low, self.high):
-                values[part][dark] = 0
-
-    def shaped(self, shape: tuple[int, ...], method: str) -> EmissionMeasure:
-        """Give the result with the data's own axes."""
-        bins = (*shape, N_BINS)
-        low, high = self.low.reshape(bins), self.high.reshape(bins)
-        return EmissionMeasure(
-            self.em.reshape(bins),
-            (high - low) / 2,
-            self.chi2.reshape(shape),
-            self.status.reshape(shape),
-            self.model.reshape(*shape, N_CHANNELS),
-            LOG_T_EDGES,
-            method,
-            {"low": low, "high": high},
-        )

@@ -1,0 +1,64 @@
+"""What stands before and behind a network in an inversion, compiled: its input and its result."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+__all__ = ["fill_input", "fill_result"]
+
+N_BINS, N_CHANNELS = 18, 6
+
+
+@numba.njit(nogil=True, cache=True)
+def fill_input(dn, sigma, left_out, missing_sigma, tile):
+    """Write brightness and errors of pixels into a tile; give which channels were seen.
+
+    dn, sigma: (pixel, 6); left_out: (pixel, 6) bool; tile: (pixel, 17). Returns (pixel, 6) bool.
+    """
+    seen = np.empty(dn.shape, np.bool_)
+    for p in range(len(dn)):
+        for c in range(N_CHANNELS):
+            y, s = dn[p, c], sigma[p, c]
+            good = np.isfinite(y) and np.isfinite(s) and s > 0 and not left_out[p, c]
+            seen[p, c] = good
+            tile[p, c] = y if good else 0.0
+            tile[p, N_CHANNELS + c] = s if good else missing_sigma
+    return seen
+
+
+@numba.njit(nogil=True, cache=True)
+def fill_result(
+    output, tile, seen, unit, levels, limits, most, codes, em, low, high, model, chi2, status
+):
+    """Turn a network's output (pixel, 60) into emission measure with interval, chi2 and status.
+
+    levels, limits: of signal over noise, and the largest chi2 of each; most: largest total; codes:
+    statuses of a good pixel, one that is unlike training, and one without data.
+    """
+    for p in range(len(em)):
+        n_seen, misfit, signal, total = 0, 0.0, 0.0, 0.0
+        for c in range(N_CHANNELS):
+            value = output[p, 3 * N_BINS + c]
+            model[p, c] = value
+            if seen[p, c]:
+                s = tile[p, N_CHANNELS + c]
+                away = (value - tile[p, c]) / s
+                misfit += away * away
+                signal = max(signal, tile[p, c] / s)
+                n_seen += 1
+        for j in range(N_BINS):
+            x = output[p, j] if n_seen else np.float32(0)
+            total += x
+            em[p, j] = x * unit
+            low[p, j] = max(x - output[p, N_BINS + j], np.float32(0)) * unit
+            high[p, j] = (x + output[p, 2 * N_BINS + j]) * unit if n_seen else np.float32(0)
+        if n_seen == 0:
+            chi2[p], status[p] = np.nan, codes[2]
+            continue
+        chi2[p] = misfit / n_seen
+        level = 0
+        while level < len(levels) and signal >= levels[level]:
+            level += 1
+        unlike = chi2[p] > limits[level] or total > most or n_seen < N_CHANNELS - 1
+        status[p] = codes[1] if unlike else codes[0]
