@@ -9,7 +9,7 @@ import numpy as np
 
 from dataset_models.solar_data import DataIntegrityError
 
-__all__ = ["PlainArrays", "load_array", "read_plain_arrays"]
+__all__ = ["PlainArrays", "load_array", "open_array", "read_plain_arrays"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,28 @@ def read_plain_arrays(
     return PlainArrays(brightness, sigma, instrument, tuple(channels), unit, names)
 
 
+def open_array(path: str | Path) -> np.ndarray:
+    """Open an .npy array, which stays on disk.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    DataIntegrityError
+        If it can't be read or holds several arrays.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise DataIntegrityError(f"{path.name} can't be read as .npy: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise DataIntegrityError(f"{path.name} holds several arrays; give one as .npy")
+    return array
+
+
 def load_array(path: str | Path, what: str) -> np.ndarray:
     """Open an .npy array of three axes, (channel, y, x), which stays on disk.
 
@@ -100,14 +122,7 @@ def load_array(path: str | Path, what: str) -> np.ndarray:
         If it can't be read, is none of numbers, or has other axes.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataIntegrityError(f"{path.name} can't be read as .npy: {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise DataIntegrityError(f"{path.name} holds several arrays; give one as .npy")
+    array = open_array(path)
     real = np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)
     if array.ndim != 3 or not real or 0 in array.shape:
         raise DataIntegrityError(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dataset_models.plain_arrays import open_array
 from dataset_models.solar_data import DataIntegrityError
 from dataset_models.virtual_sun.images import VirtualImages
 from dataset_models.virtual_sun.process import VirtualRecord
@@ -286,12 +287,7 @@ def read_array(
         If it can't be read or is of another shape or kind.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataIntegrityError(f"{path.name} can't be read as .npy: {error}") from error
+    array = open_array(path)
     lead = () if n_first is None else (n_first,)
     wanted = (*lead, *(size or ("y", "x")))
     is_shape = array.ndim == len(wanted) and array.shape[: len(lead)] == lead and array.size > 0
