@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["time_large_map"]
+from science.dem.inversion_map import TILE_PIXELS
 
-_TILE_PIXELS = 1 << 19  # as in science/dem/invert.py
+__all__ = ["time_large_map"]
 
 
 def time_large_map(side: int, arguments: argparse.Namespace) -> dict:
@@ -77,8 +77,8 @@ def _time(dn: np.ndarray, arguments: argparse.Namespace) -> dict:
     em = np.empty((len(dn), response.shape[1]), np.float32)
     chi2, status = np.empty(len(dn), np.float32), np.empty(len(dn), np.uint8)
     start = time.perf_counter()
-    for first in range(0, len(dn), _TILE_PIXELS):
-        part = slice(first, first + _TILE_PIXELS)
+    for first in range(0, len(dn), TILE_PIXELS):
+        part = slice(first, first + TILE_PIXELS)
         found = solve(part)
         em[part], chi2[part], status[part] = found.em, found.chi2, found.status
     seconds = time.perf_counter() - start

@@ -23,7 +23,7 @@ from network_models.model_files import load_network
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import UNIT_CM5, EmissionMeasure
 from tools.emission_measure.response import RESPONSE_VERSIONS
-from tools.emission_measure.status import NO_DATA, OK, UNLIKE_TRAINING
+from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK, UNLIKE_TRAINING
 
 __all__ = [
     "NETWORK_FILE",
@@ -73,7 +73,9 @@ def invert_with_network(
         In the 18 bins of ``LOG_T_EDGES``, float32. ``error`` is half the width of the 68 %
         interval, whose ends are ``extra["low"]`` and ``extra["high"]`` (cm-5). Pixels that the
         network reproduces worse than 99.9 % of the simulated ones, brighter ones than any in
-        training, and those that lack more than one channel have the status "unlike training".
+        training, and those that lack more than one channel have the status "unlike training";
+        those whose channels are missed by more than noise and 5 % allow, "not fitted"; where no
+        channel is positive ("no signal") the answer is what training alone suggests.
 
     Raises
     ------
@@ -111,7 +113,7 @@ def invert_with_network(
     limits = np.array(settings["chi2 limits"])
     levels = np.array(settings["signal levels"])
     most = 10.0 ** (settings["largest log10 total emission measure, cm-5"] - 26)
-    codes = np.array([OK, UNLIKE_TRAINING, NO_DATA], np.uint8)
+    codes = np.array([OK, UNLIKE_TRAINING, NO_DATA, NO_SIGNAL, NOT_FITTED], np.uint8)
 
     def one_tile(first: int) -> None:
         part = slice(first, min(first + _TILE, n))

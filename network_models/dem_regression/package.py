@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,10 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         network.get_layer("intervals").table = trained.get_layer("intervals").table
     folder = Path(arguments.output) / settings["size"]
     folder.mkdir(parents=True, exist_ok=True)
-    save_network(folder / NETWORK_FILE, network)
-    size = (folder / NETWORK_FILE).stat().st_size
+    with tempfile.TemporaryDirectory(prefix="heliolens-") as scratch:
+        save_network(Path(scratch) / NETWORK_FILE, network)
+        size = (Path(scratch) / NETWORK_FILE).stat().st_size
     if size > _LARGEST_BYTES:
         raise ValueError(f"the network has {size} bytes; packaged are at most {_LARGEST_BYTES}")
+    save_network(folder / NETWORK_FILE, network)
     options = {name: value for name, value in config["options"].items() if name != "output"}
     origin = {"run": run.path.name, "options": options, "versions": config["versions"]}
     origin["data"] = config["data"]

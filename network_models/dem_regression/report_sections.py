@@ -55,12 +55,17 @@ def write_training_section(run: RunFolder, progress: Progress) -> None:
 def write_coverage_section(run: RunFolder, found: Calibration, shares: np.ndarray) -> None:
     """Show how often calibrated intervals hold the truth, bin by bin."""
     rows = [
-        [f"{low:.2f}-{up:.2f}", f"{100 * before:.1f}", f"{factor:.2f}", f"{100 * share:.1f}"]
-        for low, up, before, factor, share in zip(
+        [
+            f"{low:.2f}-{up:.2f}",
+            f"{100 * before:.1f}",
+            *(f"{factor:.2f}" for factor in factors),
+            f"{100 * share:.1f}",
+        ]
+        for low, up, before, factors, share in zip(
             LOG_T_EDGES,
             LOG_T_EDGES[1:],
             found.coverage_before,
-            found.factors[0],
+            found.factors[[0, 2]].T,
             shares,
             strict=False,
         )

@@ -1,7 +1,7 @@
 """Unlimited simulated pixels: what networks of emission measure learn from (synthetic).
 
 Each pixel is a sum of parts from a library: log-normals, boxes, power laws, single temperatures,
-CHIANTI's quiet Sun and active region, flares of 10 to 18 MK; placed as in the corona, or anywhere.
+CHIANTI's quiet Sun and active region, flares of 4 to 18 MK; placed as in the corona, or anywhere.
 Any noise, exposure time, binning, loss of throughput and version of the responses. The families
 that networks are judged on are refused.
 """

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-__all__ = ["fill_input", "fill_result"]
+__all__ = ["LARGEST_BEYOND", "MODEL_ERROR", "fill_input", "fill_result"]
 
 N_BINS, N_CHANNELS = 18, 6
+MODEL_ERROR = 0.05  # of a brightness: what bins and responses may be wrong by
+LARGEST_BEYOND = 3.0  # mean square of misfits in units of noise and model error
 
 
 @numba.njit(nogil=True, cache=True)
@@ -34,10 +36,10 @@ def fill_result(
     """Turn a network's output (pixel, 60) into emission measure with interval, chi2 and status.
 
     levels, limits: of signal over noise, and the largest chi2 of each; most: largest total; codes:
-    statuses of a good pixel, one that is unlike training, and one without data.
+    statuses of a pixel that is good, unlike training, without data, without signal, not fitted.
     """
     for p in range(len(em)):
-        n_seen, misfit, signal, total = 0, 0.0, 0.0, 0.0
+        n_seen, misfit, beyond, signal, total = 0, 0.0, 0.0, 0.0, 0.0
         for c in range(N_CHANNELS):
             value = output[p, 3 * N_BINS + c]
             model[p, c] = value
@@ -45,6 +47,8 @@ def fill_result(
                 s = tile[p, N_CHANNELS + c]
                 away = (value - tile[p, c]) / s
                 misfit += away * away
+                own = MODEL_ERROR * tile[p, c]
+                beyond += (value - tile[p, c]) ** 2 / (s * s + own * own)
                 signal = max(signal, tile[p, c] / s)
                 n_seen += 1
         for j in range(N_BINS):
@@ -61,4 +65,9 @@ def fill_result(
         while level < len(levels) and signal >= levels[level]:
             level += 1
         unlike = chi2[p] > limits[level] or total > most or n_seen < N_CHANNELS - 1
-        status[p] = codes[1] if unlike else codes[0]
+        if signal <= 0:
+            status[p] = codes[3]
+        elif unlike:
+            status[p] = codes[1]
+        else:
+            status[p] = codes[4] if beyond / n_seen > LARGEST_BEYOND else codes[0]

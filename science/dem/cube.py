@@ -17,6 +17,14 @@ from tools.emission_measure.status import STATUS_TEXT
 __all__ = ["Cube", "open_cube"]
 
 _BLOCK = 2880
+_BOUNDS = {
+    name: {"BUNIT": "cm-5", "QUANTITY": text}
+    for name, text in (
+        ("low", "lower end of the 68 % interval"),
+        ("high", "upper end of the 68 % interval"),
+        ("error_95", "half width of the 95 % interval"),
+    )
+}
 _AXES = ("CTYPE", "CUNIT", "CRPIX", "CRVAL", "CDELT")
 
 
@@ -35,7 +43,8 @@ class Cube:
             row_bytes = size[-1] * np.dtype(kind).itemsize
             for k, plane in enumerate(planes):
                 self._file.seek(offset + (k * size[-2] + rows.start) * row_bytes)
-                self._file.write(np.ascontiguousarray(plane, kind).data)
+                with np.errstate(over="ignore"):  # what no float32 holds becomes infinite
+                    self._file.write(np.ascontiguousarray(plane, kind).data)
 
     def thumbnail(self, name: str, every: int) -> np.ndarray:
         """Give every few pixels of an array, (..., y, x) in native order."""
@@ -91,6 +100,7 @@ def open_cube(
     wcs: dict,
     header: dict[str, object],
     primary: dict[str, object],
+    bounds: Sequence[str] = (),
 ) -> Iterator[Cube]:
     """Make a FITS file whose arrays are filled by the caller, and give it its name at the end.
 
@@ -110,6 +120,8 @@ def open_cube(
         FITS keywords of the image's coordinates; may be empty.
     header : dict
         Further keywords of every extension.
+    bounds : sequence of str
+        Names of further arrays (bin, y, x) in cm-5: ends of intervals, wider errors.
     primary : dict
         Further keywords of the first one; ``Cube.set_cards`` may change those that are numbers.
 
@@ -137,6 +149,8 @@ def open_cube(
         ("model", "MODEL", (len(channels), *shape), ">f4", {**seen, "QUANTITY": "given by the EM"}),
         ("observed", "OBSERVED", (len(channels), *shape), ">f4", {**seen, "QUANTITY": "observed"}),
     ]
+    for name in bounds:
+        plans.append((name, name.upper(), (n, *shape), ">f4", {**cube, **_BOUNDS[name]}))
     scratch = path.with_name(f".{path.name}.partial")
     places, opened = {}, None
     try:

@@ -11,16 +11,16 @@ import numpy as np
 
 from dataset_models.SDO.AIA.six_channels import Observation
 from science.dem.cube import Cube, open_cube
-from science.dem.methods import solver_of
+from science.dem.methods import bounds_of, solver_of
 from science.dem.plan import InversionPlan
 from tools.emission_measure.response_table import ResponseTable
 from tools.emission_measure.status import NOT_FITTED, OK
 
-__all__ = ["InvertedMap", "invert_map"]
+__all__ = ["TILE_PIXELS", "InvertedMap", "invert_map"]
 
 logger = logging.getLogger(__name__)
 
-_TILE_PIXELS = 1 << 18
+TILE_PIXELS = 1 << 18
 _NEWS_S = 10.0
 _DRAWN_SIDE = 512
 _DRAWN_CHANNELS = 8  # of an instrument that has more
@@ -87,11 +87,16 @@ def invert_map(
         If the response is not that of the data.
     """
     output = Path(output)
+    if output.suffix.lower() not in (".fits", ".fit", ".fts"):
+        raise ValueError(f"--output {output}: expected the name of a FITS file, such as map.fits")
+    if output.is_dir():
+        raise ValueError(f"--output {output} is a folder; give the name of a FITS file")
     table = plan.response_of(given)
     response, edges = table.in_bins(plan.edges), plan.edges
-    solve = solver_of(plan.method, response, edges, n_jobs=n_jobs)
+    solve = solver_of(plan.method, response, edges, n_jobs=n_jobs, run=plan.run)
+    bounds = bounds_of(plan.method)
     height, width = given.shape
-    rows = max(_TILE_PIXELS // width, 1)
+    rows = max(TILE_PIXELS // width, 1)
     counts, total, chi2, seconds = np.zeros(256, int), np.zeros(len(edges) - 1), [], 0.0
     begun = shown = time.monotonic()
     cards = {**_cards(given, plan, table), **(header or {})}
@@ -106,6 +111,7 @@ def invert_map(
         wcs={key: value for key, value in given.wcs.items() if key != "DATE-OBS"},
         header=cards,
         primary=unknown,
+        bounds=bounds,
     ) as cube:
         for first in range(0, height, rows):
             part = slice(first, min(first + rows, height))
@@ -124,6 +130,7 @@ def invert_map(
                 status=found.status,
                 model=found.model,
                 observed=dn,
+                **{name: found.extra[name] for name in bounds},
             )
             solved = found.status <= NOT_FITTED
             counts += np.bincount(found.status.ravel(), minlength=256)
@@ -140,7 +147,10 @@ def invert_map(
         lacking = tuple(c for c, seen in zip(given.channels, is_seen, strict=True) if not seen)
         cube.set_cards(_summary(n_solved / (height * width), median, mean, len(lacking)))
         if with_figures:
-            _draw(cube, given, plan, table, output, mean)
+            try:
+                _draw(cube, given, plan, table, output, mean)
+            except (ValueError, OverflowError) as error:  # the map is worth more than its picture
+                logger.warning("the figures were left out: %s", error)
         if with_array:
             cube.save_array("em", output.with_suffix(".npy"))
     return InvertedMap(height * width, seconds, counts, n_solved, mean, median, lacking)

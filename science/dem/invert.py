@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _opened(arguments.files, config)
     output = Path(config.output)
     is_array = len(arguments.files) == 1 and arguments.files[0].endswith(".npy")
+    _refuse_input(arguments.files, output)
     found = invert_map(given, config, output, n_jobs=config.jobs, with_array=is_array)
     speed = found.n_pixels / max(found.seconds, 1e-9)
     print(f"{found.n_pixels} pixels in {found.seconds:.1f} s ({speed:,.0f} pixels/s)")
@@ -46,6 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"  without any value: {', '.join(map(str, found.lacking))}; read it with care")
     print(f"Emission measure: {output}")
     return 0
+
+
+def _refuse_input(files: list[str], output: Path) -> None:
+    """Refuse to write over what is read."""
+    written = {output.resolve(), output.with_suffix(".npy").resolve()}
+    for name in files:
+        if Path(name).resolve() in written:
+            raise ValueError(f"--output {output} would write over {name}; give another name")
 
 
 def _opened(files: list[str], config):

@@ -11,10 +11,11 @@ from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import METHODS, EmissionMeasure, invert
 from tools.emission_measure.response import RESPONSE_VERSIONS, bin_response
 
-__all__ = ["TileSolver", "method_names", "solver_of"]
+__all__ = ["TileSolver", "bounds_of", "method_names", "solver_of"]
 
 _NETWORKS = {"network": "accurate", "network-fast": "fast"}  # packaged sizes
 _DEEPEM = "deepem"
+_BOUNDS = {"tikhonov": ("error_95",)} | {name: ("low", "high") for name in _NETWORKS}
 TileSolver = Callable[[np.ndarray, np.ndarray, np.ndarray], EmissionMeasure]
 
 
@@ -23,8 +24,18 @@ def method_names() -> tuple[str, ...]:
     return (*METHODS, *_NETWORKS, _DEEPEM)
 
 
+def bounds_of(method: str) -> tuple[str, ...]:
+    """Give the names of the bounds that a method has in ``extra`` beside its errors."""
+    return _BOUNDS.get(method, ())
+
+
 def solver_of(
-    method: str, response: np.ndarray, log_temperature_edges: np.ndarray, *, n_jobs: int
+    method: str,
+    response: np.ndarray,
+    log_temperature_edges: np.ndarray,
+    *,
+    n_jobs: int,
+    run: str = "",
 ) -> TileSolver:
     """Give what inverts a tile; made once for a map, so that a method may load what it needs.
 
@@ -37,6 +48,8 @@ def solver_of(
         log10 of K.
     n_jobs : int
         Threads at most.
+    run : str
+        Folder of a trained network, instead of the packaged one.
 
     Returns
     -------
@@ -50,7 +63,9 @@ def solver_of(
         If a network does not know the response.
     """
     if method in _NETWORKS:
-        return _network(_NETWORKS[method], response, log_temperature_edges, n_jobs)
+        return _network(_NETWORKS[method], response, log_temperature_edges, n_jobs, run)
+    if run:
+        raise ValueError(f"--run goes with --method network, not with {method}")
     if method == _DEEPEM:
         return _deepem(response, log_temperature_edges)
 
@@ -69,7 +84,7 @@ def solver_of(
 
 
 def _network(
-    size: str, response: np.ndarray, log_temperature_edges: np.ndarray, n_jobs: int
+    size: str, response: np.ndarray, log_temperature_edges: np.ndarray, n_jobs: int, run: str
 ) -> TileSolver:
     """Give a packaged network as what inverts a tile."""
     version = _version_of(response, log_temperature_edges)
@@ -77,7 +92,7 @@ def _network(
         from network_models.dem_regression.inversion import invert_with_network
 
     def solve(dn: np.ndarray, sigma: np.ndarray, saturated: np.ndarray) -> EmissionMeasure:
-        options = {"size": size, "version": version, "n_jobs": n_jobs}
+        options = {"size": size, "version": version, "n_jobs": n_jobs, "run": run or None}
         return invert_with_network(dn, sigma, saturated=saturated, **options)
 
     return solve

@@ -25,6 +25,7 @@ class InversionPlan:
     """How images are read and inverted; the same for a map and a series."""
 
     method: str = option(method_names()[0], "how to invert", choices=method_names())
+    run: str = option("", "a run of dem_regression/train.py, for --method network")
     response: str = option(
         "v10_evenorm_chiantifix", "which of AIA's own responses", choices=RESPONSE_VERSIONS
     )
@@ -143,8 +144,10 @@ class MapConfig(InversionPlan):
         super().__post_init__()
         if self.jobs < 1:
             raise ValueError(f"--jobs takes 1 or more threads, got {self.jobs}")
-        if not self.pixels_averaged >= 1:
-            raise ValueError(f"--pixels-averaged is 1 or more, got {self.pixels_averaged:g}")
+        if not 1 <= self.pixels_averaged < float("inf"):
+            raise ValueError(
+                f"--pixels-averaged is 1 or more, and finite; got {self.pixels_averaged:g}"
+            )
         if self.sigma and self.pixels_averaged != 1:
             raise ValueError("--sigma gives the errors: --pixels-averaged has no meaning beside it")
 

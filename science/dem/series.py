@@ -41,6 +41,12 @@ _WHAT_INVERTS = (
     "tools/tables/aia_*.csv",
     "dataset_models/SDO/AIA/six_channels.py",
     "dataset_models/SDO/AIA/channel_alignment.py",
+    "dataset_models/SDO/AIA/fits_file.py",
+    "dataset_models/SDO/fits_image.py",
+    "network_models/dem_regression/*.py",
+    "network_models/dem_regression/deepem/*.py",
+    "network_models/dem_regression/packaged/*/*",
+    "tools/tables/emission_measure_errors.json",
     "science/dem/*.py",
 )
 

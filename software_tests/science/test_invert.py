@@ -25,7 +25,8 @@ def test_six_files_become_a_cube_with_coordinates(tmp_path, method, capsys):
     with fits.open(output) as hdus:
         hdus.verify("exception")
         names = [hdu.name for hdu in hdus]
-        assert names == ["PRIMARY", "ERROR", "CHI2", "STATUS", "MODEL", "OBSERVED"]
+        more = ["ERROR_95"] if method == "tikhonov" else []
+        assert names == ["PRIMARY", "ERROR", "CHI2", "STATUS", "MODEL", "OBSERVED", *more]
         em, header = hdus[0].data, hdus[0].header
         assert em.shape == (18, SIDE, SIDE)
         assert header["BUNIT"] == "cm-5"
@@ -41,6 +42,50 @@ def test_six_files_become_a_cube_with_coordinates(tmp_path, method, capsys):
     for name in ("bins", "channels", "mean"):
         assert (tmp_path / "out" / f"em_{name}.png").exists()
     assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_network_s_intervals_are_in_the_file(tmp_path):
+    paths, *_ = write_six(tmp_path)
+    assert main([*paths, "--method", "network-fast", "--output", str(tmp_path / "em.fits")]) == 0
+    with fits.open(tmp_path / "em.fits") as hdus:
+        em, low, high = (hdus[name].data for name in ("PRIMARY", "LOW", "HIGH"))
+        assert (low <= em).all()
+        assert (em <= high).all()
+        assert (high > low).all()
+        assert hdus["LOW"].header["BUNIT"] == "cm-5"
+        np.testing.assert_allclose(hdus["ERROR"].data, (high - low) / 2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("options", [["--lowest", "5.55"], ["--degradation", "response"]])
+def test_a_network_refuses_what_it_does_not_know(tmp_path, options):
+    paths, *_ = write_six(tmp_path)
+    with pytest.raises(ValueError, match="18 bins"):
+        main([*paths, "--method", "network", *options, "--output", str(tmp_path / "em.fits")])
+    with pytest.raises(ValueError, match="--method network"):
+        main([*paths, "--run", str(tmp_path), "--output", str(tmp_path / "em.fits")])
+    assert not (tmp_path / "em.fits").exists()
+
+
+def test_input_is_never_written_over(tmp_path):
+    _, dn, _ = simulated_map(SIDE, 1)
+    given = np.moveaxis(dn.reshape(SIDE, SIDE, 6), -1, 0)
+    np.save(tmp_path / "six.npy", given)
+    with pytest.raises(ValueError, match="write over"):
+        main([str(tmp_path / "six.npy"), "--output", str(tmp_path / "six.fits")])
+    with pytest.raises(ValueError, match="FITS file"):
+        main([str(tmp_path / "six.npy"), "--output", str(tmp_path / "other.npy")])
+    np.testing.assert_array_equal(np.load(tmp_path / "six.npy"), given)
+    assert [path.name for path in tmp_path.iterdir()] == ["six.npy"]
+
+
+def test_a_map_outlives_its_figures(tmp_path):
+    _, dn, _ = simulated_map(SIDE, 1)
+    dn[:SIDE] = 1e30  # no camera gives this
+    np.save(tmp_path / "six.npy", np.moveaxis(dn.reshape(SIDE, SIDE, 6), -1, 0))
+    output = str(tmp_path / "em.fits")
+    assert main([str(tmp_path / "six.npy"), "--method", "tikhonov", "--output", output]) == 0
+    with fits.open(output) as hdus:
+        assert np.isfinite(hdus[0].data[:, 5:]).all()
 
 
 def test_an_array_gives_an_array(tmp_path):

@@ -249,7 +249,8 @@ def read_response_table(path: str | Path) -> ResponseTable:
         )
     for key in ("date", "degradation"):
         text = said.get(key, "none")
-        if not _DATE.fullmatch(text) and (key == "date" or text != "none"):
+        is_date = _DATE.fullmatch(text) is not None and _exists(text)
+        if not is_date and (key == "date" or text != "none"):
             raise ValueError(
                 f"{path.name}: '# {key}: {text}' is no date such as 2014-01-11"
                 + (" and not none" if key == "degradation" else "")
@@ -275,6 +276,14 @@ def read_response_table(path: str | Path) -> ResponseTable:
     )
 
 
+def _exists(date: str) -> bool:
+    """Say whether a date that is well written is in the calendar."""
+    try:
+        return not np.isnat(np.datetime64(date.replace("Z", "").replace(" ", "T"), "s"))
+    except ValueError:
+        return False
+
+
 def _channels(heading: list[str], name: str) -> tuple[str, ...]:
     """Give the names of the channels."""
     if len(heading) < 2:
@@ -288,6 +297,12 @@ def _channels(heading: list[str], name: str) -> tuple[str, ...]:
     if not first.startswith("log"):
         raise ValueError(f"{name}: the first column should be log10 T (of K), it is {heading[0]!r}")
     channels = tuple(heading[1:])
+    strange = [text for text in (*channels, name) if not text.isascii()]
+    if strange:
+        raise ValueError(
+            f"{name}: {strange[0]!r} has letters that FITS files can't hold; write it in ASCII, "
+            "such as A for angstrom"
+        )
     twice = sorted({c for c in channels if channels.count(c) > 1})
     if twice or "" in channels:
         raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "INFEASIBLE",
+    "LACKS_CHANNEL",
     "NOT_FITTED",
     "NO_DATA",
     "NO_SIGNAL",
@@ -13,7 +14,8 @@ __all__ = [
     "UNSOLVED",
 ]
 
-OK, NOT_FITTED, INFEASIBLE, UNSOLVED, UNLIKE_TRAINING, NO_SIGNAL, NO_DATA = 0, 1, 2, 3, 4, 10, 11
+OK, NOT_FITTED, INFEASIBLE, UNSOLVED, UNLIKE_TRAINING = 0, 1, 2, 3, 4
+NO_SIGNAL, NO_DATA, LACKS_CHANNEL = 10, 11, 12
 
 STATUS_TEXT = {
     OK: "solved",
@@ -23,4 +25,5 @@ STATUS_TEXT = {
     UNLIKE_TRAINING: "unlike what the network learned from: don't rely on it",
     NO_SIGNAL: "no channel is positive",
     NO_DATA: "no channel was observed",
+    LACKS_CHANNEL: "a channel is lacking that the method can't do without",
 }

@@ -9,10 +9,11 @@ import keras
 import numpy as np
 
 from network_models.dem_regression.deepem.network import invert_map
+from network_models.dem_regression.tile_kernels import LARGEST_BEYOND, MODEL_ERROR
 from network_models.model_files import load_network
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import EmissionMeasure
-from tools.emission_measure.status import NO_DATA, OK
+from tools.emission_measure.status import LACKS_CHANNEL, NO_DATA, NO_SIGNAL, NOT_FITTED, OK
 
 __all__ = ["PACKAGED_DEEPEM", "invert_with_deepem"]
 
@@ -42,8 +43,8 @@ def invert_with_deepem(
     Returns
     -------
     EmissionMeasure
-        float32, without error bars. A pixel that lacks a channel has no data: DeepEM can't leave
-        one out.
+        float32, without error bars. DeepEM can't leave a channel out: a pixel that lacks one gets
+        no answer.
 
     Raises
     ------
@@ -64,13 +65,19 @@ def invert_with_deepem(
     em = invert_map(_opened(Path(network)), flat).reshape(*dn.shape[:-1], -1)
     em = np.where(is_seen[..., None], em, 0)
     model = em @ np.asarray(response, np.float32).T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        chi2 = (((model - dn) / sigma).astype(float) ** 2).mean(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        away = (model - dn).astype(float)
+        chi2 = ((away / sigma) ** 2).mean(axis=-1)
+        beyond = (away**2 / (sigma**2 + (MODEL_ERROR * dn.astype(float)) ** 2)).mean(axis=-1)
+    status = np.where(beyond > LARGEST_BEYOND, NOT_FITTED, OK).astype(np.uint8)
+    status[(dn <= 0).all(axis=-1)] = NO_SIGNAL
+    status[~is_seen] = LACKS_CHANNEL
+    status[~whole.any(axis=-1)] = NO_DATA
     return EmissionMeasure(
         em,
         np.broadcast_to(np.float32(np.nan), em.shape),
         np.where(is_seen, chi2, np.nan),
-        np.where(is_seen, OK, NO_DATA).astype(np.uint8),
+        status,
         model,
         LOG_T_EDGES,
         "DeepEM",

@@ -11,6 +11,7 @@ import io
 import pickletools
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,6 +115,9 @@ def read_state_dictionary(path: str | Path) -> dict[str, np.ndarray]:
         OSError,
         NotImplementedError,
         RuntimeError,
+        OverflowError,
+        MemoryError,
+        zlib.error,
     ) as error:
         raise ValueError(
             f"{path.name}: damaged, or no PyTorch state dictionary ({error}); expected a file of "
@@ -174,6 +178,8 @@ def _array(tensor: _Tensor, storages: dict[str, bytes]) -> np.ndarray:
     shape, stride = tensor.shape, tensor.stride
     if len(shape) != len(stride) or min((*shape, *stride, tensor.offset, 0)) < 0:
         raise _Refused(f"a tensor of shape {shape} with strides {stride}")
+    if int(np.prod([float(n) for n in shape])) > len(values):
+        raise _Refused(f"a tensor of shape {shape} with only {len(values)} numbers")
     last = tensor.offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
     if 0 in shape or last >= len(values):
         raise _Refused(f"a tensor of shape {shape} reaches beyond its {len(values)} numbers")
