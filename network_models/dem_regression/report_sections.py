@@ -11,6 +11,7 @@ from network_models.dem_regression.simulated_pixels import N_BINS
 from tools.emission_measure.families import LOG_T_EDGES, OUT_OF_PRIOR
 from tools.emission_measure.inversion import UNIT_CM5, invert
 from tools.emission_measure.response import RESPONSE_VERSIONS, bin_response
+from tools.emission_measure.scores import relative_l1, temperature_distance
 from tools.emission_measure.simulated_maps import MAP_FAMILIES, SimulatedMap, simulated_map
 from tools.plotting.forecasts import plot_learning_curves
 from tools.plotting.style import save_figure
@@ -119,7 +120,6 @@ def _network_em(network: keras.Model, given: SimulatedMap) -> np.ndarray:
 
 def _scores(em: np.ndarray, given: SimulatedMap) -> tuple[float, float]:
     """Give the medians of L1 and W1."""
-    total, own = given.em.sum(axis=1, keepdims=True), np.maximum(em.sum(axis=1, keepdims=True), 1)
-    l1 = np.abs(em - given.em).sum(axis=1) / total[:, 0]
-    w1 = 0.1 * np.abs(np.cumsum(em / own - given.em / total, axis=1)).sum(axis=1)
+    l1 = relative_l1(em, given.em)
+    w1 = temperature_distance(em, given.em, LOG_T_EDGES)
     return float(np.median(l1)), float(np.median(w1))

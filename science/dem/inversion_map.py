@@ -201,7 +201,8 @@ def _draw(
     from tools.plotting.style import save_figure
 
     every = max(-(-max(given.shape) // _DRAWN_SIDE), 1)
-    em, model, observed = (cube.thumbnail(name, every) for name in ("em", "model", "observed"))
+    small = (cube.thumbnail(name, every) for name in ("em", "model", "observed"))
+    em, model, observed = (np.where(np.isfinite(values), values, np.nan) for values in small)
     what = "virtual Sun (synthetic), " if given.is_synthetic else ""
     when = f"{given.time[:19]}, " if given.time else ""
     title = f"{output.name}: {what}{when}{plan.method}, {table.name}"

@@ -20,6 +20,7 @@ import numpy as np
 from tools.atomic_files import write_text
 from tools.channels import CAMERA
 from tools.emission_measure.calibration import KNOTS, TABLE, signal_to_noise
+from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.noise import aia_noise
 from tools.emission_measure.pixels import UNIT_CM5
 from tools.emission_measure.response import (
@@ -32,7 +33,6 @@ from tools.emission_measure.tikhonov import solve_tikhonov
 
 __all__ = ["calibrate", "main", "simulate"]
 
-EDGES = np.linspace(5.45, 7.25, 19)
 _PER_BIN = 10
 _FINE = 5.455 + 0.01 * np.arange(180)
 _SHARES = (0.6, 0.2, 0.2)  # log-normals, boxes, power laws
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         "source": "python -m tools.emission_measure.calibrate, seed "
         f"{arguments.seed}, {arguments.pixels} simulated pixels of each response",
         "knots": [float(knot) for knot in KNOTS],
-        "log_temperature_edges": [round(float(edge), 6) for edge in EDGES],
+        "log_temperature_edges": [round(float(edge), 6) for edge in LOG_T_EDGES],
         "responses": {
             version: calibrate(version, arguments.pixels, arguments.seed, arguments.jobs)
             for version in RESPONSE_VERSIONS
@@ -109,7 +109,7 @@ def simulate(n: int, version: str, seed: int) -> tuple[np.ndarray, np.ndarray, n
 def calibrate(version: str, n: int, seed: int, n_jobs: int) -> dict:
     """Give the response and, by the number of steps, the factors (knot, state, bin, sigma)."""
     truth, dn, sigma = simulate(n, version, seed)
-    response = bin_response(EDGES, version=version)
+    response = bin_response(LOG_T_EDGES, version=version)
     strength = signal_to_noise(dn, sigma)
     factors = {}
     for name, two_step in (("one step", False), ("two steps", True)):

@@ -13,7 +13,6 @@ import numpy as np
 
 from dataset_models.SDO.AIA.dem_sources import (
     N_BINS,
-    PAIR_EDGES,
     DEMSource,
     ImagePair,
     read_array,
@@ -28,6 +27,7 @@ from dataset_models.solar_data import (
     hash_rows,
 )
 from dataset_models.splits import Split
+from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import METHODS, invert
 from tools.emission_measure.response import RESPONSE_CHANNELS, bin_response
 from tools.emission_measure.status import OK
@@ -82,9 +82,9 @@ class DEMPairs(SolarData):
         n_jobs: int = 1,
     ):
         self.source, self.teacher = source, teacher
-        self.edges, self._n_jobs = PAIR_EDGES, n_jobs
+        self.edges, self._n_jobs = LOG_T_EDGES, n_jobs
         self.response_version = response_version
-        self.response = bin_response(PAIR_EDGES, version=response_version)
+        self.response = bin_response(LOG_T_EDGES, version=response_version)
         self._solutions = self._open_teacher()
         self.repairs = {"missing channel values set to 0": 0, "teacher's bins set to 0": 0}
         self._pairs = [self._taught(k) for k in range(len(source.times))]

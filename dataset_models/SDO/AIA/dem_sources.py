@@ -21,7 +21,6 @@ from tools.emission_measure.status import OK
 
 __all__ = [
     "N_BINS",
-    "PAIR_EDGES",
     "DEMSource",
     "ImagePair",
     "PairFolder",
@@ -30,7 +29,6 @@ __all__ = [
 ]
 
 N_BINS = 18
-PAIR_EDGES = np.round(np.linspace(5.45, 7.25, N_BINS + 1), 2)  # log10 of K
 _IMAGE, _SOLUTION, _STATUS = ".aia.npy", ".emcube.npy", ".status.npy"
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{2})(\d{2})(\d{2})?)?$")
 _FULL_SIDE = 4096  # pixels along a side of AIA's camera
@@ -50,7 +48,7 @@ class ImagePair:
         sigma of it; NaN where a channel is missing, negative where the noise made it so.
     saturated : (y, x, 6) bool
     em : (y, x, 18) float32 or None
-        Emission measure in the bins of ``PAIR_EDGES``, cm-5 (not per K, not per dex).
+        Emission measure in the bins of ``families.LOG_T_EDGES``, cm-5 (not per K, not per dex).
     status : (y, x) uint8
         Of the solution, ``tools.emission_measure.status``.
     """

@@ -121,8 +121,9 @@ def test_monte_carlo_errors_are_the_scatter_of_the_solutions(method):
                method=method).em
         for _ in range(60)
     ]  # fmt: skip
-    expected = np.std(solutions, axis=0, ddof=1).sum()
-    assert spread.sum() == pytest.approx(expected, rel=0.15)  # other draws
+    # other draws; the middle of all pixels, since now and then a solution lies far off
+    ratio = spread.sum(axis=1) / np.std(solutions, axis=0, ddof=1).sum(axis=1)
+    assert np.median(ratio) == pytest.approx(1, abs=0.15)
 
 
 def test_monte_carlo_errors_of_a_single_bin_are_those_of_the_mean():

@@ -5,11 +5,12 @@ import pytest
 
 from dataset_models.audit import audit
 from dataset_models.SDO.AIA.dem_pairs import DEMPairs, split_by_rotation
-from dataset_models.SDO.AIA.dem_sources import PAIR_EDGES, PairFolder, VirtualPairs
+from dataset_models.SDO.AIA.dem_sources import PairFolder, VirtualPairs
 from dataset_models.solar_data import DataIntegrityError
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.plasma import LOG_T_EDGES
 from dataset_models.virtual_sun.process import simulate_record
+from tools.emission_measure.families import LOG_T_EDGES as BIN_EDGES
 from tools.emission_measure.response import bin_response
 
 SEED_DATES = ("2011-01-27", "2011-02-22", "2011-03-20")  # 26 days apart
@@ -18,7 +19,7 @@ SEED_DATES = ("2011-01-27", "2011-02-22", "2011-03-20")  # 26 days apart
 def write_folder(folder, *, dates=SEED_DATES, size=(6, 8), seed=0):
     """Write the seed's layout: known emission measure, and the brightness that it gives."""
     generator = np.random.default_rng(seed)
-    response = bin_response(PAIR_EDGES)
+    response = bin_response(BIN_EDGES)
     cubes = []
     for date in dates:
         em = generator.lognormal(np.log(1e26), 1.0, (18, *size))
@@ -45,7 +46,7 @@ def test_folder_gives_channels_last_in_order_of_time(tmp_path):
         np.moveaxis(arrays["emission_measure"][0], -1, 0), cubes[2], rtol=1e-6
     )
     # the images were made as response times emission measure
-    again = arrays["emission_measure"].astype(float) @ bin_response(PAIR_EDGES).T
+    again = arrays["emission_measure"].astype(float) @ bin_response(BIN_EDGES).T
     np.testing.assert_allclose(arrays["aia"], again, rtol=1e-5)  # float32
     assert [str(t)[:10] for t in data.table.time] == list(SEED_DATES)
     assert data.verify() == []
