@@ -54,6 +54,7 @@ def torch_names(monkeypatch):
     for name in ("FloatStorage", "DoubleStorage", "LongStorage"):
         setattr(torch, name, type(name, (), {"__module__": "torch"}))
     torch._utils = utils
+    torch.Tensor = type("Tensor", (), {})  # scipy asks whether an array is one
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "torch._utils", utils)
     return torch
@@ -208,6 +209,13 @@ def test_damage_gets_a_sentence(tmp_path, torch_names):
     path = write_zip(tmp_path / "w.pth", weights(), torch_names, cut=40)
     with pytest.raises(ValueError, match="reaches beyond"):
         read_state_dictionary(path)
+    # strides of 0: terabytes from one number
+    one = Tensor(Storage("0", np.zeros(1, np.float32)), 0, (1 << 20, 1 << 20), (0, 0))
+    state = collections.OrderedDict([("conv.weight", one)])
+    program = pickled(state, torch_names)
+    write_zip(tmp_path / "huge.pth", weights(), torch_names, program=program)
+    with pytest.raises(ValueError, match="reaches beyond"):
+        read_state_dictionary(tmp_path / "huge.pth")
     whole = write_zip(tmp_path / "w.pth", weights(), torch_names).read_bytes()
     for n in (10, len(whole) // 2, len(whole) - 30):
         (tmp_path / "cut.pth").write_bytes(whole[:n])
