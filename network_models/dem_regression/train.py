@@ -2,8 +2,8 @@
 
     python network_models/dem_regression/train.py [--size fast] [--smoke]
 
-The accurate size takes about 25 minutes on two cores, the fast one 8. The run's folder holds
-``network.keras``, calibrated, which ``science/dem/invert.py --run RUN`` takes.
+The run's folder holds ``network.keras``, calibrated, which ``science/dem/invert.py --method network
+--run RUN`` takes. The same command goes on where a stopped one was.
 """
 
 from __future__ import annotations
