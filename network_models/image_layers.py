@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 __all__ = [
+    "BrightnessScaling",
     "DiscPlaces",
     "LocalShare",
     "LogBrightness",
@@ -72,6 +73,42 @@ class LogBrightness(keras.layers.Layer):
             "spreads": self.spreads,
             "signed": self.signed,
         }
+
+
+@keras.saving.register_keras_serializable(package="heliolens")
+class BrightnessScaling(keras.layers.Layer):
+    """Turn brightness of known units into standardised logarithms, with no channel missing.
+
+    ``(log10(max(I, 0) + offset) - mean) / spread`` per channel.
+
+    Parameters
+    ----------
+    offsets : sequence of float
+        One per channel, DN s-1 pix-1: below them noise rules.
+    means, spreads : sequence of float
+        Of the logarithms, per channel, from the training set.
+
+    Input and output (batch, y, x, channel).
+    """
+
+    def __init__(self, offsets: list[float], means: list[float], spreads: list[float], **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})  # logarithms need it
+        self.offsets = [float(v) for v in offsets]
+        self.means = [float(v) for v in means]
+        self.spreads = [float(v) for v in spreads]
+
+    def call(self, image):
+        """Give the standardised logarithms."""
+        return _scaled_logs(image, self.offsets, self.means, self.spreads)
+
+    def compute_output_shape(self, input_shape):
+        """Give the same shape."""
+        return input_shape
+
+    def get_config(self):
+        """Give the constructor's arguments."""
+        own = {"offsets": self.offsets, "means": self.means, "spreads": self.spreads}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="heliolens")

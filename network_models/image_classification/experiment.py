@@ -1,0 +1,331 @@
+"""From labelled scenes to a calibrated classifier, judged beside hand-made features.
+
+Sets are made of whole observations. The network is chosen on validation observations; half of them
+give the temperature, the other half the threshold of the prediction sets; the test observations are
+used once.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from dataset_models.solar_data import SolarData
+from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
+from dataset_models.splits import Split, grouped
+from network_models.checkpoint import save_network
+from network_models.image_classification.held_scenes import HeldScenes
+from network_models.image_classification.leak_table import leak_rows
+from network_models.image_classification.report_sections import write_sections
+from network_models.image_classification.settings import NETWORK_FILE, ClassifierSettings
+from network_models.image_classification.slic.hand_features import (
+    HandFeatureClassifier,
+    hand_features,
+)
+from network_models.image_classification.slic.slic_lite import build_slic_lite
+from network_models.training import TrainingOptions, open_run, predict, train
+from tools.atomic_files import write_json
+from tools.classification_scores import ClassScores, class_scores, paired_difference
+from tools.probability_calibration import (
+    PredictionSets,
+    abstention_score,
+    fit_prediction_sets,
+    fit_temperature,
+    given_one_of_the_classes,
+    risk_coverage,
+    set_scores,
+    threshold_at_coverage,
+)
+from tools.random_streams import random_stream
+from tools.report.report import write_report
+from tools.run_folder import RunFolder
+
+__all__ = ["Judged", "open_scenes", "run_scene_experiment", "scene_split"]
+
+logger = logging.getLogger(__name__)
+
+_FIVE = len(CLASSES)
+_LEVEL = 0.9  # of the prediction sets
+_ANSWERED = 0.97  # of the validation frames of the five classes
+_BATCH = 64
+_SETS = {"validation_share": 0.15, "test_share": 0.2}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A classifier on the test set's frames of the five classes.
+
+    Attributes
+    ----------
+    probability : (frame, 5) float
+        Given that a frame is one of the five.
+    truth : (frame,) int
+    groups : (frame,) str
+    """
+
+    probability: np.ndarray
+    truth: np.ndarray
+    groups: np.ndarray
+
+    def scores(self, n_draws: int) -> ClassScores:
+        """Give its scores with intervals over observations."""
+        return class_scores(
+            self.probability, self.truth, self.groups, classes=CLASSES, n_draws=n_draws
+        )
+
+
+def _five(probability: np.ndarray) -> np.ndarray:
+    """Give the probabilities of the five classes, given that a frame is one of them: (frame, 5)."""
+    if probability.shape[1] == _FIVE:
+        return probability
+    return given_one_of_the_classes(probability)
+
+
+def open_scenes(config) -> SolarData:
+    """Give the scenes that a configuration names."""
+    from dataset_models.solar_scenes.folder import SceneFolder
+    from dataset_models.solar_scenes.generated import GeneratedScenes
+    from dataset_models.solar_scenes.slic_files import SlicFiles
+
+    size = config.size if config.network == "slic_lite" else 256
+    if not config.data:
+        return GeneratedScenes(
+            config.scene_seed,
+            n_observations=config.observations,
+            frames_per_observation=config.frames,
+            size=size,
+            difficulty=config.difficulty,
+        )
+    if config.data.endswith(".npz"):
+        return SlicFiles(config.data)
+    return SceneFolder(config.data, size=size)
+
+
+def scene_split(dataset: SolarData, seed: int) -> Split:
+    """Put whole observations into training, validation and test."""
+    return grouped(dataset.table, **_SETS, generator=random_stream(seed, "split of scenes"))
+
+
+def run_scene_experiment(config, *, command: str, started: float) -> tuple[RunFolder, list[str]]:
+    """Train, calibrate and report, or show the run that was made before; give it and its figures.
+
+    Parameters
+    ----------
+    config : SceneConfig
+    command : str
+        The command line that repeats the run.
+    started : float
+        ``time.time()`` at the start of the process.
+    """
+    dataset = open_scenes(config)
+    run = open_run(config.output, config, dataset, always_new=config.new_run, started=started)
+    try:
+        if run.is_finished:
+            logger.info("This run was made before: %s (train again with --new-run)", run.path)
+        else:
+            logger.info("Run folder %s", run.path)
+            _train_and_report(config, dataset, run, command)
+    finally:
+        run.unlock()
+    return run, run.config["figures"]
+
+
+def _options(config) -> TrainingOptions:
+    return TrainingOptions(
+        config.epochs,
+        config.batch_size,
+        config.learning_rate,
+        config.weight_decay,
+        config.seed,
+        config.keep_epochs,
+    )
+
+
+def _builder(config, dataset: SolarData):
+    """Give what builds the network."""
+    if config.network == "slic_lite":
+        return lambda: build_slic_lite(width=config.width, dropout=config.dropout)
+    from network_models.image_classification.slic.vgg13 import build_scaled_vgg13
+
+    return lambda: build_scaled_vgg13(tied=config.network == "vgg13")
+
+
+def _optimizer(config, n_batches: int):
+    """Give what makes the optimizer, or None for the suite's own."""
+    if config.optimizer == "adamw":
+        return None
+    return lambda: keras.optimizers.SGD(config.learning_rate, momentum=0.9, nesterov=True)
+
+
+def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) -> None:
+    outputs = OUTPUTS if config.network == "slic_lite" else CLASSES
+    logger.info("Reading %d scenes of %d pixels", len(dataset.table), config.size)
+    held = HeldScenes(dataset, n_classes=len(outputs)) if not config.data else dataset
+    split = scene_split(held, config.seed)
+    run.write_config({**run.config, "targets": _targets(outputs), "command": command})
+    outcome = train(
+        _builder(config, held),
+        keras.losses.CategoricalCrossentropy(),
+        dataset=held,
+        split=split,
+        options=_options(config),
+        run=run,
+        make_optimizer=_optimizer(config, 0),
+    )
+    network, settings = _calibrated(held, split, outcome.network, outputs, config)
+    save_network(run / NETWORK_FILE, network)
+    write_json(run / "classes.json", settings.to_json())
+    ways, abstained = _judge(held, split, network, settings)
+    scores = {name: way.scores(config.bootstrap_draws) for name, way in ways.items()}
+    difference = paired_difference(
+        ways["network"].probability,
+        ways["hand features"].probability,
+        ways["network"].truth,
+        ways["network"].groups,
+        classes=CLASSES,
+        n_draws=config.bootstrap_draws,
+    )
+    figures = {
+        "scores": {name: s.to_dict() for name, s in scores.items()},
+        "network less hand features": {k: d.to_dict() for k, d in difference.items()},
+        "prediction sets and abstention": abstained,
+        "parameters": network.count_params(),
+    }
+    leak = _leak(config) if not config.data and config.leak_observations else []
+    figures["splits"] = leak
+    write_json(run / "performance/scores.json", figures)
+    best = outcome.progress.best_epoch
+    lines = _lines(figures, scores, difference, best)
+    run.write_config({**run.config, "figures": lines})
+    write_sections(run, outcome.progress, ways, scores, figures, leak)
+    what = dataset.provenance()["source"]
+    write_report(run.path, title=f"Classes of solar scenes: {what}", subtitle="; ".join(lines))
+
+
+def _targets(outputs: tuple[str, ...]) -> dict:
+    """Give the scalars of the output that can be explained."""
+    eye = np.eye(len(outputs))
+    return {
+        f"P({name})": {"unit": "1", "weights": eye[k].tolist()} for k, name in enumerate(outputs)
+    }
+
+
+def _calibrated(
+    dataset: SolarData, split: Split, trained: keras.Model, outputs: tuple[str, ...], config
+) -> tuple[keras.Model, ClassifierSettings]:
+    """Give the network with the temperature of one half of validation, and the other's threshold."""
+    rows = split.validation
+    groups = dataset.table.group[rows]
+    half = random_stream(config.seed, "halves of validation").permutation(np.unique(groups))
+    first = np.isin(groups, half[: len(half) // 2])
+    probability = predict(trained, dataset.validation_batches(split, batch_size=_BATCH))
+    truth = dataset.read(rows)["label"].argmax(axis=1)
+    scaled = fit_temperature(probability[first], truth[first])
+    later, truth, groups = scaled(probability[~first]), truth[~first], groups[~first]
+    five = truth < _FIVE
+    sets = fit_prediction_sets(_five(later)[five], truth[five], groups[five], level=_LEVEL)
+    doubt = threshold_at_coverage(_doubt(later)[five], _ANSWERED)
+    network = _builder(config, dataset)()
+    network.set_weights(trained.get_weights())
+    network.layers[-1].temperature = scaled.temperature
+    settings = ClassifierSettings(
+        classes=outputs,
+        temperature=scaled.temperature,
+        sets=sets,
+        largest_doubt=doubt,
+        tile=config.size,
+    )
+    return network, settings
+
+
+def _judge(
+    dataset: SolarData, split: Split, network: keras.Model, settings: ClassifierSettings
+) -> tuple[dict[str, Judged], dict]:
+    """Give the network and hand-made features on the test set, and what sets and abstention do."""
+    rows = split.test
+    groups = dataset.table.group[rows]
+    truth = dataset.read(rows)["label"].argmax(axis=1)
+    output = predict(network, dataset.test_batches(split, batch_size=_BATCH))
+    known = np.concatenate([split.training, split.validation])
+    by_hand = HandFeatureClassifier(n_classes=output.shape[1])
+    labels = dataset.read(known)["label"].argmax(axis=1)
+    by_hand.fit(_features(dataset, known), labels)
+    hand = by_hand.predict_proba(_features(dataset, rows))
+    five = truth < _FIVE
+    ways = {
+        name: Judged(_five(p)[five], truth[five], groups[five])
+        for name, p in {"network": output, "hand features": hand}.items()
+    }
+    return ways, _answers(output, truth, groups, settings)
+
+
+def _doubt(output: np.ndarray) -> np.ndarray:
+    """Give the chance that naming a class is wrong, also of networks without "none of these"."""
+    if output.shape[1] == _FIVE:
+        return 1 - output.max(axis=1)
+    return abstention_score(output)
+
+
+def _answers(
+    output: np.ndarray, truth: np.ndarray, groups: np.ndarray, settings: ClassifierSettings
+) -> dict:
+    """Give what prediction sets hold, and what is left when doubtful frames get no answer."""
+    five = truth < _FIVE
+    sets: PredictionSets = settings.sets
+    found = set_scores(sets(_five(output)[five]), truth[five], groups[five])
+    doubt = _doubt(output)
+    answered = doubt <= settings.largest_doubt
+    wrong = _five(output).argmax(axis=1) != truth
+    return {
+        "coverage": found.coverage.to_dict(),
+        "mean size": found.mean_size.to_dict(),
+        "coverage by class": dict(zip(CLASSES, found.class_coverage.tolist(), strict=True)),
+        "answered, of the five classes": float(answered[five].mean()),
+        "answered, of none of these": float(answered[~five].mean()) if (~five).any() else None,
+        "wrong among the answered": float(wrong[answered].mean()) if answered.any() else None,
+        "wrong among all": float(wrong.mean()),
+        "area under risk and coverage": risk_coverage(doubt, wrong).area,
+    }
+
+
+def _features(dataset: SolarData, rows: np.ndarray) -> np.ndarray:
+    parts = np.array_split(rows, -(-len(rows) // 256))
+    return np.concatenate([hand_features(dataset.read(p)["image"][..., 0]) for p in parts])
+
+
+def _leak(config) -> list[dict]:
+    """Give the table of splits, at the harder difficulty."""
+    from dataset_models.solar_scenes.generated import GeneratedScenes
+
+    harder = GeneratedScenes(
+        config.scene_seed + 1,
+        n_observations=config.leak_observations,
+        frames_per_observation=10,
+        size=min(config.size, 64),
+        difficulty="harder",
+    )
+    logger.info("Reading %d harder scenes: what would other splits claim?", len(harder.table))
+    return leak_rows(
+        HeldScenes(harder, n_classes=len(OUTPUTS)),
+        build_network=lambda: build_slic_lite(width=config.width, dropout=config.dropout),
+        options=_options(config),
+        n_draws=config.bootstrap_draws,
+    )
+
+
+def _lines(figures: dict, scores: dict, difference: dict, best: int) -> list[str]:
+    """Give the run's figures as sentences."""
+    network, hand = scores["network"], scores["hand features"]
+    sets = figures["prediction sets and abstention"]
+    return [
+        f"{figures['parameters']:,} parameters, best epoch {best}",
+        f"balanced accuracy {network['balanced accuracy']} of {network.n_frames} unseen frames of "
+        f"{network.n_events} observations; hand features {hand['balanced accuracy']}; difference "
+        f"{difference['balanced accuracy']}",
+        f"ECE-15 {network['ECE-15']}, Brier {network['Brier']}",
+        f"prediction sets ({100 * _LEVEL:.0f} %) cover {100 * sets['coverage']['value']:.1f} % "
+        f"with {sets['mean size']['value']:.2f} classes",
+    ]
