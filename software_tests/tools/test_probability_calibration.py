@@ -1,0 +1,190 @@
+"""Scaling finds what made the probabilities, sets cover what they promise, risks add up."""
+
+import numpy as np
+import pytest
+
+from tools.classification_scores import class_scores
+from tools.probability_calibration import (
+    PredictionSets,
+    abstention_score,
+    fit_prediction_sets,
+    fit_temperature,
+    fit_vector_scaling,
+    given_one_of_the_classes,
+    risk_coverage,
+    set_scores,
+    threshold_at_coverage,
+)
+
+
+def softmax(logits):
+    weight = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weight / weight.sum(axis=1, keepdims=True)
+
+
+def drawn_from(probability, generator):
+    """Draw a class from each row: the rows are then calibrated by construction."""
+    edges = probability.cumsum(axis=1)
+    return (edges < generator.random((len(edges), 1))).sum(axis=1).clip(max=edges.shape[1] - 1)
+
+
+@pytest.fixture
+def calibrated(generator):
+    """Give 20000 rows that are right as often as they say, and the classes."""
+    probability = softmax(2 * generator.normal(size=(20000, 4)))
+    return probability, drawn_from(probability, generator)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
+def test_the_temperature_that_made_them_is_found(calibrated, temperature):
+    probability, truth = calibrated
+    sharpened = softmax(np.log(probability) * temperature)
+    scaling = fit_temperature(sharpened, truth)
+    assert scaling.temperature == pytest.approx(temperature, rel=0.03)  # 20000 throws
+    after = class_scores(scaling(sharpened), truth, np.arange(len(truth)), n_draws=5)
+    assert after["ECE-15"].value < 0.012  # of perfect probabilities: 15 bins of 1300, 0.006
+    assert (scaling(sharpened).argmax(axis=1) == sharpened.argmax(axis=1)).all()
+
+
+def test_the_vector_that_made_them_is_found(calibrated):
+    probability, truth = calibrated
+    weight, bias = np.array([1.5, 0.8, 1.0, 2.0]), np.array([0.4, -0.2, 0.0, -0.2])
+    # log p of the given rows, so that weight * log p + bias is log of the true ones
+    logits = (np.log(probability) - bias) / weight
+    given = softmax(logits)
+    scaling = fit_vector_scaling(given, truth)
+    scored = [
+        class_scores(p, truth, np.arange(len(truth)), n_draws=5)["log score"].value
+        for p in (given, fit_temperature(given, truth)(given), scaling(given), probability)
+    ]
+    assert scored[2] < scored[1] <= scored[0]
+
+
+def test_the_gradient_of_vector_scaling_leads_to_its_minimum(calibrated):
+    probability, truth = calibrated
+    distorted = softmax(np.log(probability) * [1.0, 2.0, 1.0, 1.0] + [0.5, 0, 0, 0])
+    scaling = fit_vector_scaling(distorted, truth)
+    n = len(truth)
+
+    def value(weight, bias):
+        log_p = np.log(softmax(np.log(distorted) * weight + bias))
+        return -log_p[np.arange(n), truth].mean() + 1e-3 * (
+            ((weight - 1) ** 2).sum() + (bias**2).sum()
+        )
+
+    here = value(scaling.weight, scaling.bias)
+    for k in range(4):
+        for step in (-0.02, 0.02):
+            move = step * np.eye(4)[k]
+            assert value(scaling.weight + move, scaling.bias) > here
+            assert value(scaling.weight, scaling.bias + move) > here
+
+
+def test_a_set_without_mistakes_stays_finite():
+    probability = np.array([[0.9, 0.1], [0.2, 0.8]])
+    truth = np.array([0, 1])
+    assert fit_temperature(probability, truth).temperature == pytest.approx(0.05, rel=1e-3)
+    assert np.isfinite(fit_vector_scaling(probability, truth)(probability)).all()
+    assert np.isfinite(fit_temperature(np.eye(2), truth)(np.eye(2))).all()
+
+
+def test_sets_cover_new_events(calibrated):
+    probability, truth = calibrated
+    groups = np.arange(20000) // 2
+    half = slice(0, 10000), slice(10000, 20000)
+    sets = fit_prediction_sets(probability[half[0]], truth[half[0]], groups[half[0]])
+    found = set_scores(sets(probability[half[1]]), truth[half[1]], groups[half[1]], n_draws=200)
+    assert found.coverage.value == pytest.approx(0.9, abs=0.012)  # 3 sigma of two samples of 10000
+    assert found.coverage.low < 0.9 + 0.01
+    assert found.mean_size.value < 2.2
+    assert 0 <= found.single <= 1
+    assert (found.class_coverage > 0.8).all()
+
+
+def test_every_event_weighs_the_same():
+    # one event of 1000 hard frames among 19 easy ones of one frame: 95 % of the events are easy
+    truth = np.zeros(1019, int)
+    top = np.r_[np.full(19, 0.8), np.full(1000, 0.1)]
+    probability = np.stack([top, 1 - top], axis=1)
+    groups = np.r_[np.arange(19), np.full(1000, 19)]
+    assert fit_prediction_sets(probability, truth, groups, level=0.9).threshold == 0.8
+    frames = fit_prediction_sets(probability, truth, np.arange(1019), level=0.9)
+    assert frames.threshold == 0.1
+
+
+def test_the_quantile_is_that_of_split_conformal_prediction():
+    # n = 19 single frames at 0.9: the ceil(20 * 0.9) = 18th largest probability of the truth
+    top = np.arange(19, 0, -1) / 20
+    probability = np.stack([top, 1 - top], axis=1)
+    sets = fit_prediction_sets(probability, np.zeros(19, int), np.arange(19), level=0.9)
+    assert sets.threshold == top[17]
+
+
+def test_too_few_events_give_all_classes():
+    probability = np.tile([0.7, 0.2, 0.1], (8, 1))
+    sets = fit_prediction_sets(probability, np.zeros(8, int), np.arange(8))
+    assert sets(probability).all()
+
+
+def test_a_set_is_never_empty():
+    sets = PredictionSets(0.9, 0.8)
+    assert sets(np.array([[0.5, 0.3, 0.2], [0.9, 0.1, 0.0]])).tolist() == [
+        [True, False, False],
+        [True, False, False],
+    ]
+
+
+def test_probabilities_given_one_of_the_classes():
+    found = given_one_of_the_classes(np.array([[0.2, 0.2, 0.6], [0, 0, 1.0]]))
+    assert found == pytest.approx(np.array([[0.5, 0.5], [0.5, 0.5]]))
+
+
+def test_abstention_scores():
+    sure, none, torn = [0.98, 0.01, 0.01], [0.05, 0.05, 0.9], [0.5, 0.5, 0.0]
+    probability = np.array([sure, none, torn])
+    assert abstention_score(probability) == pytest.approx([0.02, 0.95, 0.5])
+    entropy = abstention_score(probability, "entropy")
+    assert entropy[1:] == pytest.approx([1.0, 1.0])
+    p = 0.98 / 0.99
+    assert entropy[0] == pytest.approx(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)))
+    with pytest.raises(ValueError, match="there are error, entropy"):
+        abstention_score(probability, "energy")
+
+
+def test_the_curve_counts_mistakes_among_the_surest():
+    curve = risk_coverage(np.array([0.3, 0.1, 0.2, 0.2]), np.array([True, False, True, False]))
+    assert curve.coverage.tolist() == [0.25, 0.75, 1.0]
+    assert curve.risk == pytest.approx([0, 1 / 3, 0.5])
+    assert curve.threshold.tolist() == [0.1, 0.2, 0.3]
+    assert curve.area == pytest.approx(0.25 * 0 + 0.5 / 3 + 0.25 * 0.5)
+
+
+def test_calibrated_scores_give_the_risk_that_they_say(calibrated, generator):
+    probability, truth = calibrated
+    score = 1 - probability.max(axis=1)
+    curve = risk_coverage(score, probability.argmax(axis=1) != truth)
+    expected = np.cumsum(np.sort(score)) / np.arange(1, len(score) + 1)
+    assert curve.risk[2000:] == pytest.approx(expected[2000:], abs=0.02)
+
+
+def test_the_threshold_keeps_the_share():
+    score = np.arange(10) / 10
+    for share in (0.1, 0.75, 0.9, 1.0):
+        kept = (score <= threshold_at_coverage(score, share)).mean()
+        assert share <= kept < share + 0.1
+
+
+def test_wrong_input_gets_a_sentence(calibrated):
+    probability, truth = calibrated
+    with pytest.raises(ValueError, match="not logits"):
+        fit_temperature(np.log(probability), truth)
+    with pytest.raises(ValueError, match="one integer from 0 to 3"):
+        fit_vector_scaling(probability, truth[:-1])
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        fit_prediction_sets(probability, truth, truth, level=90)
+    with pytest.raises(ValueError, match="an event for each"):
+        fit_prediction_sets(probability, truth, truth[:3])
+    with pytest.raises(ValueError, match="above 0 and up to 1"):
+        threshold_at_coverage(np.ones(3), 0)
+    with pytest.raises(ValueError, match="for each frame"):
+        risk_coverage(np.ones(3), np.ones(2, bool))
