@@ -1,0 +1,104 @@
+"""The packaged classifier of scenes on real frames, and its speed.
+
+python benchmarks/scenes.py [--model RUN] [--data ../shared/data] [--side 4096] [--rounds 5]
+
+Real frames were never trained on; results are by scene, since nine frames of one spot are one
+scene. Speeds: whole frames of 512 x 512 pixels, and a map of a large image with overlapping tiles,
+in a process of its own, so that its memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.running import run
+from dataset_models.solar_scenes.classes import CLASSES
+from network_models.image_classification.real_frames import real_scenes
+from network_models.image_classification.settings import open_classifier
+from tools.classification_scores import class_scores
+
+
+def main() -> None:
+    """Print one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="packaged", help="run folder; the packaged network")
+    parser.add_argument("--data", default="../shared/data", help="folder of the real frames")
+    parser.add_argument("--side", type=int, default=4096, help="pixels of the large image")
+    parser.add_argument("--frames", type=int, default=96, help="frames of 512 x 512 to time")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    out = {"synthetic training": True, **frames_per_second(arguments), **large_map(arguments)}
+    if Path(arguments.data).is_dir():
+        out["real"] = real(arguments)
+    print(json.dumps(out))
+
+
+def real(arguments: argparse.Namespace) -> dict:
+    """Give what is said of each real scene, and the calibration over all frames and tiles."""
+    classifier = open_classifier(arguments.model)
+    rows, given, truth, scenes = {}, [], [], []
+    for scene in real_scenes(arguments.data):
+        probability = np.stack([classifier.five(image) for image in scene.images])
+        right = probability.argmax(axis=1) == scene.truth
+        rows[scene.name] = {
+            "truth": CLASSES[scene.truth],
+            "frames or tiles": len(right),
+            "right": int(right.sum()),
+            "mean probability of the truth": float(probability[:, scene.truth].mean()),
+            "given": np.bincount(probability.argmax(axis=1), minlength=len(CLASSES)).tolist(),
+        }
+        given.append(probability)
+        truth += [scene.truth] * len(right)
+        scenes += [scene.name] * len(right)
+    scores = class_scores(
+        np.concatenate(given), np.array(truth), np.array(scenes), classes=CLASSES
+    )
+    names = ("balanced accuracy", "ECE-15", "Brier", "log score")
+    return {"scenes": rows, **{name: scores[name].value for name in names}}
+
+
+def frames_per_second(arguments: argparse.Namespace) -> dict:
+    """Time whole frames, from a frame in memory to its probabilities."""
+    classifier = open_classifier(arguments.model)
+    frames = np.random.default_rng(0).normal(1, 0.1, (arguments.frames, 512, 512))
+    frames = frames.astype(np.float32)
+    classifier.five(frames[0])
+    rates = []
+    for _ in range(arguments.rounds):
+        start = time.perf_counter()
+        for frame in frames:
+            classifier.five(frame)
+        rates.append(len(frames) / (time.perf_counter() - start))
+    return {"frames of 512 x 512 per second": statistics.median(rates)}
+
+
+def large_map(arguments: argparse.Namespace) -> dict:
+    """Time the map of a full disc (synthetic), file to file, as a user would make it."""
+    from dataset_models.solar_scenes.full_disc import full_disc
+
+    with tempfile.TemporaryDirectory(prefix="heliolens-") as folder:
+        path = Path(folder) / "disc.npy"
+        np.save(path, full_disc(arguments.side, seed=3).image.astype(np.float32))
+        command = ["network_models/image_classification/classify.py", arguments.model, str(path)]
+        outcomes = [
+            run(*command, "--map", "--output", str(Path(folder) / f"out{k}"))
+            for k in range(min(arguments.rounds, 3))
+        ]
+    return {
+        "pixels along a side": arguments.side,
+        "map, whole command, s": statistics.median(o.seconds for o in outcomes),
+        "map, largest memory, MiB": max(o.peak_mib for o in outcomes),
+    }
+
+
+if __name__ == "__main__":
+    main()
