@@ -26,6 +26,7 @@ def build_slic_lite(
     n_blocks: int = 3,
     dropout: float = 0.3,
     scaling: keras.Layer | None = None,
+    side: int | None = None,
     name: str = "slic_lite",
 ) -> keras.Model:
     """Build the network: three stages, each of half the resolution of the one before.
@@ -52,6 +53,8 @@ def build_slic_lite(
     scaling : keras.Layer, optional
         From brightness to what the convolutions see, (batch, y, x, anything); ``SceneScaling`` by
         default.
+    side : int, optional
+        Of the image, pixels, to fix it; any by default.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def build_slic_lite(
             f"{n_channels}, {n_outputs} and {widths} (then {n_blocks} blocks, {n_maps} maps)"
         )
     first, second, third = widths
-    image = keras.Input((None, None, n_channels), name="image")
+    image = keras.Input((side, side, n_channels), name="image")
     maps = (scaling or SceneScaling(name="scaling"))(image)
     maps = _switched(maps, layers.Conv2D(first, 5, strides=2, **_same("stem")))
     maps = _switched(maps, layers.Conv2D(second, 3, strides=2, **_same("halved")))
