@@ -17,10 +17,9 @@ from dataset_models.solar_data import SolarData
 from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
 from dataset_models.splits import Split, grouped
 from network_models.checkpoint import save_network
-from network_models.image_classification.held_scenes import HeldScenes
 from network_models.image_classification.leak_table import leak_rows
 from network_models.image_classification.report_sections import write_sections
-from network_models.image_classification.settings import NETWORK_FILE, ClassifierSettings
+from network_models.image_classification.classifier import SETTINGS_FILE, ClassifierSettings
 from network_models.image_classification.slic.hand_features import (
     HandFeatureClassifier,
     hand_features,
@@ -30,14 +29,13 @@ from network_models.training import TrainingOptions, open_run, predict, train
 from tools.atomic_files import write_json
 from tools.classification_scores import ClassScores, class_scores, paired_difference
 from tools.probability_calibration import (
-    PredictionSets,
     abstention_score,
+    fit_abstention,
     fit_prediction_sets,
     fit_temperature,
     given_one_of_the_classes,
     risk_coverage,
     set_scores,
-    threshold_at_coverage,
 )
 from tools.random_streams import random_stream
 from tools.report.report import write_report
@@ -75,13 +73,6 @@ class Judged:
         return class_scores(
             self.probability, self.truth, self.groups, classes=CLASSES, n_draws=n_draws
         )
-
-
-def _five(probability: np.ndarray) -> np.ndarray:
-    """Give the probabilities of the five classes, given that a frame is one of them: (frame, 5)."""
-    if probability.shape[1] == _FIVE:
-        return probability
-    return given_one_of_the_classes(probability)
 
 
 def open_scenes(config) -> SolarData:
@@ -144,16 +135,21 @@ def _options(config) -> TrainingOptions:
     )
 
 
-def _builder(config, dataset: SolarData):
+def _builder(config):
     """Give what builds the network."""
     if config.network == "slic_lite":
-        return lambda: build_slic_lite(width=config.width, dropout=config.dropout)
+        return lambda: _small(config)
     from network_models.image_classification.slic.vgg13 import build_scaled_vgg13
 
     return lambda: build_scaled_vgg13(tied=config.network == "vgg13")
 
 
-def _optimizer(config, n_batches: int):
+def _small(config) -> keras.Model:
+    widths = tuple(max(round(config.width * n), 1) for n in (24, 48, 96))
+    return build_slic_lite(widths=widths, dropout=config.dropout)
+
+
+def _optimizer(config):
     """Give what makes the optimizer, or None for the suite's own."""
     if config.optimizer == "adamw":
         return None
@@ -161,24 +157,24 @@ def _optimizer(config, n_batches: int):
 
 
 def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) -> None:
-    outputs = OUTPUTS if config.network == "slic_lite" else CLASSES
-    logger.info("Reading %d scenes of %d pixels", len(dataset.table), config.size)
-    held = HeldScenes(dataset, n_classes=len(outputs)) if not config.data else dataset
-    split = scene_split(held, config.seed)
-    run.write_config({**run.config, "targets": _targets(outputs), "command": command})
+    if not config.data:
+        logger.info("Drawing %d scenes (synthetic)", len(dataset.table))
+        dataset.draw()
+    split = scene_split(dataset, config.seed)
+    run.write_config({**run.config, "targets": _targets(), "command": command})
     outcome = train(
-        _builder(config, held),
+        _builder(config),
         keras.losses.CategoricalCrossentropy(),
-        dataset=held,
+        dataset=dataset,
         split=split,
         options=_options(config),
         run=run,
-        make_optimizer=_optimizer(config, 0),
+        make_optimizer=_optimizer(config),
     )
-    network, settings = _calibrated(held, split, outcome.network, outputs, config)
-    save_network(run / NETWORK_FILE, network)
-    write_json(run / "classes.json", settings.to_json())
-    ways, abstained = _judge(held, split, network, settings)
+    network, settings = _calibrated(dataset, split, outcome.network, config)
+    settings.to_json(run / SETTINGS_FILE)
+    save_network(run.best_network, network)
+    ways, abstained = _judge(dataset, split, network, settings)
     scores = {name: way.scores(config.bootstrap_draws) for name, way in ways.items()}
     difference = paired_difference(
         ways["network"].probability,
@@ -205,37 +201,38 @@ def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) 
     write_report(run.path, title=f"Classes of solar scenes: {what}", subtitle="; ".join(lines))
 
 
-def _targets(outputs: tuple[str, ...]) -> dict:
+def _targets() -> dict:
     """Give the scalars of the output that can be explained."""
-    eye = np.eye(len(outputs))
+    eye = np.eye(len(OUTPUTS))
     return {
-        f"P({name})": {"unit": "1", "weights": eye[k].tolist()} for k, name in enumerate(outputs)
+        f"P({name})": {"unit": "1", "weights": eye[k].tolist()} for k, name in enumerate(OUTPUTS)
     }
 
 
 def _calibrated(
-    dataset: SolarData, split: Split, trained: keras.Model, outputs: tuple[str, ...], config
+    dataset: SolarData, split: Split, trained: keras.Model, config
 ) -> tuple[keras.Model, ClassifierSettings]:
-    """Give the network with the temperature of one half of validation, and the other's threshold."""
+    """Give the network with the temperature of half of validation; the other half gives the rest."""
     rows = split.validation
     groups = dataset.table.group[rows]
     half = random_stream(config.seed, "halves of validation").permutation(np.unique(groups))
     first = np.isin(groups, half[: len(half) // 2])
-    probability = predict(trained, dataset.validation_batches(split, batch_size=_BATCH))
+    weights = trained.get_weights()
+    plain, network = _builder(config)(), _builder(config)()
+    plain.set_weights(weights)  # a run that was stopped while it was calibrated has a temperature
+    network.set_weights(weights)
+    probability = predict(plain, dataset.validation_batches(split, batch_size=_BATCH))
     truth = dataset.read(rows)["label"].argmax(axis=1)
     scaled = fit_temperature(probability[first], truth[first])
     later, truth, groups = scaled(probability[~first]), truth[~first], groups[~first]
     five = truth < _FIVE
-    sets = fit_prediction_sets(_five(later)[five], truth[five], groups[five], level=_LEVEL)
-    doubt = threshold_at_coverage(_doubt(later)[five], _ANSWERED)
-    network = _builder(config, dataset)()
-    network.set_weights(trained.get_weights())
+    given = given_one_of_the_classes(later)
+    sets = fit_prediction_sets(given[five], truth[five], groups[five], level=_LEVEL)
     network.layers[-1].temperature = scaled.temperature
     settings = ClassifierSettings(
-        classes=outputs,
         temperature=scaled.temperature,
         sets=sets,
-        largest_doubt=doubt,
+        abstention=fit_abstention(later, truth, coverage=_ANSWERED),
         tile=config.size,
     )
     return network, settings
@@ -256,17 +253,10 @@ def _judge(
     hand = by_hand.predict_proba(_features(dataset, rows))
     five = truth < _FIVE
     ways = {
-        name: Judged(_five(p)[five], truth[five], groups[five])
+        name: Judged(given_one_of_the_classes(p)[five], truth[five], groups[five])
         for name, p in {"network": output, "hand features": hand}.items()
     }
     return ways, _answers(output, truth, groups, settings)
-
-
-def _doubt(output: np.ndarray) -> np.ndarray:
-    """Give the chance that naming a class is wrong, also of networks without "none of these"."""
-    if output.shape[1] == _FIVE:
-        return 1 - output.max(axis=1)
-    return abstention_score(output)
 
 
 def _answers(
@@ -274,11 +264,10 @@ def _answers(
 ) -> dict:
     """Give what prediction sets hold, and what is left when doubtful frames get no answer."""
     five = truth < _FIVE
-    sets: PredictionSets = settings.sets
-    found = set_scores(sets(_five(output)[five]), truth[five], groups[five])
-    doubt = _doubt(output)
-    answered = doubt <= settings.largest_doubt
-    wrong = _five(output).argmax(axis=1) != truth
+    given = given_one_of_the_classes(output)
+    found = set_scores(settings.sets(given[five]), truth[five], groups[five])
+    answered = ~settings.abstention(output)
+    wrong = given.argmax(axis=1) != truth
     return {
         "coverage": found.coverage.to_dict(),
         "mean size": found.mean_size.to_dict(),
@@ -287,7 +276,7 @@ def _answers(
         "answered, of none of these": float(answered[~five].mean()) if (~five).any() else None,
         "wrong among the answered": float(wrong[answered].mean()) if answered.any() else None,
         "wrong among all": float(wrong.mean()),
-        "area under risk and coverage": risk_coverage(doubt, wrong).area,
+        "area under risk and coverage": risk_coverage(abstention_score(output), wrong).area,
     }
 
 
@@ -307,10 +296,11 @@ def _leak(config) -> list[dict]:
         size=min(config.size, 64),
         difficulty="harder",
     )
-    logger.info("Reading %d harder scenes: what would other splits claim?", len(harder.table))
+    logger.info("Drawing %d harder scenes: what would other splits claim?", len(harder.table))
+    harder.draw()
     return leak_rows(
-        HeldScenes(harder, n_classes=len(OUTPUTS)),
-        build_network=lambda: build_slic_lite(width=config.width, dropout=config.dropout),
+        harder,
+        build_network=lambda: _small(config),
         options=_options(config),
         n_draws=config.bootstrap_draws,
     )
