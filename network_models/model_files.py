@@ -13,6 +13,7 @@ from network_models import image_layers, layers, losses  # noqa: F401
 from network_models.allowed_classes import require_allowed_classes
 from network_models.dem_regression import emission_layers  # noqa: F401
 from network_models.dem_regression.deepem import layers as deepem_layers  # noqa: F401
+from network_models.image_classification import scene_layers  # noqa: F401
 from network_models.legacy_files import LEGACY_ENDINGS, load_legacy_network
 
 __all__ = ["clone_network", "load_network"]

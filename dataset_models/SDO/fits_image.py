@@ -28,6 +28,7 @@ __all__ = [
     "grid_cells",
     "image_of",
     "number_of",
+    "opened_hdus",
     "opened_image",
     "time_of",
 ]
@@ -96,7 +97,7 @@ def opened_image(image: object) -> Iterator[tuple[str, fits.Header, object]]:
         header = _header_of_map(image)
         yield f"map of {header.get('DATE-OBS', 'unknown time')}", header, image
         return
-    with _opened(Path(image)) as hdus:
+    with opened_hdus(Path(image)) as hdus:
         hdu = _image_hdu(hdus, Path(image).name)
         yield Path(image).name, hdu.header, hdu
 
@@ -309,7 +310,7 @@ def coordinates(header: fits.Header) -> dict:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[fits.HDUList]:
+def opened_hdus(path: Path) -> Iterator[fits.HDUList]:
     """Open a FITS file, plain or gzipped; whatever is wrong with it becomes one kind of error."""
     if not path.exists():
         raise FileNotFoundError(f"no such file: {path}")

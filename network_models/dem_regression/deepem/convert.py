@@ -64,7 +64,7 @@ def deepem_from_torch(path: str | Path):
         If it can't be read, or holds another network's tensors.
     """
     from network_models.dem_regression.deepem.network import build_deepem, with_emission_measure
-    from network_models.dem_regression.deepem.torch_weights import read_state_dictionary
+    from network_models.torch_weights import read_state_dictionary
 
     tensors = read_state_dictionary(path)
     shapes = {name: values.shape for name, values in tensors.items()}

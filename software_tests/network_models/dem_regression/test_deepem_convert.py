@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from network_models.dem_regression.deepem.convert import deepem_from_torch, main
-from network_models.dem_regression.deepem.torch_weights import read_state_dictionary
+from network_models.torch_weights import read_state_dictionary
 
 SHAPES = [
     ("0.weight", (300, 6, 1, 1)),

@@ -20,7 +20,7 @@ import numpy as np
 
 __all__ = ["read_state_dictionary"]
 
-_LARGEST_FILE = 256 << 20  # bytes; DeepEM's weights are 0.4 MB
+_LARGEST_MIB = 256  # DeepEM's weights are 0.4 MiB
 _LARGEST_PROGRAM = 1 << 20
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first number of files from before PyTorch 1.6
 _LEGACY_PROTOCOL = 1001
@@ -30,7 +30,9 @@ _STORAGES = {
     "torch HalfStorage": "<f2",
     "torch FloatStorage": "<f4",
     "torch DoubleStorage": "<f8",
+    "torch LongStorage": "<i8",
 }
+_WHOLE_NUMBERS = "<i8"
 _NUMBERS = ("BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE", "SHORT_BINUNICODE")
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _MARK = object()
@@ -73,8 +75,18 @@ class _Dictionary:
     items: dict = field(default_factory=dict)
 
 
-def read_state_dictionary(path: str | Path) -> dict[str, np.ndarray]:
+def read_state_dictionary(
+    path: str | Path, *, with_counters: bool = False, largest_mib: int = _LARGEST_MIB
+) -> dict[str, np.ndarray]:
     """Read a file of ``torch.save(model.state_dict(), path)``, in the zip or the older format.
+
+    Parameters
+    ----------
+    path : str or Path
+    with_counters : bool
+        Also read tensors of whole numbers, as norms count their batches in.
+    largest_mib : int
+        A larger file is not read.
 
     Returns
     -------
@@ -91,14 +103,17 @@ def read_state_dictionary(path: str | Path) -> dict[str, np.ndarray]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
-    if path.stat().st_size > _LARGEST_FILE:
-        raise ValueError(f"{path.name} is larger than {_LARGEST_FILE >> 20} MiB: not read")
+    if path.stat().st_size > largest_mib << 20:
+        raise ValueError(f"{path.name} is larger than {largest_mib} MiB: not read")
     try:
         if zipfile.is_zipfile(path):
-            found, storages = _read_zip(path)
+            found, storages = _read_zip(path, largest_mib << 20)
         else:
             found, storages = _read_legacy(path.read_bytes())
-        return {name: _array(tensor, storages) for name, tensor in _tensors(found).items()}
+        tensors = _tensors(found)
+        if not with_counters and _WHOLE_NUMBERS in {t.storage.dtype for t in tensors.values()}:
+            raise _Refused("it holds torch.LongStorage, whole numbers, which are no weights")
+        return {name: _array(tensor, storages) for name, tensor in tensors.items()}
     except _Refused as error:
         raise ValueError(
             f"{path.name} is no plain state dictionary and is not read: {error}. Save it with "
@@ -126,14 +141,14 @@ def read_state_dictionary(path: str | Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _read_zip(path: Path) -> tuple[object, dict[str, bytes]]:
+def _read_zip(path: Path, largest: int) -> tuple[object, dict[str, bytes]]:
     """Read the format of PyTorch 1.6 and later: FOLDER/data.pkl beside FOLDER/data/KEY."""
     with zipfile.ZipFile(path) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
         programs = [name for name in sizes if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(programs) != 1:
             raise _Refused("it holds no FOLDER/data.pkl")
-        if sum(sizes.values()) > _LARGEST_FILE or sizes[programs[0]] > _LARGEST_PROGRAM:
+        if sum(sizes.values()) > largest or sizes[programs[0]] > _LARGEST_PROGRAM:
             raise _Refused("unpacked it is too large for weights")
         folder = programs[0].removesuffix("data.pkl")
         order = folder + "byteorder"
@@ -274,7 +289,7 @@ def _stored(reference: object) -> _Storage:
     """Read ``("storage", kind, key, device, number)``."""
     kind, storage, key, _, n = reference[:5]
     if kind != "storage" or not isinstance(storage, _Name) or storage.text not in _STORAGES:
-        raise _Refused("it refers to something else than stored floating-point numbers")
+        raise _Refused("it refers to something else than stored numbers")
     if not isinstance(key, str) or not key.isalnum() or type(n) is not int:
         raise _Refused("a storage has no proper key")
     return _Storage(key, _STORAGES[storage.text], n)
