@@ -152,9 +152,9 @@ def _dark_lines(image: np.ndarray, bad: np.ndarray) -> np.ndarray:
         return out
     values, good = (image, ~bad) if n == image.shape[1] else (image[:, used], ~bad[:, used])
     level = _mean(values, good, axis=0)
-    highest = np.max(values, axis=0, where=good, initial=-np.inf)
-    constant = highest == np.min(values, axis=0, where=good, initial=np.inf)
-    dark = _dead(values, level, constant)
+    lowest = np.min(values, axis=0, where=good, initial=np.inf)
+    constant = lowest == np.max(values, axis=0, where=good, initial=-np.inf)
+    dark = _dead(values, lowest, constant)
     for way in (1, -1):
         n_dark = _n_dark_at_start(values[:, ::way], good[:, ::way], level[::way], dark[::way])
         dark[::way][:n_dark] = True
@@ -167,13 +167,13 @@ def _dark_lines(image: np.ndarray, bad: np.ndarray) -> np.ndarray:
     return out
 
 
-def _dead(values: np.ndarray, level: np.ndarray, constant: np.ndarray) -> np.ndarray:
+def _dead(values: np.ndarray, lowest: np.ndarray, constant: np.ndarray) -> np.ndarray:
     """Say which columns have one value that their neighbours do not share: no sky of one value."""
-    out = np.zeros(len(level), bool)
+    out = np.zeros(len(lowest), bool)
     for k in np.flatnonzero(constant):
-        near = np.arange(max(k - _WIDEST_INSIDE, 0), min(k + _WIDEST_INSIDE + 1, len(level)))
+        near = np.arange(max(k - _WIDEST_INSIDE, 0), min(k + _WIDEST_INSIDE + 1, len(lowest)))
         near = near[~constant[near]]
-        out[k] = len(near) > 0 and (values[:, near] == level[k]).mean() < 0.05
+        out[k] = len(near) > 0 and (values[:, near] == lowest[k]).mean() < 0.05
     return out
 
 
