@@ -152,31 +152,41 @@ def _dark_lines(image: np.ndarray, bad: np.ndarray) -> np.ndarray:
         return out
     values, good = (image, ~bad) if n == image.shape[1] else (image[:, used], ~bad[:, used])
     level = _mean(values, good, axis=0)
-    highest = np.max(values, axis=0, where=good, initial=-np.inf)
-    constant = highest == np.min(values, axis=0, where=good, initial=np.inf)
-    dark = np.zeros(n, bool)
+    lowest = np.min(values, axis=0, where=good, initial=np.inf)
+    constant = lowest == np.max(values, axis=0, where=good, initial=-np.inf)
+    dark = _dead(values, lowest, constant)
     for way in (1, -1):
-        n_dark = _n_dark_at_start(values[:, ::way], good[:, ::way], level[::way], constant[::way])
+        n_dark = _n_dark_at_start(values[:, ::way], good[:, ::way], level[::way], dark[::way])
         dark[::way][:n_dark] = True
     usual = ndimage.median_filter(level, 4 * _WIDEST_INSIDE + 1, mode="nearest")
-    for k in np.flatnonzero((level < _DARK_INSIDE * usual) | constant):
-        beside = [k - _WIDEST_INSIDE - 1, k + _WIDEST_INSIDE + 1]
-        if 0 <= beside[0] and beside[1] < n and _is_dark(values, good, [k], beside):
-            dark[k] = True
+    for k in np.flatnonzero(level < _DARK_INSIDE * usual):
+        sides = k - _WIDEST_INSIDE - 1, k + _WIDEST_INSIDE + 1
+        if 0 <= sides[0] and sides[1] < n:
+            dark[k] |= all(_is_dark(values, good, [k], [side]) for side in sides)
     out[:, used[dark]] = True
     return out
 
 
+def _dead(values: np.ndarray, lowest: np.ndarray, constant: np.ndarray) -> np.ndarray:
+    """Say which columns have one value that their neighbours do not share: no sky of one value."""
+    out = np.zeros(len(lowest), bool)
+    for k in np.flatnonzero(constant):
+        near = np.arange(max(k - _WIDEST_INSIDE, 0), min(k + _WIDEST_INSIDE + 1, len(lowest)))
+        near = near[~constant[near]]
+        out[k] = len(near) > 0 and (values[:, near] == lowest[k]).mean() < 0.05
+    return out
+
+
 def _n_dark_at_start(
-    values: np.ndarray, good: np.ndarray, level: np.ndarray, constant: np.ndarray
+    values: np.ndarray, good: np.ndarray, level: np.ndarray, dead: np.ndarray
 ) -> int:
     """Count the dark or dead columns from the first one on; they end with a sharp step."""
     for n in range(_WIDEST_EDGE, 0, -1):
         beside = level[n : n + _WIDEST_EDGE // 2]
         if beside.min() <= 0 or beside.max() > 1.3 * beside.min():  # the limb is no flat field
             continue
-        is_dark = (level[:n] < _DARK_EDGE * beside[0]) | constant[:n]
-        if is_dark.all() and _is_dark(values, good, range(n), range(n, n + 3)):
+        is_dark = (level[:n] < _DARK_EDGE * beside[0]) | dead[:n]
+        if is_dark.all() and _is_dark(values, good, np.flatnonzero(~dead[:n]), range(n, n + 3)):
             return n
     return 0
 
@@ -184,6 +194,8 @@ def _n_dark_at_start(
 def _is_dark(values: np.ndarray, good: np.ndarray, columns: object, beside: object) -> bool:
     """Say whether nearly all pixels of columns are dark beside the same rows of others."""
     columns, beside = list(columns), list(beside)
+    if not columns:
+        return False
     row = _mean(values[:, beside], good[:, beside], axis=1)[:, None]
     known = good[:, columns] & np.isfinite(row)
     if not known.any() or np.median(row[np.isfinite(row)]) <= 0:

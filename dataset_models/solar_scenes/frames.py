@@ -20,7 +20,7 @@ from dataset_models.solar_scenes.frame_header import (
     quietly,
     readable_cards,
 )
-from dataset_models.solar_scenes.positions import position_arcsec
+from dataset_models.solar_scenes.positions import beyond_limb, position_arcsec
 from dataset_models.solar_scenes.resize import area_resize
 
 __all__ = [
@@ -98,24 +98,12 @@ def read_frame(path: str | Path) -> Frame:
     path = Path(path)
     refuse_picture(path)
     data, header = (_npy(path), {}) if path.suffix.lower() == ".npy" else _fits(path)
-    image = np.ascontiguousarray(data, np.float32)
     if not _is_real(data.dtype):
         raise DataIntegrityError(f"{path.name}: expected real numbers, got {data.dtype}")
-    bad = find_bad_pixels(image)
-    share = float(bad.mean())
-    if share > _LARGEST_BAD_SHARE:
-        raise DataIntegrityError(
-            f"{path.name}: {share:.0%} of its pixels are missing; at most "
-            f"{_LARGEST_BAD_SHARE:.0%} can be filled in"
-        )
-    good = image[~bad]
-    if good.min() == good.max():
-        raise DataIntegrityError(
-            f"{path.name}: all its pixels are {good[0]:g}, it shows nothing; leave it out"
-        )
+    image = np.ascontiguousarray(data, np.float32)
     with quietly():
         wcs = frame_wcs(header, image.shape)
-    filled = fill_in(image, bad)
+    filled, bad = _repaired(image, _blank_sky(image, wcs, header), path.name)
     return Frame(filled, bad, header, wcs, frame_time(header), instrument_of(header), path)
 
 
@@ -219,6 +207,34 @@ def check_shape(shape: tuple[int, ...], name: str) -> tuple[int, int]:
     if max(sides) > _LARGEST_SIDE:
         raise DataIntegrityError(f"{name}: an image of {sides} pixels is too large")
     return sides
+
+
+def _repaired(image: np.ndarray, sky: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Fill in what is missing; refuse a frame that shows too little. A blanked sky becomes 0."""
+    bad = find_bad_pixels(image) & ~sky
+    share = bad.sum() / max((~sky).sum(), 1)
+    if share > _LARGEST_BAD_SHARE or sky.all():
+        raise DataIntegrityError(
+            f"{name}: {max(share, sky.mean()):.0%} of its pixels are missing; at most "
+            f"{_LARGEST_BAD_SHARE:.0%} can be filled in"
+        )
+    good = image[~bad & ~sky]
+    if good.min() == good.max():
+        raise DataIntegrityError(
+            f"{name}: all its pixels are {good[0]:g}, it shows nothing; leave it out"
+        )
+    filled = fill_in(np.where(sky, np.float32(0), image) if sky.any() else image, bad)
+    return filled, bad | sky
+
+
+def _blank_sky(image: np.ndarray, wcs: WCS | None, header: dict) -> np.ndarray:
+    """Find a sky without values beyond the limb, as HMI's; smeared out, the limb would be lost."""
+    missing = ~np.isfinite(image)
+    if missing.any():
+        beyond = beyond_limb(wcs, header, image.shape)
+        if beyond is not None and (missing & beyond).sum() > 0.5 * max(beyond.sum(), 1):
+            return missing & beyond
+    return np.zeros(image.shape, bool)
 
 
 def _npy(path: Path) -> np.ndarray:
