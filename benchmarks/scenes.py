@@ -18,11 +18,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from network_models.image_classification.settings import open_classifier
 
 from benchmarks.running import run
 from dataset_models.solar_scenes.classes import CLASSES
 from network_models.image_classification.real_frames import real_scenes
-from network_models.image_classification.settings import open_classifier
 from tools.classification_scores import class_scores
 
 
@@ -59,9 +59,7 @@ def real(arguments: argparse.Namespace) -> dict:
         given.append(probability)
         truth += [scene.truth] * len(right)
         scenes += [scene.name] * len(right)
-    scores = class_scores(
-        np.concatenate(given), np.array(truth), np.array(scenes), classes=CLASSES
-    )
+    scores = class_scores(np.concatenate(given), np.array(truth), np.array(scenes), classes=CLASSES)
     names = ("balanced accuracy", "ECE-15", "Brier", "log score")
     return {"scenes": rows, **{name: scores[name].value for name in names}}
 

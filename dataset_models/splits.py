@@ -12,7 +12,15 @@ import numpy as np
 
 from dataset_models.solar_data import SampleTable
 
-__all__ = ["Split", "by_years", "chronological", "grouped", "leaky_random_split", "required_gap"]
+__all__ = [
+    "Split",
+    "by_years",
+    "chronological",
+    "every_nth",
+    "grouped",
+    "leaky_random_split",
+    "required_gap",
+]
 
 DEMONSTRATION = "random (demonstration of a leak)"
 
@@ -137,6 +145,25 @@ def leaky_random_split(
     training = order[n_test + n_validation :]
     sets = (_in_time_order(table, rows) for rows in (training, validation, test))
     return _checked(*sets, scheme=DEMONSTRATION)
+
+
+def every_nth(table: SampleTable, n: int) -> Split:
+    """Test on every n-th frame in order of time, as Slic did: a leak, kept for its demonstration.
+
+    The frame after each of them is for validation. The audit refuses this split where frames of
+    one group stand side by side.
+
+    Raises
+    ------
+    ValueError
+        If n is below 3: all three sets need frames.
+    """
+    if n < 3:
+        raise ValueError(f"every n-th frame: n must be 3 or more, got {n}")
+    rows = _in_time_order(table, table.good)
+    place = np.arange(len(rows)) % n
+    sets = (rows[place > 1], rows[place == 1], rows[place == 0])
+    return _checked(*sets, scheme=f"every {n}th frame (demonstration of a leak)", by_time=False)
 
 
 def _purged(table: SampleTable, name: np.ndarray, scheme: str) -> Split:

@@ -17,26 +17,30 @@ from dataset_models.solar_data import SolarData
 from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
 from dataset_models.splits import Split, grouped
 from network_models.checkpoint import save_network
-from network_models.image_classification.leak_table import leak_rows
-from network_models.image_classification.report_sections import write_sections
 from network_models.image_classification.classifier import SETTINGS_FILE, ClassifierSettings
+from network_models.image_classification.leak_table import leak_rows
+from network_models.image_classification.report_sections import (
+    write_answers_section,
+    write_data_section,
+    write_scores_section,
+    write_splits_section,
+    write_training_section,
+)
 from network_models.image_classification.slic.hand_features import (
     HandFeatureClassifier,
-    hand_features,
 )
 from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.training import TrainingOptions, open_run, predict, train
-from tools.atomic_files import write_json
-from tools.classification_scores import ClassScores, class_scores, paired_difference
-from tools.probability_calibration import (
+from tools.abstention import (
+    RiskCoverage,
     abstention_score,
     fit_abstention,
-    fit_prediction_sets,
-    fit_temperature,
     given_one_of_the_classes,
     risk_coverage,
-    set_scores,
 )
+from tools.atomic_files import write_json
+from tools.classification_scores import ClassScores, class_scores, paired_difference
+from tools.probability_calibration import fit_prediction_sets, fit_temperature, set_scores
 from tools.random_streams import random_stream
 from tools.report.report import write_report
 from tools.run_folder import RunFolder
@@ -174,31 +178,49 @@ def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) 
     network, settings = _calibrated(dataset, split, outcome.network, config)
     settings.to_json(run / SETTINGS_FILE)
     save_network(run.best_network, network)
-    ways, abstained = _judge(dataset, split, network, settings)
+    output, ways = _judge(dataset, split, network)
     scores = {name: way.scores(config.bootstrap_draws) for name, way in ways.items()}
+    one, other = ways.values()
     difference = paired_difference(
-        ways["network"].probability,
-        ways["hand features"].probability,
-        ways["network"].truth,
-        ways["network"].groups,
+        one.probability,
+        other.probability,
+        one.truth,
+        one.groups,
         classes=CLASSES,
         n_draws=config.bootstrap_draws,
     )
+    truth, groups = _truth(dataset, split.test), dataset.table.group[split.test]
+    answers, curve = _answers(output, truth, groups, settings)
+    leak, harder = _leak(config)
     figures = {
+        "parameters": network.count_params(),
         "scores": {name: s.to_dict() for name, s in scores.items()},
         "network less hand features": {k: d.to_dict() for k, d in difference.items()},
-        "prediction sets and abstention": abstained,
-        "parameters": network.count_params(),
+        "prediction sets and abstention": answers,
+        "splits": leak,
     }
-    leak = _leak(config) if not config.data and config.leak_observations else []
-    figures["splits"] = leak
     write_json(run / "performance/scores.json", figures)
-    best = outcome.progress.best_epoch
-    lines = _lines(figures, scores, difference, best)
+    lines = _lines(figures, scores, difference, outcome.progress.best_epoch)
     run.write_config({**run.config, "figures": lines})
-    write_sections(run, outcome.progress, ways, scores, figures, leak)
+    _write_samples(dataset, split, run)
+    write_training_section(run, outcome.progress)
+    write_scores_section(run, scores, difference, events="observations")
+    write_answers_section(run, answers, curve)
+    if leak:
+        write_splits_section(run, leak, harder)
     what = dataset.provenance()["source"]
     write_report(run.path, title=f"Classes of solar scenes: {what}", subtitle="; ".join(lines))
+
+
+def _write_samples(dataset: SolarData, split: Split, run: RunFolder) -> None:
+    """Show three samples of every class."""
+    truth = _truth(dataset, split.training)
+    chosen = [np.flatnonzero(truth == k)[:3] for k in range(len(OUTPUTS))]
+    rows = split.training[np.concatenate(chosen)]
+    labels = [OUTPUTS[k] for k in _truth(dataset, rows)]
+    image = dataset.read(rows)["image"][..., 0]
+    source = dataset.provenance()["source"]
+    write_data_section(run, image, labels, what=f"{len(dataset.table)} frames; {source}.")
 
 
 def _targets() -> dict:
@@ -212,7 +234,7 @@ def _targets() -> dict:
 def _calibrated(
     dataset: SolarData, split: Split, trained: keras.Model, config
 ) -> tuple[keras.Model, ClassifierSettings]:
-    """Give the network with the temperature of half of validation; the other half gives the rest."""
+    """Give the network with a temperature, of half of validation; the rest is of the other half."""
     rows = split.validation
     groups = dataset.table.group[rows]
     half = random_stream(config.seed, "halves of validation").permutation(np.unique(groups))
@@ -222,7 +244,7 @@ def _calibrated(
     plain.set_weights(weights)  # a run that was stopped while it was calibrated has a temperature
     network.set_weights(weights)
     probability = predict(plain, dataset.validation_batches(split, batch_size=_BATCH))
-    truth = dataset.read(rows)["label"].argmax(axis=1)
+    truth = _truth(dataset, rows)
     scaled = fit_temperature(probability[first], truth[first])
     later, truth, groups = scaled(probability[~first]), truth[~first], groups[~first]
     five = truth < _FIVE
@@ -238,37 +260,41 @@ def _calibrated(
     return network, settings
 
 
+def _truth(dataset: SolarData, rows: np.ndarray) -> np.ndarray:
+    """Give the class of samples, read a few at a time: (sample,) int."""
+    parts = np.array_split(rows, -(-len(rows) // 256))
+    return np.concatenate([dataset.read(part)["label"].argmax(axis=1) for part in parts])
+
+
 def _judge(
-    dataset: SolarData, split: Split, network: keras.Model, settings: ClassifierSettings
-) -> tuple[dict[str, Judged], dict]:
-    """Give the network and hand-made features on the test set, and what sets and abstention do."""
+    dataset: SolarData, split: Split, network: keras.Model
+) -> tuple[np.ndarray, dict[str, Judged]]:
+    """Give the network's output on the test set, and the network and hand-made features judged."""
     rows = split.test
-    groups = dataset.table.group[rows]
-    truth = dataset.read(rows)["label"].argmax(axis=1)
+    groups, truth = dataset.table.group[rows], _truth(dataset, rows)
     output = predict(network, dataset.test_batches(split, batch_size=_BATCH))
     known = np.concatenate([split.training, split.validation])
-    by_hand = HandFeatureClassifier(n_classes=output.shape[1])
-    labels = dataset.read(known)["label"].argmax(axis=1)
-    by_hand.fit(_features(dataset, known), labels)
-    hand = by_hand.predict_proba(_features(dataset, rows))
+    by_hand = HandFeatureClassifier()
+    by_hand.fit(dataset.read(known)["image"][..., 0], _truth(dataset, known))
+    hand = by_hand.predict_proba(dataset.read(rows)["image"][..., 0])
     five = truth < _FIVE
-    ways = {
+    return output, {
         name: Judged(given_one_of_the_classes(p)[five], truth[five], groups[five])
         for name, p in {"network": output, "hand features": hand}.items()
     }
-    return ways, _answers(output, truth, groups, settings)
 
 
 def _answers(
     output: np.ndarray, truth: np.ndarray, groups: np.ndarray, settings: ClassifierSettings
-) -> dict:
+) -> tuple[dict, RiskCoverage]:
     """Give what prediction sets hold, and what is left when doubtful frames get no answer."""
     five = truth < _FIVE
     given = given_one_of_the_classes(output)
     found = set_scores(settings.sets(given[five]), truth[five], groups[five])
     answered = ~settings.abstention(output)
     wrong = given.argmax(axis=1) != truth
-    return {
+    curve = risk_coverage(abstention_score(output), wrong)
+    figures = {
         "coverage": found.coverage.to_dict(),
         "mean size": found.mean_size.to_dict(),
         "coverage by class": dict(zip(CLASSES, found.class_coverage.tolist(), strict=True)),
@@ -276,17 +302,15 @@ def _answers(
         "answered, of none of these": float(answered[~five].mean()) if (~five).any() else None,
         "wrong among the answered": float(wrong[answered].mean()) if answered.any() else None,
         "wrong among all": float(wrong.mean()),
-        "area under risk and coverage": risk_coverage(abstention_score(output), wrong).area,
+        "area under risk and coverage": curve.area,
     }
+    return figures, curve
 
 
-def _features(dataset: SolarData, rows: np.ndarray) -> np.ndarray:
-    parts = np.array_split(rows, -(-len(rows) // 256))
-    return np.concatenate([hand_features(dataset.read(p)["image"][..., 0]) for p in parts])
-
-
-def _leak(config) -> list[dict]:
-    """Give the table of splits, at the harder difficulty."""
+def _leak(config) -> tuple[list[dict], dict]:
+    """Give the table of splits at the harder difficulty, and what its scenes are."""
+    if config.data or not config.leak_observations:
+        return [], {}
     from dataset_models.solar_scenes.generated import GeneratedScenes
 
     harder = GeneratedScenes(
@@ -298,12 +322,13 @@ def _leak(config) -> list[dict]:
     )
     logger.info("Drawing %d harder scenes: what would other splits claim?", len(harder.table))
     harder.draw()
-    return leak_rows(
+    rows = leak_rows(
         harder,
         build_network=lambda: _small(config),
         options=_options(config),
         n_draws=config.bootstrap_draws,
     )
+    return rows, harder.provenance()
 
 
 def _lines(figures: dict, scores: dict, difference: dict, best: int) -> list[str]:

@@ -18,9 +18,9 @@ from dataset_models.solar_scenes.classes import CLASSES
 from dataset_models.splits import Split, every_nth, grouped, leaky_random_split
 from network_models.image_classification.slic.hand_features import (
     HandFeatureClassifier,
-    hand_features,
 )
 from network_models.training import TrainingOptions, fit_plainly, predict
+from tools.abstention import given_one_of_the_classes
 from tools.classification_scores import Score, class_scores
 from tools.random_streams import random_stream
 from tools.report.report import Section, Table, write_section
@@ -61,11 +61,12 @@ def leak_rows(
         test set that training has too, ``network`` and ``hand features``: balanced accuracy with
         its interval over observations.
     """
-    features = hand_features(dataset.read(np.arange(len(dataset.table)))["image"][..., 0])
-    truth = dataset.read(np.arange(len(dataset.table)))["label"].argmax(axis=1)
+    arrays = dataset.read(np.arange(len(dataset.table)))
+    images, truth = arrays["image"][..., 0], arrays["label"].argmax(axis=1)
     rows = []
     for name, split in leak_splits(dataset, options.seed).items():
-        refusal = [c.detail for c in audit(dataset, split, seed=options.seed).checks if not c.passed]
+        checks = audit(dataset, split, seed=options.seed).checks
+        refusal = [check.detail for check in checks if not check.passed]
         network = build_network()
         fit_plainly(
             network,
@@ -75,11 +76,11 @@ def leak_rows(
             options=options,
         )
         batches = dataset.test_batches(split, batch_size=_FRAMES_AT_ONCE)
-        by_hand = HandFeatureClassifier(n_classes=dataset.arrays["label"].shape[0])
-        by_hand.fit(features[split.training], truth[split.training])
+        by_hand = HandFeatureClassifier()
+        by_hand.fit(images[split.training], truth[split.training])
         given = {
             "network": predict(network, batches),
-            "hand features": by_hand.predict_proba(features[split.test]),
+            "hand features": by_hand.predict_proba(images[split.test]),
         }
         groups = dataset.table.group
         shared = np.isin(groups[split.test], groups[split.training])
@@ -100,8 +101,7 @@ def _balanced(
 ) -> dict[str, float | None]:
     """Give the balanced accuracy over the five classes."""
     five = truth < len(CLASSES)
-    part = probability[five, : len(CLASSES)]
-    part = part / part.sum(axis=1, keepdims=True)
+    part = given_one_of_the_classes(probability[five])
     scores = class_scores(part, truth[five], groups[five], classes=CLASSES, n_draws=n_draws)
     return scores["balanced accuracy"].to_dict()
 
@@ -109,7 +109,13 @@ def _balanced(
 def write_leak_section(folder: Path, rows: list[dict], provenance: dict) -> None:
     """Show the table."""
     folder.mkdir(parents=True, exist_ok=True)
-    header = ["split", "test frames", "of observations seen in training", "network", "hand features"]
+    header = [
+        "split",
+        "test frames",
+        "of observations in training",
+        "network",
+        "hand features",
+    ]
     cells = [
         [
             row["split"],
@@ -125,9 +131,10 @@ def write_leak_section(folder: Path, rows: list[dict], provenance: dict) -> None
         order=70,
         text=[
             "Declared demonstration on other scenes (synthetic): "
-            f"{provenance['observations']} observations of {provenance['frames']} frames each at "
-            "the harder difficulty, where remembering an observation pays. Balanced accuracy of "
-            "the five classes, 95 % interval over observations. Only the first line is a score.",
+            f"{provenance['observations']} observations of "
+            f"{provenance['frames_per_observation']} frames each at the harder difficulty, where "
+            "remembering an observation pays. Balanced accuracy of the five classes, 95 % interval "
+            "over observations. Only the first line is a score.",
             "The audit refuses the others. " + " ".join(refused),
         ],
         tables=[Table("The same scenes, the same classifiers, three splits.", header, cells)],

@@ -47,7 +47,6 @@ def write_map(
         Marked in the overlay.
     """
     from tools.plotting.classification import plot_map_overlay
-
     from tools.plotting.style import save_figure
 
     figure = plot_map_overlay(
@@ -73,7 +72,6 @@ def write_bar_chart(
 ) -> None:
     """Draw the probabilities of a whole frame, (6,), as bars beside its image."""
     from tools.plotting.classification import plot_bar_chart
-
     from tools.plotting.style import save_figure
 
     figure = plot_bar_chart(

@@ -1,4 +1,4 @@
-"""Real frames whose class is plain to see: what a classifier trained on synthetic scenes is tried on.
+"""Real frames whose class is plain to see, to try classifiers of synthetic scenes on.
 
 No training and no choice of anything was made on them. Results count scenes: nine frames of one
 spot are one scene.

@@ -12,7 +12,11 @@ from sklearn.preprocessing import StandardScaler
 
 from dataset_models.SDO.AIA.region_tiles import REGION_CLASSES, RegionTiles
 from dataset_models.splits import grouped
-from network_models.image_classification.report_sections import write_region_sections
+from network_models.image_classification.report_sections import (
+    write_data_section,
+    write_scores_section,
+    write_training_section,
+)
 from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.image_layers import BrightnessScaling
 from network_models.training import TrainingOptions, open_run, predict, train
@@ -70,7 +74,9 @@ def _train_and_report(config, dataset: RegionTiles, run: RunFolder, command: str
     logs = np.log10(np.maximum(dataset.read(split.training)["image"], 0) + _OFFSET)
     means, spreads = logs.mean(axis=(0, 1, 2)), logs.std(axis=(0, 1, 2))
     eye = np.eye(len(REGION_CLASSES)).tolist()
-    targets = {f"P({name})": {"unit": "1", "weights": eye[k]} for k, name in enumerate(REGION_CLASSES)}
+    targets = {
+        f"P({name})": {"unit": "1", "weights": eye[k]} for k, name in enumerate(REGION_CLASSES)
+    }
     run.write_config({**run.config, "targets": targets, "command": command})
     outcome = train(
         lambda: build_slic_lite(
@@ -122,9 +128,24 @@ def _train_and_report(config, dataset: RegionTiles, run: RunFolder, command: str
         f"ECE-15 {network['ECE-15']}",
     ]
     run.write_config({**run.config, "figures": lines})
-    write_region_sections(run, outcome.progress, scores)
+    _write_samples(dataset, split.training, run)
+    write_training_section(run, outcome.progress)
+    write_scores_section(run, scores, difference, events="images")
     title = f"Regions of the Sun: {dataset.provenance()['source']}"
     write_report(run.path, title=title, subtitle="; ".join(lines))
+
+
+def _write_samples(dataset: RegionTiles, training: np.ndarray, run: RunFolder) -> None:
+    """Show three tiles of every class in 193 A."""
+    classes = dataset.classes[training]
+    chosen = [np.flatnonzero(classes == k)[:3] for k in range(len(REGION_CLASSES))]
+    rows = training[np.concatenate(chosen)]
+    image = dataset.read(rows)["image"][..., AIA_CHANNELS.index(193)]
+    labels = [REGION_CLASSES[k] for k in dataset.classes[rows]]
+    what = (
+        f"{len(dataset.table)} tiles in 8 channels; {dataset.provenance()['source']}. Shown: 193 A."
+    )
+    write_data_section(run, image, labels, what=what)
 
 
 def _mean_logs(dataset: RegionTiles, rows: np.ndarray) -> np.ndarray:
