@@ -23,6 +23,9 @@ _EDGE_OF_STRIP = 0.8  # of the frame's median; the limb itself is darker
 _SIGNED_SHARE = 0.01  # of negative pixels: a field or a velocity, where a zero is a value
 _NEIGHBOURS = np.ones((3, 3), bool)
 _SMOOTHING_PX = 1.5
+_MOST_REGIONS = 500
+_ORDINARY_SHARE = 0.01  # of pixels that are zero here and there: clipped noise, not telemetry
+_LARGE = 256  # zeros in one piece, which clipped noise hardly makes
 
 
 def find_bad_pixels(image: np.ndarray) -> np.ndarray:
@@ -59,19 +62,24 @@ def fill_in(image: np.ndarray, bad: np.ndarray) -> np.ndarray:
     out = np.array(image, np.float32)
     if not bad.any():
         return out
-    number, _ = ndimage.label(bad, _NEIGHBOURS)
-    places = ndimage.find_objects(number)
+    places = ndimage.find_objects(ndimage.label(bad, _NEIGHBOURS)[0])
+    if len(places) > _MOST_REGIONS:  # one by one they would take longer than the whole
+        places = [tuple(slice(0, n) for n in bad.shape)]
     for place in places:  # a region's nearest good pixel always touches the region
         around = _widened(place, 1, bad.shape)
         nearest = ndimage.distance_transform_edt(
             bad[around], return_distances=False, return_indices=True
         )
         out[around] = out[around][tuple(nearest)]
-    for k, place in enumerate(places, 1):
+    smoothed = out.copy()
+    for place in places:  # the filter ends after 4 sigma, 6 pixels
         around = _widened(place, 8, bad.shape)
         smooth = ndimage.gaussian_filter(out[around], _SMOOTHING_PX, mode="nearest")
-        out[around] = np.where(number[around] == k, smooth, out[around])
-    return out
+        inside = tuple(
+            slice(s.start - a.start, s.stop - a.start) for s, a in zip(place, around, strict=True)
+        )
+        smoothed[place] = np.where(bad[place], smooth[inside], out[place])
+    return smoothed
 
 
 def _repeated_minimum(image: np.ndarray, bad: np.ndarray) -> np.ndarray:
@@ -96,6 +104,10 @@ def _zero_blocks(image: np.ndarray, bad: np.ndarray) -> np.ndarray:
     if not zero.any() or zero.all():
         return out
     number, _ = ndimage.label(zero)
+    size = np.bincount(number.ravel())
+    size[0] = 0
+    if size[size < _FEWEST_FILLED].sum() > _ORDINARY_SHARE * image.size:
+        number, _ = ndimage.label((size >= _LARGE)[number])
     others = image[~zero & ~bad]
     usual = float(np.median(np.abs(others))) if others.size else 0.0
     is_signed = (others < 0).mean() > _SIGNED_SHARE if others.size else False

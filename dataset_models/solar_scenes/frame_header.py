@@ -21,6 +21,9 @@ _WCS_KEY = re.compile(
     r"(CTYPE|CUNIT|CRPIX|CRVAL|CDELT)[12]|CROTA2|(PC|CD)[12]_[12]|LONPOLE|LATPOLE|PV[12]_\d+"
     r"|DSUN_OBS|RSUN_REF|HG(LN|LT)_OBS|CR(LN|LT)_OBS"
 )
+_TIME_KEYS = ("DATE_OBS", "DATE-OBS", "T_OBS", "T_REC")
+_SCANNED = {*_TIME_KEYS, "TIME-OBS", "TIMESYS", "TELESCOP", "INSTRUME", "NOAA_AR", "NOAA_NUM"}
+_SCANNED |= {"XCEN", "YCEN", "XTENSION", "COMMENT", "HISTORY"}
 _KINDS = {("HPLN", "HPLT"): "arcsec", ("CRLN", "CRLT"): "deg", ("HGLN", "HGLT"): "deg"}
 _OLD_KINDS = {"SOLAR-X": "HPLN-TAN", "SOLAR-Y": "HPLT-TAN"}  # SolarSoft's spelling
 _FIRST_REGION = 100  # smaller numbers count regions in SHARP headers, 0 is none
@@ -34,15 +37,19 @@ def quietly() -> Iterator[None]:
         yield
 
 
-def readable_cards(header: fits.Header) -> dict:
+def readable_cards(header: fits.Header, *, needed_only: bool = False) -> dict:
     """Give the cards that can be read; a bare ``nan``, which is no FITS value, is left out.
 
-    Comments and history are joined, line by line.
+    Comments and history are joined, line by line. If ``needed_only``, only the cards of time,
+    instrument and place are read, which is much faster.
     """
     out: dict = {}
     for card in header.cards:
         try:
-            key, value = card.keyword, card.value
+            key = card.keyword
+            if needed_only and not (key in _SCANNED or _WCS_KEY.fullmatch(key)):
+                continue
+            value = card.value
         except (fits.VerifyError, ValueError):
             continue
         if key in ("COMMENT", "HISTORY"):
@@ -55,7 +62,7 @@ def readable_cards(header: fits.Header) -> dict:
 def frame_time(header: dict) -> str:
     """Give the time of observation in UTC as ISO text with milliseconds, "" where none is known."""
     system = str(header.get("TIMESYS", "UTC")).upper()
-    for key in ("DATE_OBS", "DATE-OBS", "T_OBS", "T_REC"):
+    for key in _TIME_KEYS:
         text = str(header.get(key, "")).strip().upper().removesuffix("Z")
         if len(text) == 10 and "TIME-OBS" in header:
             text = f"{text}T{str(header['TIME-OBS']).strip()}"

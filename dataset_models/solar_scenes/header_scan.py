@@ -136,7 +136,7 @@ def _first_image(file: IO[bytes], path: Path) -> tuple[dict, tuple[int, int]]:
             axis = "ZNAXIS" if is_packed else "NAXIS"
             sides = [header.get(f"{axis}{k}", 0) for k in range(header.get(axis, 0), 0, -1)]
             size = _data_size(header) if n_axes else 0
-            cards = readable_cards(header)
+            cards = readable_cards(header, needed_only=True)
         is_image = is_packed or is_primary or cards.get("XTENSION", "").strip() == "IMAGE"
         if n_axes and is_image:
             shape = check_shape(tuple(sides), path.name)

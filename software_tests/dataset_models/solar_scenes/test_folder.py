@@ -160,8 +160,8 @@ def test_wrong_places(tmp_path):
 
 
 def test_frames_without_time_or_place_count_as_one_by_folder(tmp_path, caplog):
-    for name in ("quiet/one/a.fits", "quiet/one/b.fits", "quiet/two/c.fits"):
-        write_frame(tmp_path / name, texture(hash(name) % 97), centre=None)
+    for seed, name in enumerate(("one/a.fits", "one/b.fits", "two/c.fits")):
+        write_frame(tmp_path / "quiet" / name, texture(seed), centre=None)
     np.save(tmp_path / "quiet" / "two" / "d.npy", texture(5))
     with caplog.at_level(logging.WARNING):
         dataset = SceneFolder(tmp_path)
