@@ -16,6 +16,7 @@ __all__ = [
     "peer_inversion",
     "peer_maps",
     "peer_python",
+    "peer_slic",
 ]
 
 PEERS = {"captum": "torch", "xplique": "tensorflow"}  # and Keras' backend beneath them
@@ -100,6 +101,35 @@ def peer_inversion(
     given = {name: np.asarray(values) for name, values in arrays.items()}
     environment = {"NUMBA_NUM_THREADS": str(n_jobs), "OMP_NUM_THREADS": str(n_jobs)}
     return _ask(peer, python, {**given, "threads": np.array(n_jobs)}, environment=environment)
+
+
+def peer_slic(python: Path, arrays: dict[str, np.ndarray | str], *, n_jobs: int) -> dict:
+    """Let PyTorch run and train Slic's network.
+
+    Parameters
+    ----------
+    python : Path
+        Of an environment with PyTorch.
+    arrays : dict
+        ``image`` (batch, y, x) float32; ``label`` (batch,) int; ``repeats`` of each; ``weights``:
+        the file for them, which is written if it is not there.
+    n_jobs : int
+        Threads.
+
+    Returns
+    -------
+    dict
+        ``logits`` (batch, 5); ``forward`` and ``step``, seconds of each repeat.
+
+    Raises
+    ------
+    RuntimeError
+        If the peer fails; with what it said.
+    """
+    given = {name: np.asarray(values) for name, values in arrays.items()}
+    environment = {"OMP_NUM_THREADS": str(n_jobs)}
+    given["threads"] = np.array(n_jobs)
+    return _ask("slic_torch", python, given, environment=environment)
 
 
 def _ask(
