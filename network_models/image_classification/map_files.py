@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from astropy.time import Time
 
 from dataset_models.solar_scenes.classes import CLASS_TITLES, CLASSES, NONE, OUTPUTS
-from dataset_models.solar_scenes.frames import Frame
+from dataset_models.solar_scenes.frames import Frame, position_arcsec
 from network_models.image_classification.classifier import Classifier
 from network_models.image_classification.probability_map import map_wcs
 from network_models.image_classification.regions import Region
@@ -55,7 +56,7 @@ def write_map(
         [TITLES[name] for name in CLASSES],
         step=step,
         quiet=CLASSES.index("quiet"),
-        scale_arcsec=_scale_arcsec(frame),
+        grid_arcsec=_grid_arcsec(frame),
         marks=[(TITLES[OUTPUTS[int(r.probability.argmax())]], r.x, r.y) for r in regions],
         title=f"{frame.path.name} {frame.time}".strip(),
     )
@@ -91,6 +92,7 @@ def _cards(frame: Frame, classifier: Classifier, tile: int, stride: int, step: i
         header["WCSAXES"] = 2
     if frame.time:
         header["DATE-OBS"] = (frame.time, "UTC")
+        header["MJD-OBS"] = Time(frame.time, scale="utc").mjd  # readers warn where it lacks
     for k, name in enumerate(OUTPUTS, 1):
         header[f"CLASS{k}"] = (name, f"plane {k} of the cube")
     header["BUNIT"] = ("", "a probability")
@@ -106,11 +108,12 @@ def _cards(frame: Frame, classifier: Classifier, tile: int, stride: int, step: i
     return header
 
 
-def _scale_arcsec(frame: Frame) -> float | None:
-    """Give the pixels' size in arcsec where they are square on the sky and not turned."""
+def _grid_arcsec(frame: Frame) -> tuple[float, float, float] | None:
+    """Give the first pixel's place and the size where pixels are square and north is up."""
     if frame.wcs is None or not frame.wcs.wcs.ctype[0].startswith("HPLN"):
         return None
-    matrix = frame.wcs.pixel_scale_matrix * 3600  # B's coordinates are in degrees
+    matrix = frame.wcs.pixel_scale_matrix * 3600  # astropy's are in degrees
     size = abs(matrix[0, 0])
-    is_plain = np.allclose(np.abs(matrix), size * np.eye(2), atol=0.02 * size)
-    return float(size) if is_plain else None
+    if not np.allclose(matrix, size * np.eye(2), atol=0.02 * size):
+        return None
+    return (*position_arcsec(frame, 0, 0), float(size))
