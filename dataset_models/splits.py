@@ -16,10 +16,10 @@ __all__ = [
     "Split",
     "by_years",
     "chronological",
-    "every_nth",
     "grouped",
     "leaky_random_split",
     "required_gap",
+    "slic_every_nth",
 ]
 
 DEMONSTRATION = "random (demonstration of a leak)"
@@ -147,23 +147,38 @@ def leaky_random_split(
     return _checked(*sets, scheme=DEMONSTRATION)
 
 
-def every_nth(table: SampleTable, n: int) -> Split:
-    """Test on every n-th frame in order of time, as Slic did: a leak, kept for its demonstration.
+def slic_every_nth(table: SampleTable, n: int, *, kinds: np.ndarray | None = None) -> Split:
+    """Test on every n-th sample, as Slic does, and validate on those half-way: a leak.
 
-    The frame after each of them is for validation. The audit refuses this split where frames of
-    one group stand side by side.
+    Slic counts within each class, in order of time, and has no third set. The audit refuses this
+    split, since neighbours of every test sample are in training.
+
+    Parameters
+    ----------
+    table : SampleTable
+    n : int
+        3 or larger; Slic's is 10.
+    kinds : (sample,) int, optional
+        Class of each sample; they are counted together without it.
 
     Raises
     ------
     ValueError
-        If n is below 3: all three sets need frames.
+        If n is below 3.
     """
     if n < 3:
-        raise ValueError(f"every n-th frame: n must be 3 or more, got {n}")
-    rows = _in_time_order(table, table.good)
-    place = np.arange(len(rows)) % n
-    sets = (rows[place > 1], rows[place == 1], rows[place == 0])
-    return _checked(*sets, scheme=f"every {n}th frame (demonstration of a leak)", by_time=False)
+        raise ValueError(f"every n-th sample leaves no training for n below 3, got {n}")
+    good = table.good
+    kinds = np.zeros(len(table), int) if kinds is None else np.asarray(kinds)
+    parts: list[list[np.ndarray]] = [[], [], []]
+    for kind in np.unique(kinds[good]):
+        rows = _in_time_order(table, good[kinds[good] == kind])
+        place = np.arange(len(rows)) % n
+        name = np.where(place == 0, 2, np.where(place == n // 2, 1, 0))
+        for k in range(3):
+            parts[k].append(rows[name == k])
+    sets = (_in_time_order(table, np.concatenate(part)) for part in parts)
+    return _checked(*sets, scheme=f"every {n}th sample (demonstration of a leak)")
 
 
 def _purged(table: SampleTable, name: np.ndarray, scheme: str) -> Split:

@@ -17,7 +17,7 @@ __all__ = ["FROZEN_HASH", "Difficulty", "load_difficulty"]
 
 _FOLDER = Path(__file__).parent
 NAMES = ("standard", "harder")
-FROZEN_HASH = "a2633fc46bfa3112f0764cc6e86eb0cc9c6fd71b36b775750c541ebc0f408dc2"
+FROZEN_HASH = "25239d4ca9b813c0601b0451b3e8f76418fc13399f91242653931bc833080273"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from dataset_models.solar_scenes.noise import View, band_pass, oriented
 from dataset_models.solar_scenes.strokes import brush, wavering
 
-__all__ = ["Limb", "add_prominence", "draw_limb", "with_sky"]
+__all__ = ["Limb", "add_prominence", "draw_limb", "limb_at", "with_sky"]
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,31 @@ def draw_limb(view: View, *, share: tuple[float, float] = (0.15, 0.8)) -> Limb:
     """Draw where the limb lies: at any angle, with some share of the frame on the disc."""
     r = view.generator
     n = view.size
-    angle, radius = r.uniform(0, 2 * np.pi), np.exp(r.uniform(np.log(0.8), np.log(20))) * n
-    normal = (float(np.sin(angle)), float(np.cos(angle)))
+    angle, radius = r.uniform(0, 2 * np.pi), float(np.exp(r.uniform(np.log(0.8), np.log(20)))) * n
     depth = (r.uniform(*share) - 0.5) * n
+    normal = (float(np.sin(angle)), float(np.cos(angle)))
     foot = (view.shape[0] / 2 + depth * normal[0], view.shape[1] / 2 + depth * normal[1])
+    return limb_at(view, foot, angle, radius)
+
+
+def limb_at(view: View, foot: tuple[float, float], angle: float, radius: float) -> Limb:
+    """Give the limb through a place (y, x), whose outward direction has an angle from the x axis.
+
+    Parameters
+    ----------
+    view : View
+    foot : (float, float)
+        Pixels.
+    angle : float
+        Radians.
+    radius : float
+        Of the Sun, pixels.
+    """
+    normal = (float(np.sin(angle)), float(np.cos(angle)))
     y, x = view.coordinates()
     dy, dx = y - (foot[0] - radius * normal[0]), x - (foot[1] - radius * normal[1])
     height = np.hypot(dy, dx) - radius
-    turn = (np.arctan2(dy, dx) - angle + np.pi) % (2 * np.pi) - np.pi
+    turn = (np.arctan2(dy, dx) - float(angle) + np.pi) % (2 * np.pi) - np.pi
     disc = 1 / (1 + np.exp(np.clip(height / 0.5, -30, 30)))
     return Limb(height, turn * radius, disc, radius, normal, foot)
 
@@ -69,7 +86,7 @@ def with_sky(
     n = view.size
     mu = np.sqrt(np.clip(1 - (1 + limb.height / limb.radius) ** 2, 0, 1))
     darkening = 1 - r.uniform(0.2, 0.7) * (1 - mu)
-    sky, glare = np.exp(r.uniform(np.log(0.004), np.log(0.08))), r.uniform(0.0, 0.12)
+    sky, glare = float(np.exp(r.uniform(np.log(0.004), np.log(0.08)))), r.uniform(0.0, 0.12)
     above = np.clip(limb.height, 0, None)
     beyond = sky + glare * np.exp(-above / (r.uniform(0.05, 0.4) * n))
     if spicules:

@@ -90,7 +90,8 @@ def _filtered(spectrum: np.ndarray, response: np.ndarray, shape: tuple[int, int]
     """Filter noise and give it unit variance, by the response and not by this draw."""
     counts = _wave_numbers(shape)[2]
     power = float((response**2 * counts).sum(dtype=np.float64)) / (shape[0] * shape[1])
-    return irfft2(spectrum * (response / np.sqrt(max(power, 1e-12))), s=shape, overwrite_x=True)
+    response *= np.float32(1 / np.sqrt(max(power, 1e-12)))
+    return irfft2(spectrum * response, s=shape, overwrite_x=True)
 
 
 def band_pass(view: View, small: float, large: float, *, lifetime_s: float = 900.0) -> np.ndarray:
@@ -139,7 +140,7 @@ def oriented(
     ky, kx, _ = _wave_numbers(view.shape)
     total, power = np.zeros(view.shape, np.float32), np.full(view.shape, 1e-6, np.float32)
     for k in range(_ORIENTATIONS):
-        direction = np.pi * k / _ORIENTATIONS
+        direction = float(np.pi) * k / _ORIENTATIONS
         c, s = np.float32(np.cos(direction)), np.float32(np.sin(direction))
         along, across = (c * kx + s * ky) ** 2, (c * ky - s * kx) ** 2
         response = np.exp(_GAUSSIAN * (length**2 * along + width**2 * across))
@@ -178,7 +179,7 @@ def cells(
     centres += r.normal(size=centres.shape).astype(np.float32) * (view.elapsed_s / lifetime_s)
     y, x = view.coordinates()
     if warp > 0 and spacing > 2:
-        moved = [band_pass(view, 0.3 * spacing, spacing, lifetime_s=lifetime_s) for _ in "yx"]
+        moved = [band_pass(view, 0.5 * spacing, 2 * spacing, lifetime_s=lifetime_s) for _ in "yx"]
         y, x = (a / spacing + warp * m for a, m in zip((y, x), moved, strict=True))
     else:
         y, x = (np.broadcast_to(a / np.float32(spacing), view.shape) for a in (y, x))

@@ -129,7 +129,7 @@ def draw_observation(
         number=number,
         primary=primary,
         texture=_texture(r, OUTPUTS[primary]),
-        pixel_scale_arcsec=float(np.exp(r.uniform(np.log(0.05), np.log(1.5)))),
+        pixel_scale_arcsec=float(np.exp(r.uniform(np.log(0.05), np.log(2.0)))),
         start=START + np.timedelta64(int(day * 86400), "s"),
         cadence_s=float(np.exp(r.uniform(np.log(1.6), np.log(60)))),
         pointing_arcsec=tuple(float(a) for a in r.uniform(-800, 800, 2)),

@@ -56,7 +56,7 @@ def coronal_haze(view: View) -> np.ndarray:
 
 
 def x_rays(view: View) -> np.ndarray:
-    """Give soft X-rays: blurred bright blobs and loops on a dark Sun, sometimes with spots of dirt."""
+    """Give soft X-rays: blurred bright blobs and loops on a dark Sun, sometimes with dirt."""
     r = view.generator
     n = view.size
     image = 0.02 + 0.02 * np.exp(band_pass(view, 0.04 * n, 0.2 * n, lifetime_s=20000.0))
@@ -76,7 +76,7 @@ def x_rays(view: View) -> np.ndarray:
 
 
 def magnetogram(view: View) -> np.ndarray:
-    """Give the field along the line of sight: both signs about zero, in a network and in regions."""
+    """Give the field along the line of sight: both signs, in a network and in regions."""
     r = view.generator
     n = view.size
     spacing = np.clip(view.pixels(35.0), 8, n)

@@ -32,15 +32,19 @@ def add_flare(
         Ribbons and kernels.
     """
     r = view.generator
-    floor = 4 * min(float(image.std()), 0.2)
-    height = contrast * max(np.exp(r.uniform(np.log(0.5), np.log(3.0))), floor)
+    # ribbons outshine plage and network
+    floor = max(1.4 * (float(np.percentile(image, 99.5)) - 1), 4 * min(float(image.std()), 0.2))
+    height = contrast * max(float(np.exp(r.uniform(np.log(0.5), np.log(3.0)))), floor)
     # ribbons brighten and fade within many minutes
-    height *= 1 + 0.2 * np.sin(2 * np.pi * view.elapsed_s / 1800 + r.uniform(0, 6))
+    height *= 1 + 0.2 * float(np.sin(2 * np.pi * view.elapsed_s / 1800 + r.uniform(0, 6)))
     painted = _kernels(view, centre) if r.random() < 0.2 else _ribbons(view, centre)
     beads = band_pass(view, 0.01 * view.size + 0.4, 0.05 * view.size, lifetime_s=120.0)
     mask = painted > 0.4
     bright = height * painted * np.clip(1 + r.uniform(0.1, 0.45) * beads, 0.3, None)
-    return image + bright, mask
+    if r.random() < 0.25:
+        bright = np.minimum(bright, r.uniform(0.4, 0.8) * height)  # saturated
+    # over an umbra a ribbon is as bright as elsewhere
+    return image + bright + np.clip(painted, 0, 1) * np.maximum(1 - image, 0), mask
 
 
 def _ribbons(view: View, centre: tuple[float, float]) -> np.ndarray:

@@ -21,8 +21,8 @@ __all__ = ["Scene", "draw_scene"]
 
 _PROTOTYPE_SIZE = 96  # drifts and point spreads are stated for it
 _FEWEST_PIXELS = 8  # of a mask, in a frame of 96, for a feature to be there
-_LARGEST_PORE = 0.02  # radius in frames
-_UMBRAL_SPREAD = 0.85
+_SPOT_RADIUS_ARCSEC = (2.5, 45.0)
+_LARGEST_PORE = 0.014  # radius in frames; a spot has at least 0.031
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,8 @@ def _with_pores(view: View, image: np.ndarray) -> np.ndarray:
     r = view.generator
     radius = r.uniform(0.4, 1.0) * _LARGEST_PORE * view.size
     place = _somewhere(view, 0.1, 0.9)
-    return add_pores(view, image, int(r.integers(1, 4)), place, 0.2 * view.size, radius)[0]
+    n, depth = int(r.integers(1, 4)), r.uniform(0.4, 0.9)
+    return add_pores(view, image, n, place, 0.3 * view.size, radius, darkness=depth)[0]
 
 
 def _filament(view: View, observation: Observation) -> tuple[np.ndarray, dict]:
@@ -185,7 +186,7 @@ def _prominence(view: View, observation: Observation) -> tuple[np.ndarray, dict]
     image = with_sky(
         view, image, limb, disc_level=level, spicules=not occulted and r.random() < 0.7
     )
-    brightness = hard.prominence_contrast * np.exp(r.uniform(np.log(0.12), np.log(0.9)))
+    brightness = hard.prominence_contrast * np.exp(r.uniform(np.log(0.18), np.log(1.0)))
     image, found["prominences"] = add_prominence(view, image, limb, brightness=brightness)
     found["disc"] = limb.disc > 0.5
     if "filaments" in found:
@@ -225,7 +226,8 @@ def _spots(
     n, soft = view.size, _is_chromospheric(observation)
     darkness = hard.spot_contrast * (r.uniform(0.6, 1.0) if soft else r.uniform(0.8, 1.05))
     options = {"darkness": darkness, "chromospheric": soft and r.random() < 0.6}
-    radius = float(np.exp(r.uniform(np.log(0.035), np.log(0.5)))) * n
+    least, most = (np.clip(view.pixels(a) / n, 0.035, 0.5) for a in _SPOT_RADIUS_ARCSEC)
+    radius = float(np.exp(r.uniform(np.log(least), np.log(most)))) * n
     if centre is None:
         edge = r.random() < hard.off_centre_spot
         centre = _somewhere(view, 0.05, 0.95) if edge else _somewhere(view, 0.25, 0.75)
@@ -233,7 +235,7 @@ def _spots(
     if draw < hard.spot_group:
         return add_spot_group(view, image, centre, min(radius, 0.22 * n), **options)
     if draw < hard.spot_group + 0.08:
-        own = r.uniform(0.035, 0.07) * n
+        own = float(np.clip(view.pixels(r.uniform(1.0, 3.0)), 0.035 * n, 0.07 * n))
         n_pores = int(r.integers(3, 9))
         return add_pores(view, image, n_pores, centre, 0.35 * n, own, darkness=darkness)
     image, mask = add_spot(view, image, centre, radius, **options)

@@ -48,15 +48,15 @@ def add_spot(
     r = view.generator
     away, angle = _spot_coordinates(view, centre, radius)
     striae = _striae(view, away, angle, radius)
-    ragged = r.uniform(0.03, 0.12)
+    ragged = r.uniform(0.02, 0.07)
     edge = away + ragged * striae
-    soft = max(0.6 / radius, r.uniform(0.1, 0.3) if chromospheric else r.uniform(0.02, 0.06))
+    soft = max(0.6 / radius, r.uniform(0.1, 0.3) if chromospheric else r.uniform(0.03, 0.12))
     umbra_radius = r.uniform(0.35, 0.65)
     penumbra = _inside(edge, 1.0, soft)
     umbra = _inside(away + 0.5 * ragged * striae, umbra_radius, max(0.4 / radius, 0.05))
     umbra = umbra * (1 - _light_bridges(view, centre, umbra_radius * radius))
     grey = 1 - darkness * r.uniform(0.12, 0.38)
-    grey = grey + darkness * r.uniform(0.03, 0.11) * striae
+    grey = grey + darkness * r.uniform(0.05, 0.15) * striae
     dark = 1 - darkness * r.uniform(0.55, 0.93)
     dots = band_pass(view, 1.0, 3.0)
     level = float(np.median(image))
@@ -77,7 +77,7 @@ def _spot_coordinates(
     u, v = (c * dx + s * dy) / stretch, (c * dy - s * dx) * stretch
     angle = np.arctan2(v, u)
     lobes, phase = r.normal(size=4), r.uniform(0, 2 * np.pi, 4)
-    outline = 1 + sum(0.07 * lobes[k] * np.cos((k + 2) * angle + phase[k]) for k in range(4))
+    outline = 1 + sum(0.05 * lobes[k] * np.cos((k + 2) * angle + phase[k]) for k in range(4))
     bumps = band_pass(view, 0.1 * radius + 1, 0.4 * radius + 3, lifetime_s=40000.0)
     away = np.hypot(u, v) / (radius * np.clip(outline, 0.5, 1.6)) + r.uniform(0.02, 0.12) * bumps
     return away, angle
@@ -87,11 +87,13 @@ def _striae(view: View, away: np.ndarray, angle: np.ndarray, radius: float) -> n
     """Give radial threads of about unit variance, from a small table over angle and distance."""
     r = view.generator
     arcsec = _PENUMBRAL_ARCSEC * r.uniform(0.8, 2.0)
-    n = int(np.clip(2 * np.pi * 0.8 * radius / view.pixels(arcsec, 2.0), 12, 180))
+    n = int(np.clip(2 * np.pi * 0.8 * radius / view.pixels(arcsec, 1.3), 12, 360))
     table = r.normal(size=(n, _RADIAL_STEPS))
-    table = gaussian_filter(table, (0.45, 3.0), mode=("wrap", "nearest"))
+    fine = gaussian_filter(table, (0.4, 3.0), mode=("wrap", "nearest"))
+    broad = gaussian_filter(table, (2.0, 6.0), mode=("wrap", "nearest"))
+    table = fine / fine.std() + r.uniform(0.2, 0.8) * broad / broad.std()
     table /= table.std()
-    wander = 0.15 * np.sin(2 * np.pi * away + r.uniform(0, 6))
+    wander = r.uniform(0, 0.08) * np.sin(r.uniform(2, 8) * away + r.uniform(0, 6))
     row = (angle + wander) / (2 * np.pi) % 1 * n
     column = np.clip(away / 1.6 * (_RADIAL_STEPS - 1), 0, _RADIAL_STEPS - 1)
     return map_coordinates(table, np.stack([row, column]), order=1, mode="grid-wrap")

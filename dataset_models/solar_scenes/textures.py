@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from dataset_models.solar_scenes.noise import View, band_pass, cells, oriented
 
@@ -25,19 +26,25 @@ def _standard(field: np.ndarray) -> np.ndarray:
 def granulation(view: View, contrast: float) -> np.ndarray:
     """Give bright granules of different brightness between dark lanes."""
     r = view.generator
-    spacing = view.pixels(r.uniform(*GRANULE_ARCSEC), 1.3)
-    inside, value = cells(view, spacing, warp=r.uniform(0.15, 0.4), lifetime_s=_GRANULE_LIFE_S)
+    # a telescope that does not resolve granules shows a pattern of a few pixels (HMI: about 4)
+    true, seen = view.pixels(r.uniform(*GRANULE_ARCSEC)), r.uniform(1.5, 5.0)
+    spacing = max(true, seen)
+    inside, value = cells(view, spacing, warp=r.uniform(0.1, 0.22), lifetime_s=_GRANULE_LIFE_S)
     grain = np.tanh(r.uniform(1.5, 4) * inside) * (0.6 + r.uniform(0.3, 1.2) * value)
+    ragged = band_pass(view, 0.1 * spacing, 0.4 * spacing, lifetime_s=_GRANULE_LIFE_S / 2)
+    grain = grain * (1 + r.uniform(0.05, 0.3) * ragged)
+    if true < seen:
+        grain = gaussian_filter(grain, 0.22 * spacing, mode="wrap")
     patches = band_pass(view, 1.5 * spacing, 5 * spacing, lifetime_s=3 * _GRANULE_LIFE_S)
-    field = _standard(grain) + r.uniform(0.1, 0.6) * patches
-    return 1 + contrast * r.uniform(0.03, 0.14) * field
+    field = _standard(grain) + r.uniform(0.1, 0.5) * patches
+    return 1 + contrast * r.uniform(0.03, 0.13) * field
 
 
 def reversed_granulation(view: View, contrast: float) -> np.ndarray:
     """Give a bright irregular mesh round dark cells, as in the wings of strong lines."""
     r = view.generator
     spacing = view.pixels(r.uniform(1.3, 2.6), 1.5)
-    inside, value = cells(view, spacing, warp=r.uniform(0.3, 0.6), lifetime_s=_GRANULE_LIFE_S / 2)
+    inside, value = cells(view, spacing, warp=r.uniform(0.15, 0.3), lifetime_s=_GRANULE_LIFE_S / 2)
     patches = band_pass(view, spacing, 4 * spacing, lifetime_s=_GRANULE_LIFE_S)
     mesh = np.exp(-((inside / r.uniform(0.15, 0.35)) ** 2)) * np.exp(r.uniform(0.2, 0.6) * patches)
     field = _standard(mesh) + 0.4 * (value - 0.5)
@@ -60,26 +67,30 @@ def network(view: View, contrast: float) -> np.ndarray:
 def _network_borders(view: View) -> np.ndarray:
     """Give how much of the network lies at each pixel, about 0 to 1."""
     r = view.generator
-    spacing = np.clip(view.pixels(r.uniform(*SUPERGRANULE_ARCSEC)), 10, 1.5 * view.size)
-    inside, _ = cells(view, spacing, warp=r.uniform(0.2, 0.5), lifetime_s=_NETWORK_LIFE_S)
+    wanted = view.pixels(r.uniform(*SUPERGRANULE_ARCSEC))
+    spacing = float(np.clip(wanted, 10, 1.5 * view.size))
+    inside, _ = cells(view, spacing, warp=r.uniform(0.15, 0.3), lifetime_s=_NETWORK_LIFE_S)
     patchy = band_pass(view, 0.12 * spacing, 0.5 * spacing, lifetime_s=_NETWORK_LIFE_S)
     edge = np.exp(-((inside / r.uniform(0.12, 0.3)) ** 2))
     return edge * np.clip(0.6 + 0.6 * patchy, 0, 2)
 
 
 def fibrils(view: View, contrast: float) -> np.ndarray:
-    """Give threads of the chromosphere that run along a common direction or out of bright rosettes."""
+    """Give threads of the chromosphere, along a common direction or out of bright rosettes."""
     r = view.generator
-    width = np.clip(view.pixels(r.uniform(0.25, 0.7)), 0.6, 4.0)
+    width = float(np.clip(view.pixels(r.uniform(0.25, 0.7)), 0.6, 4.0))
     length = width * r.uniform(2, 7)
-    spacing = np.clip(view.pixels(r.uniform(15, 40)), 12, 1.2 * view.size)
+    spacing = float(np.clip(view.pixels(r.uniform(15, 40)), 12, 1.2 * view.size))
     hills = band_pass(view, 0.25 * spacing, 0.8 * spacing, lifetime_s=_NETWORK_LIFE_S)
     down, right = np.gradient(hills)
     slope = np.hypot(down, right) + 1e-6
-    order = r.uniform(0, 1) ** 1.5  # 0: all out of rosettes, 1: all along one direction
-    across = (right + 1j * down) ** 2 / slope**2
-    direction = (1 - order) * across + order * np.exp(2j * r.uniform(0, np.pi))
-    threads = oriented(view, width, length, 0.5 * np.angle(direction), lifetime_s=_FIBRIL_LIFE_S)
+    order = r.uniform(0.1, 2.0)  # small: all out of rosettes, large: along one direction
+    steep = slope / np.sqrt((slope**2).mean())
+    across = (right + 1j * down) ** 2 / slope**2 * np.minimum(steep, 2)
+    direction = across + order * complex(np.exp(2j * r.uniform(0, np.pi)))
+    angle = 0.5 * np.angle(direction)
+    del down, right, slope, steep, across, direction  # whole Suns are large
+    threads = oriented(view, width, length, angle, lifetime_s=_FIBRIL_LIFE_S)
     grain = band_pass(view, 0.8 * width, 3 * width, lifetime_s=_FIBRIL_LIFE_S)
     # dark threads are stronger than bright ones, rosettes are bright
     threads = threads - 0.25 * np.maximum(-threads, 0) ** 1.5
@@ -131,13 +142,13 @@ def plage(view: View, *, amplitude: float, cover: float, centre=None) -> np.ndar
     r = view.generator
     scale = r.uniform(0.05, 0.14) * view.size
     hills = band_pass(view, scale, 3 * scale, lifetime_s=_NETWORK_LIFE_S)
-    fine = np.clip(view.pixels(r.uniform(0.4, 1.2)), 0.7, 0.05 * view.size)
+    fine = float(np.clip(view.pixels(r.uniform(0.4, 1.2)), 0.7, 0.05 * view.size))
     grain = band_pass(view, fine, 4 * fine, lifetime_s=_FIBRIL_LIFE_S)
     ragged = hills + r.uniform(0.2, 0.7) * grain
     if centre is not None:
         y, x = view.coordinates()
         distance = np.hypot(y - centre[0], x - centre[1]) / (r.uniform(0.25, 0.6) * view.size)
         ragged = ragged + 0.8 - distance**2
-    level = np.quantile(ragged, 1 - cover)
+    level = float(np.quantile(ragged, 1 - cover))
     inside = 1 / (1 + np.exp(-(ragged - level) * r.uniform(2, 6)))
     return amplitude * inside * np.exp(r.uniform(0.15, 0.5) * grain)

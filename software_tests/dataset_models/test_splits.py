@@ -9,6 +9,7 @@ from dataset_models.splits import (
     grouped,
     leaky_random_split,
     required_gap,
+    slic_every_nth,
 )
 from software_tests.dataset_models.toy_data import HOUR, T0, ToyData
 
@@ -90,3 +91,15 @@ def test_contradictory_dates_are_refused():
         chronological(table, validation_from=T0 + 120 * DAY, test_from=T0 + 90 * DAY)
     with pytest.raises(ValueError, match="in validation and in test"):
         by_years(table, validation_years=[2001], test_years=[2001])
+
+
+def test_every_nth_sample_is_counted_within_each_class():
+    data = ToyData(60)
+    kinds = np.repeat([0, 1], [25, 35])
+    split = slic_every_nth(data.table, 10, kinds=kinds)
+    # by hand: 0, 10, 20 of the first class, 25, 35, 45, 55 of the second; validation 5 later
+    assert split.test.tolist() == [0, 10, 20, 25, 35, 45, 55]
+    assert split.validation.tolist() == [5, 15, 30, 40, 50]
+    assert len(split.training) == 60 - 12
+    with pytest.raises(ValueError, match="below 3"):
+        slic_every_nth(data.table, 2)
