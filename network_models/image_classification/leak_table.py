@@ -15,7 +15,7 @@ import numpy as np
 from dataset_models.audit import audit
 from dataset_models.solar_data import SolarData
 from dataset_models.solar_scenes.classes import CLASSES
-from dataset_models.splits import Split, every_nth, grouped, leaky_random_split
+from dataset_models.splits import Split, grouped, leaky_random_split, slic_every_nth
 from network_models.image_classification.slic.hand_features import (
     HandFeatureClassifier,
 )
@@ -41,7 +41,7 @@ def leak_splits(dataset: SolarData, seed: int) -> dict[str, Split]:
         "random": leaky_random_split(
             dataset.table, **shares, generator=random_stream(seed, "leak table, random")
         ),
-        f"every {_NTH}th frame (Slic)": every_nth(dataset.table, _NTH),
+        f"every {_NTH}th frame (Slic)": slic_every_nth(dataset.table, _NTH, kinds=dataset.primary),
     }
 
 
