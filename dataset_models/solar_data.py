@@ -106,7 +106,15 @@ class SampleTable:
 
 
 class SolarData(ABC):
-    """A dataset: ``table`` says which samples there are, ``read`` gives their arrays."""
+    """A dataset: ``table`` says which samples there are, ``read`` gives their arrays.
+
+    Attributes
+    ----------
+    rows_at_once : int
+        Samples that are best read together, where nothing else decides.
+    """
+
+    rows_at_once = 64
 
     @property
     @abstractmethod

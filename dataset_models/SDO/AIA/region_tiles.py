@@ -69,8 +69,6 @@ class RegionTiles(SolarData):
         Tiles of each class that are cut from an image at most.
     """
 
-    rows_at_once = 64
-
     def __init__(
         self,
         seed: int,
