@@ -17,7 +17,7 @@ __all__ = ["FROZEN_HASH", "Difficulty", "load_difficulty"]
 
 _FOLDER = Path(__file__).parent
 NAMES = ("standard", "harder")
-FROZEN_HASH = "25239d4ca9b813c0601b0451b3e8f76418fc13399f91242653931bc833080273"
+FROZEN_HASH = "9c1c74145b1725484a869de7d84ffc62212377a62299186e09900db28ab04785"
 
 
 @dataclass(frozen=True)

@@ -124,17 +124,19 @@ def draw_observation(
     relative = r.random() < 0.3
     gain = r.uniform(0.8, 1.2) if relative else np.exp(r.uniform(np.log(50), np.log(70000)))
     nuisance = difficulty.nuisance
+    texture = _texture(r, OUTPUTS[primary])
+    blur = difficulty.blur * r.choice((0.3, 0.7, 1.2)) * r.uniform(0.6, 1.4)
     return Observation(
         seed=seed,
         number=number,
         primary=primary,
-        texture=_texture(r, OUTPUTS[primary]),
+        texture=texture,
         pixel_scale_arcsec=float(np.exp(r.uniform(np.log(0.05), np.log(2.0)))),
         start=START + np.timedelta64(int(day * 86400), "s"),
         cadence_s=float(np.exp(r.uniform(np.log(1.6), np.log(60)))),
         pointing_arcsec=tuple(float(a) for a in r.uniform(-800, 800, 2)),
         drift_px_s=tuple(float(a) for a in r.normal(0, 0.01, 2)),
-        blur_px=float(difficulty.blur * r.choice((0.3, 0.7, 1.2)) * r.uniform(0.6, 1.4)),
+        blur_px=0.0 if texture == "blank" else float(blur),  # its noise stays white
         wing_share=float(r.uniform(0, 0.25)),
         wing_px=float(r.uniform(3, 12)),
         gain=float(gain),

@@ -118,8 +118,8 @@ def blank(view: View) -> np.ndarray:
         image = image - r.uniform(0, 0.6) * (x**2 + y**2)
     if r.random() < 0.3:
         image = image + r.uniform(0.002, 0.05) * r.normal(size=(1, view.shape[1]))
-    scale = r.uniform(0.0, 1.5)
-    grain = band_pass(view, scale, scale + r.uniform(0.2, 1.0), lifetime_s=1.0)
+    # white: noise with a scale of its own would be granulation out of focus
+    grain = band_pass(view, 0.0, view.size, lifetime_s=1.0)
     return (image + np.exp(r.uniform(np.log(0.002), np.log(0.4))) * grain).astype(np.float32)
 
 

@@ -37,7 +37,7 @@ def add_flare(
     height = contrast * max(float(np.exp(r.uniform(np.log(0.5), np.log(3.0)))), floor)
     # ribbons brighten and fade within many minutes
     height *= 1 + 0.2 * float(np.sin(2 * np.pi * view.elapsed_s / 1800 + r.uniform(0, 6)))
-    painted = _kernels(view, centre) if r.random() < 0.2 else _ribbons(view, centre)
+    painted = _kernels(view, centre) if r.random() < 0.15 else _ribbons(view, centre)
     beads = band_pass(view, 0.01 * view.size + 0.4, 0.05 * view.size, lifetime_s=120.0)
     mask = painted > 0.4
     bright = height * painted * np.clip(1 + r.uniform(0.1, 0.45) * beads, 0.3, None)
@@ -86,7 +86,7 @@ def _kernels(view: View, centre: tuple[float, float]) -> np.ndarray:
     painted = np.zeros(view.shape, np.float32)
     for _ in range(int(r.integers(1, 5))):
         place = tuple(np.asarray(centre) + r.normal(0, 0.08 * view.size, 2))
-        width = max(np.exp(r.uniform(np.log(0.015), np.log(0.05))) * view.size, 1.0)
+        width = max(np.exp(r.uniform(np.log(0.02), np.log(0.045))) * view.size, 1.0)
         points = curve(view, place, r.uniform(0.5, 4) * width, r.uniform(0, np.pi), bend=0.2)
         painted = np.maximum(painted, brush(view, points, width, r.uniform(0.6, 1.0)))
     return painted / max(float(painted.max()), 0.3)

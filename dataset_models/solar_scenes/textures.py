@@ -30,11 +30,10 @@ def granulation(view: View, contrast: float) -> np.ndarray:
     true, seen = view.pixels(r.uniform(*GRANULE_ARCSEC)), r.uniform(1.5, 5.0)
     spacing = max(true, seen)
     inside, value = cells(view, spacing, warp=r.uniform(0.1, 0.22), lifetime_s=_GRANULE_LIFE_S)
-    grain = np.tanh(r.uniform(1.5, 4) * inside) * (0.6 + r.uniform(0.3, 1.2) * value)
+    grain = np.tanh(r.uniform(1.2, 3) * inside) * (0.6 + r.uniform(0.3, 1.2) * value)
     ragged = band_pass(view, 0.1 * spacing, 0.4 * spacing, lifetime_s=_GRANULE_LIFE_S / 2)
     grain = grain * (1 + r.uniform(0.05, 0.3) * ragged)
-    if true < seen:
-        grain = gaussian_filter(grain, 0.22 * spacing, mode="wrap")
+    grain = gaussian_filter(grain, (0.22 if true < seen else 0.07) * spacing, mode="wrap")
     patches = band_pass(view, 1.5 * spacing, 5 * spacing, lifetime_s=3 * _GRANULE_LIFE_S)
     field = _standard(grain) + r.uniform(0.1, 0.5) * patches
     return 1 + contrast * r.uniform(0.03, 0.13) * field
@@ -43,10 +42,15 @@ def granulation(view: View, contrast: float) -> np.ndarray:
 def reversed_granulation(view: View, contrast: float) -> np.ndarray:
     """Give a bright irregular mesh round dark cells, as in the wings of strong lines."""
     r = view.generator
-    spacing = view.pixels(r.uniform(1.3, 2.6), 1.5)
+    true, seen = view.pixels(r.uniform(1.3, 2.6)), r.uniform(1.5, 5.0)
+    spacing = max(true, seen)
     inside, value = cells(view, spacing, warp=r.uniform(0.15, 0.3), lifetime_s=_GRANULE_LIFE_S / 2)
     patches = band_pass(view, spacing, 4 * spacing, lifetime_s=_GRANULE_LIFE_S)
+    ragged = band_pass(view, 0.08 * spacing, 0.4 * spacing, lifetime_s=_GRANULE_LIFE_S / 2)
+    inside = inside + r.uniform(0.03, 0.12) * ragged
     mesh = np.exp(-((inside / r.uniform(0.15, 0.35)) ** 2)) * np.exp(r.uniform(0.2, 0.6) * patches)
+    if true < seen:
+        mesh = gaussian_filter(mesh, 0.18 * spacing, mode="wrap")
     field = _standard(mesh) + 0.4 * (value - 0.5)
     grains = np.exp(1.2 * band_pass(view, 0.25 * spacing, spacing, lifetime_s=_GRANULE_LIFE_S))
     return 1 + contrast * r.uniform(0.03, 0.12) * (field + r.uniform(0, 0.5) * _standard(grains))
@@ -68,9 +72,9 @@ def _network_borders(view: View) -> np.ndarray:
     """Give how much of the network lies at each pixel, about 0 to 1."""
     r = view.generator
     wanted = view.pixels(r.uniform(*SUPERGRANULE_ARCSEC))
-    spacing = float(np.clip(wanted, 10, 1.5 * view.size))
+    spacing = float(np.clip(wanted, 10, 0.6 * view.size))
     inside, _ = cells(view, spacing, warp=r.uniform(0.15, 0.3), lifetime_s=_NETWORK_LIFE_S)
-    patchy = band_pass(view, 0.12 * spacing, 0.5 * spacing, lifetime_s=_NETWORK_LIFE_S)
+    patchy = band_pass(view, 0.04 * spacing, 0.3 * spacing, lifetime_s=_NETWORK_LIFE_S)
     edge = np.exp(-((inside / r.uniform(0.12, 0.3)) ** 2))
     return edge * np.clip(0.6 + 0.6 * patchy, 0, 2)
 
