@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: scaling, prediction sets, and when to give no answer.
+"""Probabilities that mean what they say: scaling, and sets that hold the true class.
 
 Everything is fitted on a calibration set that neither training nor test has, and works on
 probabilities of any classifier; logits are their logarithms, which softmax takes just as well.
@@ -16,20 +16,15 @@ from tools.classification_scores import LEAST_PROBABILITY, Score, require_probab
 from tools.random_streams import random_stream
 
 __all__ = [
-    "ABSTENTION_SCORES",
+    "calibration_set",
     "PredictionSets",
-    "RiskCoverage",
     "SetScores",
     "TemperatureScaling",
     "VectorScaling",
-    "abstention_score",
     "fit_prediction_sets",
     "fit_temperature",
     "fit_vector_scaling",
-    "given_one_of_the_classes",
-    "risk_coverage",
     "set_scores",
-    "threshold_at_coverage",
 ]
 
 _TEMPERATURES = (0.05, 20.0)
@@ -81,7 +76,7 @@ def fit_temperature(probability: np.ndarray, truth: np.ndarray) -> TemperatureSc
     ValueError
         If a row is no distribution or there is not one class for each frame.
     """
-    logits, truth = _calibration_set(probability, truth)
+    logits, truth = calibration_set(probability, truth)
 
     def log_score(log_temperature: float) -> float:
         return -_log_softmax(logits / np.exp(log_temperature))[_rows(truth), truth].mean()
@@ -104,7 +99,7 @@ def fit_vector_scaling(probability: np.ndarray, truth: np.ndarray) -> VectorScal
     probability, truth
         As for ``fit_temperature``.
     """
-    logits, truth = _calibration_set(probability, truth)
+    logits, truth = calibration_set(probability, truth)
     n, n_classes = logits.shape
     wanted = np.eye(n_classes)[truth]
 
@@ -172,7 +167,7 @@ def fit_prediction_sets(
     """
     if not 0 < level < 1:
         raise ValueError(f"the level of prediction sets lies between 0 and 1, got {level}")
-    logits, truth = _calibration_set(probability, truth)
+    logits, truth = calibration_set(probability, truth)
     given = np.asarray(probability, float)[_rows(truth), truth]
     event, n_events = _events(groups, len(truth))
     weight = 1 / np.bincount(event)[event] / n_events
@@ -233,116 +228,8 @@ def set_scores(
     return SetScores(score(holds), score(size), float((size == 1).mean()), per_class)
 
 
-def given_one_of_the_classes(probability: np.ndarray) -> np.ndarray:
-    """Give the probabilities of all classes but the last, given that it is one of them.
-
-    Parameters
-    ----------
-    probability : (..., class + 1) float
-        The last is "none of these".
-
-    Returns
-    -------
-    (..., class) float
-        Rows that sum to 1; all alike where nothing but "none" is possible.
-    """
-    probability = np.asarray(probability)[..., :-1]
-    total = probability.sum(axis=-1, keepdims=True)
-    alike = np.full_like(probability, 1 / probability.shape[-1])
-    return np.divide(probability, total, out=alike, where=total > 0)
-
-
-def _risk_of_error(probability: np.ndarray) -> np.ndarray:
-    return 1 - probability[..., :-1].max(axis=-1)
-
-
-def _none_or_entropy(probability: np.ndarray) -> np.ndarray:
-    given = given_one_of_the_classes(probability)
-    logarithm = np.log(np.maximum(given, LEAST_PROBABILITY))
-    entropy = -(given * logarithm).sum(axis=-1) / np.log(given.shape[-1])
-    return np.maximum(probability[..., -1], entropy)
-
-
-# "error" is the chance that naming a class is wrong, be it another class or none of them: of
-# calibrated probabilities no other rule errs less at the same number of answers (Chow 1970, IEEE
-# Transactions on Information Theory 16, 41). "entropy" is the larger of the probability of none and
-# the entropy of the others, as a share of the largest one. Energy needs logits with their sum,
-# which probabilities have lost.
-_SCORES = {"error": _risk_of_error, "entropy": _none_or_entropy}
-ABSTENTION_SCORES = tuple(_SCORES)
-
-
-def abstention_score(probability: np.ndarray, kind: str = "error") -> np.ndarray:
-    """Give how much speaks against naming one of the classes, 0 to 1.
-
-    Parameters
-    ----------
-    probability : (..., class + 1) float
-        The last is "none of these".
-    kind : {"error", "entropy"}
-        The chance that the named class is wrong; or the larger of the probability of none and of
-        the entropy of the others, as a share of the largest one.
-    """
-    if kind not in _SCORES:
-        raise ValueError(f"no abstention score {kind!r}; there are {', '.join(_SCORES)}")
-    return _SCORES[kind](np.asarray(probability, float))
-
-
-@dataclass(frozen=True)
-class RiskCoverage:
-    """How often answers are wrong when only the surest are given.
-
-    Attributes
-    ----------
-    coverage : (answer,) float
-        Share of frames with an answer, rising.
-    risk : (answer,) float
-        Share of wrong ones among them.
-    threshold : (answer,) float
-        Largest abstention score that still gets an answer.
-    """
-
-    coverage: np.ndarray
-    risk: np.ndarray
-    threshold: np.ndarray
-
-    @property
-    def area(self) -> float:
-        """Mean risk over all coverages (AURC; Geifman & El-Yaniv 2017, NeurIPS 30)."""
-        return float(np.average(self.risk, weights=np.diff(self.coverage, prepend=0)))
-
-
-def risk_coverage(score: np.ndarray, wrong: np.ndarray) -> RiskCoverage:
-    """Give the risk-coverage curve of an abstention score; equal scores share one point.
-
-    Parameters
-    ----------
-    score : (frame,) float
-    wrong : (frame,) bool
-        Whether the answer would be wrong.
-    """
-    score, wrong = np.asarray(score, float), np.asarray(wrong, bool)
-    if score.shape != wrong.shape or score.ndim != 1 or not len(score):
-        raise ValueError(
-            f"expected a score and a mistake for each frame, got {score.shape} and {wrong.shape}"
-        )
-    order = np.argsort(score, kind="stable")
-    last = np.append(np.diff(score[order]) > 0, True)
-    n = np.arange(1, len(score) + 1)
-    return RiskCoverage(
-        (n / len(score))[last], (np.cumsum(wrong[order]) / n)[last], score[order][last]
-    )
-
-
-def threshold_at_coverage(score: np.ndarray, coverage: float) -> float:
-    """Give the abstention score up to which at least this share of the frames gets an answer."""
-    if not 0 < coverage <= 1:
-        raise ValueError(f"a coverage lies above 0 and up to 1, got {coverage}")
-    return float(np.quantile(np.asarray(score, float), coverage, method="inverted_cdf"))
-
-
-def _calibration_set(probability: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give (frame, class) logits and (frame,) classes, checked."""
+def calibration_set(probability: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give (frame, class) logits and (frame,) classes, or raise ValueError."""
     probability, truth = require_probabilities(probability), np.asarray(truth)
     n, n_classes = probability.shape
     is_class = np.issubdtype(truth.dtype, np.integer) and truth.shape == (n,)

@@ -1,4 +1,4 @@
-"""Scaling finds what made the probabilities, sets cover what they promise, risks add up."""
+"""Scaling finds what made the probabilities, and sets cover what they promise."""
 
 import numpy as np
 import pytest
@@ -6,14 +6,10 @@ import pytest
 from tools.classification_scores import class_scores
 from tools.probability_calibration import (
     PredictionSets,
-    abstention_score,
     fit_prediction_sets,
     fit_temperature,
     fit_vector_scaling,
-    given_one_of_the_classes,
-    risk_coverage,
     set_scores,
-    threshold_at_coverage,
 )
 
 
@@ -134,46 +130,6 @@ def test_a_set_is_never_empty():
     ]
 
 
-def test_probabilities_given_one_of_the_classes():
-    found = given_one_of_the_classes(np.array([[0.2, 0.2, 0.6], [0, 0, 1.0]]))
-    assert found == pytest.approx(np.array([[0.5, 0.5], [0.5, 0.5]]))
-
-
-def test_abstention_scores():
-    sure, none, torn = [0.98, 0.01, 0.01], [0.05, 0.05, 0.9], [0.5, 0.5, 0.0]
-    probability = np.array([sure, none, torn])
-    assert abstention_score(probability) == pytest.approx([0.02, 0.95, 0.5])
-    entropy = abstention_score(probability, "entropy")
-    assert entropy[1:] == pytest.approx([1.0, 1.0])
-    p = 0.98 / 0.99
-    assert entropy[0] == pytest.approx(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)))
-    with pytest.raises(ValueError, match="there are error, entropy"):
-        abstention_score(probability, "energy")
-
-
-def test_the_curve_counts_mistakes_among_the_surest():
-    curve = risk_coverage(np.array([0.3, 0.1, 0.2, 0.2]), np.array([True, False, True, False]))
-    assert curve.coverage.tolist() == [0.25, 0.75, 1.0]
-    assert curve.risk == pytest.approx([0, 1 / 3, 0.5])
-    assert curve.threshold.tolist() == [0.1, 0.2, 0.3]
-    assert curve.area == pytest.approx(0.25 * 0 + 0.5 / 3 + 0.25 * 0.5)
-
-
-def test_calibrated_scores_give_the_risk_that_they_say(calibrated, generator):
-    probability, truth = calibrated
-    score = 1 - probability.max(axis=1)
-    curve = risk_coverage(score, probability.argmax(axis=1) != truth)
-    expected = np.cumsum(np.sort(score)) / np.arange(1, len(score) + 1)
-    assert curve.risk[2000:] == pytest.approx(expected[2000:], abs=0.02)
-
-
-def test_the_threshold_keeps_the_share():
-    score = np.arange(10) / 10
-    for share in (0.1, 0.75, 0.9, 1.0):
-        kept = (score <= threshold_at_coverage(score, share)).mean()
-        assert share <= kept < share + 0.1
-
-
 def test_wrong_input_gets_a_sentence(calibrated):
     probability, truth = calibrated
     with pytest.raises(ValueError, match="not logits"):
@@ -184,7 +140,3 @@ def test_wrong_input_gets_a_sentence(calibrated):
         fit_prediction_sets(probability, truth, truth, level=90)
     with pytest.raises(ValueError, match="an event for each"):
         fit_prediction_sets(probability, truth, truth[:3])
-    with pytest.raises(ValueError, match="above 0 and up to 1"):
-        threshold_at_coverage(np.ones(3), 0)
-    with pytest.raises(ValueError, match="for each frame"):
-        risk_coverage(np.ones(3), np.ones(2, bool))

@@ -1,0 +1,126 @@
+"""Label frames of the Sun: a catalogue of an archive, with probabilities, places and maps.
+
+    python network_models/image_classification/classify.py MODEL FILES_OR_FOLDERS... --output DIR
+        [--tiles | --whole] [--map] [--bar-chart]
+
+MODEL is a run folder of train.py, a .keras file, or the word packaged. Each frame gets one row, for
+which it is averaged to 128 pixels along its shorter side; with --tiles, and by itself where a frame
+is large, there is one more row for each region that tiles at the frame's own resolution show.
+DIR/catalogue.csv and .fits hold all rows, those of files that failed with the reason. The same
+command goes on where it was stopped. The exit status is 1 if every file failed, else 0.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from network_models.image_classification.traversal_plan import TraversalPlan
+from tools.command_line import (
+    config_from,
+    config_parser,
+    option,
+    part_of,
+    quiet_start,
+    run_script,
+)
+
+_NEWS_S = (0.5, 10.0)  # between lines of progress, on a terminal and in a file
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class ClassifyConfig(TraversalPlan):
+    """What the command takes."""
+
+    output: str = option("catalogue", "folder for the catalogue")
+    workers: int = option(2, "threads that read frames")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.workers < 1:
+            raise ValueError(f"--workers must be 1 or more, got {self.workers}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Classify and give the exit status."""
+    with quiet_start():
+        from dataset_models.solar_scenes.frames import list_frames
+        from network_models.image_classification.classifier import open_classifier
+        from network_models.image_classification.traversal import classify_files
+
+    parser = config_parser(ClassifyConfig, __doc__.splitlines()[0])
+    parser.add_argument("model", help="a run folder, a .keras file, or the word packaged")
+    parser.add_argument("data", nargs="+", help="FITS files, or folders that hold them")
+    arguments = parser.parse_args(argv)
+    config = config_from(ClassifyConfig, arguments)
+    classifier = open_classifier(arguments.model)
+    files, skipped = list_frames(*arguments.data)
+    if not files:
+        raise ValueError(f"no FITS files in {', '.join(arguments.data)}; nothing to classify")
+    print(f"{len(files)} files, network {classifier.name} ({classifier.identity})")
+    if skipped:
+        print(f"{len(skipped)} other files skipped, such as {skipped[0][0].name}")
+    progress = Progress(len(files))
+    outcome = classify_files(
+        classifier,
+        files,
+        part_of(config, TraversalPlan),
+        config.output,
+        inputs=arguments.data,
+        workers=config.workers,
+        tell=progress.tell,
+    )
+    progress.end()
+    return _summary(outcome, Path(config.output))
+
+
+def _summary(outcome, folder: Path) -> int:
+    before = outcome.n_files - outcome.n_new
+    print(
+        f"{outcome.n_new} files classified, {before} were there, {outcome.n_failed} failed; "
+        f"{outcome.n_rows - outcome.n_files} regions"
+    )
+    counts = [f"{n} {name}" for name, n in outcome.classes.items() if n]
+    if counts:
+        print(f"  whole frames: {', '.join(counts)}")
+    for file, reason in outcome.failed[:_SHOWN]:
+        print(f"  {reason if Path(file).name in reason else f'{file}: {reason}'}")
+    if outcome.n_failed > _SHOWN:
+        print(f"  and {outcome.n_failed - _SHOWN} more, in the catalogue's column reason")
+    print(f"Catalogue: {folder / 'catalogue.csv'}")
+    return 1 if outcome.n_failed == outcome.n_files else 0
+
+
+class Progress:
+    """A line of progress, rewritten on a terminal."""
+
+    def __init__(self, n: int):
+        self._n = n
+        self._begun = self._shown = time.monotonic()
+        self._is_terminal = sys.stderr.isatty()
+
+    def tell(self, done: int, new: int, failed: int) -> None:
+        """Show how far it is, now and then."""
+        now = time.monotonic()
+        if now - self._shown < _NEWS_S[not self._is_terminal] and done < self._n:
+            return
+        self._shown = now
+        speed = new / max(now - self._begun, 1e-9)
+        left = (self._n - done) / max(speed, 1e-9)
+        text = f"{done} of {self._n} files, {failed} failed, {speed:.1f} per s, {left:.0f} s left"
+        print(f"\r{text:78s}" if self._is_terminal else text, end="", file=sys.stderr, flush=True)
+        if not self._is_terminal:
+            print(file=sys.stderr)
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._is_terminal:
+            print(file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_script(lambda: main(sys.argv[1:]))
