@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from astropy.time import Time
 
 from dataset_models.solar_scenes.classes import CLASS_TITLES, CLASSES, NONE, OUTPUTS
 from dataset_models.solar_scenes.frames import Frame
@@ -93,6 +94,7 @@ def _cards(frame: Frame, classifier: Classifier, tile: int, stride: int, step: i
         header["WCSAXES"] = 2
     if frame.time:
         header["DATE-OBS"] = (frame.time, "UTC")
+        header["MJD-OBS"] = Time(frame.time, scale="utc").mjd  # readers warn where it lacks
     for k, name in enumerate(OUTPUTS, 1):
         header[f"CLASS{k}"] = (name, f"plane {k} of the cube")
     header["BUNIT"] = ("", "a probability")
@@ -112,7 +114,7 @@ def _scale_arcsec(frame: Frame) -> float | None:
     """Give the pixels' size in arcsec where they are square on the sky and not turned."""
     if frame.wcs is None or not frame.wcs.wcs.ctype[0].startswith("HPLN"):
         return None
-    matrix = frame.wcs.pixel_scale_matrix * 3600  # B's coordinates are in degrees
+    matrix = frame.wcs.pixel_scale_matrix * 3600  # astropy's are in degrees
     size = abs(matrix[0, 0])
     is_plain = np.allclose(np.abs(matrix), size * np.eye(2), atol=0.02 * size)
     return float(size) if is_plain else None
