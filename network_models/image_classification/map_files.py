@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.time import Time
 
 from dataset_models.solar_scenes.classes import CLASS_TITLES, CLASSES, NONE, OUTPUTS
-from dataset_models.solar_scenes.frames import Frame
+from dataset_models.solar_scenes.frames import Frame, position_arcsec
 from network_models.image_classification.classifier import Classifier
 from network_models.image_classification.probability_map import map_wcs
 from network_models.image_classification.regions import Region
@@ -48,7 +48,6 @@ def write_map(
         Marked in the overlay.
     """
     from tools.plotting.classification import plot_map_overlay
-
     from tools.plotting.style import save_figure
 
     figure = plot_map_overlay(
@@ -57,7 +56,7 @@ def write_map(
         [TITLES[name] for name in CLASSES],
         step=step,
         quiet=CLASSES.index("quiet"),
-        scale_arcsec=_scale_arcsec(frame),
+        grid_arcsec=_grid_arcsec(frame),
         marks=[(TITLES[OUTPUTS[int(r.probability.argmax())]], r.x, r.y) for r in regions],
         title=f"{frame.path.name} {frame.time}".strip(),
     )
@@ -74,7 +73,6 @@ def write_bar_chart(
 ) -> None:
     """Draw the probabilities of a whole frame, (6,), as bars beside its image."""
     from tools.plotting.classification import plot_bar_chart
-
     from tools.plotting.style import save_figure
 
     figure = plot_bar_chart(
@@ -110,11 +108,12 @@ def _cards(frame: Frame, classifier: Classifier, tile: int, stride: int, step: i
     return header
 
 
-def _scale_arcsec(frame: Frame) -> float | None:
-    """Give the pixels' size in arcsec where they are square on the sky and not turned."""
+def _grid_arcsec(frame: Frame) -> tuple[float, float, float] | None:
+    """Give the first pixel's place and the size where pixels are square and north is up."""
     if frame.wcs is None or not frame.wcs.wcs.ctype[0].startswith("HPLN"):
         return None
     matrix = frame.wcs.pixel_scale_matrix * 3600  # astropy's are in degrees
     size = abs(matrix[0, 0])
-    is_plain = np.allclose(np.abs(matrix), size * np.eye(2), atol=0.02 * size)
-    return float(size) if is_plain else None
+    if not np.allclose(matrix, size * np.eye(2), atol=0.02 * size):
+        return None
+    return (*position_arcsec(frame, 0, 0), float(size))

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import PercentFormatter
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tools.abstention import RiskCoverage
 from tools.classification_scores import ClassReliability
@@ -30,6 +31,7 @@ __all__ = [
 OUTPUT_COLOURS = ("#009E73", "#E69F00", "#CC79A7", "#999999", "#56B4E9", "#000000")
 _LOWEST = 1e-6  # of a logarithmic axis of probabilities
 _BRIGHTNESS = (0.5, 99.5)  # percentiles of the image from black to white
+_LARGEST_SIDE = 700  # pixels of a drawn image along its shorter side, at least
 _STRONGEST = 0.75  # share of the colour over the image where the probability is 1
 
 
@@ -106,6 +108,7 @@ def plot_class_reliability(
     axes.set_ylim(-0.02, 1.02)
     axes.legend(fontsize=8, loc="upper left")
     counts.set_yscale("log")
+    counts.set_ylim(0.5, None)
     counts.set_ylabel("frames")
     counts.set_xlabel("probability of the likeliest class")
     counts.set_xlim(0, 1)
@@ -180,7 +183,8 @@ def plot_bar_chart(
     else:
         axes.set_ylim(0, 1.08)
     for place, value, height in zip(places, probability, shown, strict=True):
-        text = f"{value:.2f}" if value >= 0.01 else f"{value:.0e}".replace("e-0", "e-")
+        small = f"{value:.0e}".replace("e-0", "e-") if value else "0"
+        text = f"{value:.2f}" if value >= 0.01 else small
         height = height * 1.15 if is_log else height + 0.015
         axes.text(place, height, text, ha="center", fontsize=7)
     axes.set_xticks(places, labels=names, rotation=35, ha="right", rotation_mode="anchor")
@@ -224,7 +228,7 @@ def plot_map_overlay(
     *,
     step: int,
     quiet: int,
-    scale_arcsec: float | None = None,
+    grid_arcsec: tuple[float, float, float] | None = None,
     marks: Sequence[tuple[str, float, float]] = (),
     title: str = "",
 ) -> Figure:
@@ -243,22 +247,21 @@ def plot_map_overlay(
         Pixels of the image along a side of a pixel of the map.
     quiet : int
         The class that is left clear.
-    scale_arcsec : float, optional
-        Of a pixel, for the axes; else they count pixels.
+    grid_arcsec : (x, y, size), optional
+        Helioprojective place of the middle of the first pixel and size of the pixels, for the
+        axes; else they count pixels.
     marks : sequence of (name, x, y)
         Regions, in pixels.
     """
     high, wide = image.shape
-    unit, size = ("arcsec", scale_arcsec) if scale_arcsec else ("pixels", 1.0)
+    x0, y0, size = grid_arcsec or (0.0, 0.0, 1.0)
+    place = "helioprojective {} (arcsec)" if grid_arcsec else "{} from the first pixel (pixels)"
     figure, axes = new_figure(7.4, max(3.6, min(9.0, 5.4 * high / wide + 0.9)))
-    extent = (-0.5 * size, (wide - 0.5) * size, -0.5 * size, (high - 0.5) * size)
+    left, below = x0 - 0.5 * size, y0 - 0.5 * size
+    extent = (left, left + wide * size, below, below + high * size)
     _draw_image(axes, image, extent=extent)
-    over = (
-        -0.5 * size,
-        (probability.shape[2] * step - 0.5) * size,
-        -0.5 * size,
-        (probability.shape[1] * step - 0.5) * size,
-    )
+    rows, columns = (n * step * size for n in probability.shape[1:])
+    over = (left, left + columns, below, below + rows)
     given, none = probability[:-1], probability[-1]
     strength = given * (1 - none)
     likeliest = strength.argmax(axis=0)
@@ -272,22 +275,12 @@ def plot_map_overlay(
         _hatch(axes, none > top, over)
     axes.set_xlim(extent[:2])
     axes.set_ylim(extent[2:])
-    axes.set_xticks(_ticks(wide * size))
-    axes.set_yticks(_ticks(high * size))
-    axes.set_xlabel(f"x from the first pixel ({unit})")
-    axes.set_ylabel(f"y from the first pixel ({unit})")
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.set_xlabel(place.format("x"))
+    axes.set_ylabel(place.format("y"))
     for name, x, y in marks:
-        place = (x * size, y * size)
-        axes.plot(*place, "+", color="white", markersize=6)
-        axes.annotate(
-            name,
-            place,
-            xytext=(4, 4),
-            textcoords="offset points",
-            color="white",
-            fontsize=7,
-            annotation_clip=True,
-        )
+        _mark(axes, name, (x0 + x * size, y0 + y * size), is_right=x > 0.7 * wide)
     _legend(figure, axes, names, quiet, step)
     if title:
         axes.set_title(title, fontsize=9)
@@ -296,6 +289,16 @@ def plot_map_overlay(
 
 def _draw_image(axes: Axes, image: np.ndarray, extent: tuple | None = None) -> None:
     """Draw a frame in grey, from its dark to its bright percentile."""
+    high, wide = image.shape
+    block = min(high, wide) // _LARGEST_SIDE
+    if block > 1:  # more pixels than the figure has
+        rows, columns = high // block * block, wide // block * block
+        image = image[:rows, :columns].reshape(high // block, block, wide // block, block)
+        image = image.mean(axis=(1, 3))
+        if extent is not None:
+            left, right, below, above = extent
+            right = left + (right - left) * columns / wide
+            extent = (left, right, below, below + (above - below) * rows / high)
     dark, bright = np.percentile(image, _BRIGHTNESS)
     axes.imshow(
         image,
@@ -308,6 +311,8 @@ def _draw_image(axes: Axes, image: np.ndarray, extent: tuple | None = None) -> N
     )
     axes.set_xticks([])
     axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
 
 
 def _hatch(axes: Axes, is_none: np.ndarray, extent: tuple) -> None:
@@ -321,12 +326,20 @@ def _hatch(axes: Axes, is_none: np.ndarray, extent: tuple) -> None:
     drawn.set_linewidth(0)
 
 
-def _ticks(length: float) -> np.ndarray:
-    """Give about five round places along an axis."""
-    raw = length / 5
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(f * power for f in (1, 2, 5, 10) if f * power >= raw * 0.7)
-    return np.arange(0, length, step)
+def _mark(axes: Axes, name: str, place: tuple[float, float], *, is_right: bool) -> None:
+    """Mark a place and name it, inside the picture and legible on any brightness."""
+    outline = [withStroke(linewidth=1.5, foreground="black")]
+    axes.plot(*place, "+", color="white", markersize=6, path_effects=outline)
+    axes.annotate(
+        name,
+        place,
+        xytext=(-4 if is_right else 4, 4),
+        textcoords="offset points",
+        ha="right" if is_right else "left",
+        color="white",
+        fontsize=7,
+        path_effects=outline,
+    )
 
 
 def _legend(figure: Figure, axes: Axes, names: Sequence[str], quiet: int, step: int) -> None:

@@ -28,7 +28,7 @@ CARDS = {
 
 
 def write_model(folder):
-    """Write a run whose network calls bright tiles sunspots and dark ones quiet; give its folder."""
+    """Write a run that calls bright tiles sunspots and dark ones quiet; give its folder."""
     import keras
 
     from network_models.image_classification.classifier import ClassifierSettings

@@ -138,7 +138,7 @@ def test_maps_and_charts_are_written(model, data):
         assert cube[:5].sum(axis=0) == pytest.approx(np.ones((18, 19)), abs=1e-5)
         assert [header[f"CLASS{k}"] for k in range(1, 7)] == list(OUTPUTS)
         assert cube[4, 9, 15] > 0.99
-        image = WCS(fits.Header(CARDS))
+        image = WCS(fits.Header({k: v for k, v in CARDS.items() if k != "DATE-OBS"}))
         written = WCS(header, naxis=2)
         given = image.wcs_pix2world([(3 * 7 + 3, 5 * 7 + 3)], 0)
         assert written.wcs_pix2world([(3, 5)], 0) == pytest.approx(given, abs=1e-9)
