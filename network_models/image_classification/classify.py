@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = config_from(ClassifyConfig, arguments)
     classifier = open_classifier(arguments.model)
     files, skipped = list_frames(*arguments.data)
+    files = list({file.resolve(): file for file in reversed(files)}.values())[::-1]  # each once
     if not files:
         raise ValueError(f"no FITS files in {', '.join(arguments.data)}; nothing to classify")
     print(f"{len(files)} files, network {classifier.name} ({classifier.identity})")

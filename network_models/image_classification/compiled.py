@@ -29,10 +29,15 @@ def compiled_network(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]
     if keras.backend.backend() == "jax":
         import jax
 
-        fixed, moving = network.trainable_variables, network.non_trainable_variables
-        values = [v.value for v in fixed], [v.value for v in moving]
         function = jax.jit(
-            lambda images: network.stateless_call(*values, {name: images}, training=False)[0]
+            lambda values, images: network.stateless_call(*values, {name: images}, training=False)
         )
-        return lambda images: np.asarray(function(np.asarray(images, np.float32)))
+
+        def call(images: np.ndarray) -> np.ndarray:
+            # taken anew: Keras' own predict gives its buffers away
+            fixed, moving = network.trainable_variables, network.non_trainable_variables
+            values = [v.value for v in fixed], [v.value for v in moving]
+            return np.asarray(function(values, np.asarray(images, np.float32))[0])
+
+        return call
     return lambda images: np.asarray(network.predict_on_batch({name: images}))

@@ -211,6 +211,13 @@ def test_more_files_are_added_and_changed_ones_made_anew(model, data, capsys):
     assert len(listed(data)) == 5
 
 
+def test_a_file_that_is_given_twice_has_one_row(model, data):
+    again = data / ".." / "data" / "frame1.fits"
+    output = str(data.parent / "out")
+    assert main([str(model), str(data), str(again), "--output", output]) == 0
+    assert [Path(row["file"]) for row in listed(data)] == sorted(data.glob("*.fits"))
+
+
 def test_a_lost_map_is_made_again(model, data, capsys):
     assert classify(model, data, "--map") == 0
     lost = data.parent / "out" / listed(data)[2]["map"]
