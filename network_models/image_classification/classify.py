@@ -59,7 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = config_from(ClassifyConfig, arguments)
     classifier = open_classifier(arguments.model)
     files, skipped = list_frames(*arguments.data)
-    files = list({file.resolve(): file for file in reversed(files)}.values())[::-1]  # each once
+    unique: dict[Path, Path] = {}  # a file that is given twice has one row
+    for file in files:
+        unique.setdefault(file.resolve(), file)
+    files = list(unique.values())
     if not files:
         raise ValueError(f"no FITS files in {', '.join(arguments.data)}; nothing to classify")
     print(f"{len(files)} files, network {classifier.name} ({classifier.identity})")
