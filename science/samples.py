@@ -124,7 +124,13 @@ def open_sample(
 def _open_sample(
     opened: OpenedNetwork, where: list[str], stack: ExitStack, flares: str
 ) -> OpenedSample:
+    from science.scene_samples import is_scene_network, scene_sample  # it gives OpenedSample
+
     dataset, image = _dataset_and_image(where, opened.run)
+    if is_scene_network(opened):
+        if len(image) != 1:
+            raise ValueError(f"expected one frame, got {len(image)}: {', '.join(image)}")
+        return scene_sample(opened, image[0])
     if len(image) == 1 and image[0].endswith(".npy"):
         return array_sample(opened, Path(image[0]))
     if opened.run is None:

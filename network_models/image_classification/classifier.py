@@ -24,6 +24,7 @@ __all__ = [
     "SETTINGS_FILE",
     "Classifier",
     "ClassifierSettings",
+    "network_file",
     "open_classifier",
 ]
 
@@ -168,7 +169,7 @@ def open_classifier(model: str | Path) -> Classifier:
         If the network can't be read, has other inputs or outputs, or its temperature is not that
         of its settings.
     """
-    path = _network_file(model)
+    path = network_file(model)
     network = load_network(path)
     beside = path.with_name(SETTINGS_FILE)
     has_settings = beside.is_file()
@@ -187,7 +188,14 @@ def open_classifier(model: str | Path) -> Classifier:
     return Classifier(compiled_network(network), settings, name, digest.hexdigest()[:16])
 
 
-def _network_file(model: str | Path) -> Path:
+def network_file(model: str | Path) -> Path:
+    """Give the file of a network: of a run, of the packaged one, or the file itself.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
     path = Path(model)
     if str(model) == PACKAGED and not path.exists():
         path = _PACKAGED_RUN

@@ -16,6 +16,7 @@ from science.saliency.gradient_methods import (
     smoothgrad,
 )
 from science.saliency.question import Attribution, AttributionOptions, Question
+from science.saliency.scaled_path import ScaledPath, scales_by_contrast
 
 __all__ = ["METHODS", "Explainer"]
 
@@ -44,6 +45,9 @@ class Explainer:
 
     def __init__(self, network: keras.Model, head: Callable, *, image: str):
         self._question = Question(network, head, image)
+        self._scaled_path = (
+            ScaledPath(network, head, image) if scales_by_contrast(network) else None
+        )
 
     def explain(
         self,
@@ -67,7 +71,10 @@ class Explainer:
         """
         if method not in METHODS:
             raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)}")
-        return METHODS[method](self._question.about(inputs), options or AttributionOptions())
+        options = options or AttributionOptions()
+        if method == "integrated-gradients" and self._scaled_path is not None:
+            return self._scaled_path.explain(inputs, options)
+        return METHODS[method](self._question.about(inputs), options)
 
     def targets(self, inputs: Mapping[str, np.ndarray], images: np.ndarray) -> np.ndarray:
         """Give the targets (n,) of other images (n, ...), all else as in one sample."""

@@ -1,0 +1,103 @@
+"""Frames as samples of classifiers of solar scenes: a file, or a scene of the run's own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dataset_models.solar_scenes.classes import OUTPUTS
+from dataset_models.solar_scenes.frames import Frame, read_frame
+from network_models.image_classification.frame_answers import shrunk
+from science.opening import OpenedNetwork
+from science.own_grid import OwnGrid, resampling_matrix
+from science.samples import OpenedSample
+
+__all__ = ["is_scene_network", "scene_sample"]
+
+
+def is_scene_network(opened: OpenedNetwork) -> bool:
+    """Say whether a network names solar scenes from one channel of any size."""
+    inputs = opened.network.inputs
+    outputs = tuple(opened.network.outputs[0].shape)
+    one = len(inputs) == 1 and tuple(inputs[0].shape) == (None, None, None, 1)
+    return one and outputs == (None, len(OUTPUTS))
+
+
+def scene_sample(opened: OpenedNetwork, image: str) -> OpenedSample:
+    """Give a frame as the network takes it: averaged to 128 pixels along its shorter side.
+
+    Parameters
+    ----------
+    opened : OpenedNetwork
+        One for which ``is_scene_network`` holds.
+    image : str
+        A FITS or .npy file, or the number of a scene of the run's own data (0 is the first).
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such frame, or it can't be read.
+    """
+    if Path(image).exists():
+        return _of_frame(opened, read_frame(image))
+    if image == "first" or image.isdigit():
+        return _of_run(opened, 0 if image == "first" else int(image))
+    raise FileNotFoundError(
+        f"no such file: {image}; give a frame (FITS, .npy), or the number of a scene of the run"
+    )
+
+
+def _of_frame(opened: OpenedNetwork, frame: Frame) -> OpenedSample:
+    small = shrunk(frame.image)
+    name = frame.path.name
+    grids: tuple[OwnGrid, ...] = ()
+    if small.shape != frame.image.shape:
+        down, across = (
+            resampling_matrix(n, m) for n, m in zip(frame.image.shape, small.shape, strict=True)
+        )
+        wcs = {} if frame.wcs is None else dict(frame.wcs.to_header())
+        grids = (
+            OwnGrid(name, (0,), wcs, frame.image.shape, lambda values: down.T @ values @ across),
+        )
+    channel = frame.instrument or "brightness"
+    return OpenedSample(
+        {opened.image: small[None, ..., None].astype(np.float32)},
+        name,
+        (channel,),
+        "DN",
+        _scaled_wcs(frame, small.shape),
+        f"frame {name}",
+        grids=grids,
+    )
+
+
+def _scaled_wcs(frame: Frame, shape: tuple[int, int]) -> dict:
+    """Give the keywords of the smaller grid; FITS pixel 1 is the centre of the first pixel."""
+    if frame.wcs is None:
+        return {}
+    scaled = frame.wcs.deepcopy()
+    step = np.array(frame.image.shape[::-1]) / np.array(shape[::-1])
+    scaled.wcs.crpix = (np.asarray(scaled.wcs.crpix) - 0.5) / step + 0.5
+    if scaled.wcs.has_cd():
+        scaled.wcs.cd = np.asarray(scaled.wcs.cd) * step
+    else:
+        scaled.wcs.cdelt = np.asarray(scaled.wcs.cdelt) * step
+    keywords = dict(scaled.to_header())
+    return keywords | ({"DATE-OBS": frame.time} if frame.time else {})
+
+
+def _of_run(opened: OpenedNetwork, number: int) -> OpenedSample:
+    """Give a scene of the data that the run was trained and tested on."""
+    from network_models.image_classification.experiment import open_scenes
+    from network_models.image_classification.slic.train import SceneConfig
+
+    options = opened.run.config["options"] if opened.run else {}
+    if "scene_seed" not in options:
+        raise ValueError("this network belongs to no run of scenes; give a frame as FITS or .npy")
+    dataset = open_scenes(SceneConfig(**options))
+    if number >= len(dataset.table):
+        raise ValueError(f"no scene {number}; the run has {len(dataset.table)}")
+    image = dataset.read(np.array([number]))["image"]
+    source = dataset.provenance()["source"]
+    return OpenedSample({opened.image: image}, f"scene {number}", ("brightness",), "DN", {}, source)
