@@ -30,6 +30,7 @@ from network_models.image_classification.slic.hand_features import (
     HandFeatureClassifier,
 )
 from network_models.image_classification.slic.slic_lite import build_slic_lite
+from network_models.image_classification.turned_scenes import TurnedScenes
 from network_models.training import TrainingOptions, open_run, predict, train
 from tools.abstention import (
     RiskCoverage,
@@ -143,14 +144,23 @@ def _builder(config):
     """Give what builds the network."""
     if config.network == "slic_lite":
         return lambda: _small(config)
-    from network_models.image_classification.slic.vgg13 import build_scaled_vgg13
+    from network_models.image_classification.slic.vgg13 import as_classifier, build_slic_vgg13
 
-    return lambda: build_scaled_vgg13(tied=config.network == "vgg13")
+    slic = {
+        "tied": config.network == "vgg13",
+        "widths": _scaled(config, (64, 128, 256, 512)),
+        "hidden": _scaled(config, (4096,))[0],
+        "n_outputs": len(OUTPUTS),
+    }
+    return lambda: as_classifier(build_slic_vgg13(**slic))
 
 
 def _small(config) -> keras.Model:
-    widths = tuple(max(round(config.width * n), 1) for n in (24, 48, 96))
-    return build_slic_lite(widths=widths, dropout=config.dropout)
+    return build_slic_lite(widths=_scaled(config, (24, 48, 96)), dropout=config.dropout)
+
+
+def _scaled(config, numbers: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(max(round(config.width * n), 1) for n in numbers)
 
 
 def _optimizer(config):
@@ -169,7 +179,7 @@ def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) 
     outcome = train(
         _builder(config),
         keras.losses.CategoricalCrossentropy(),
-        dataset=dataset,
+        dataset=TurnedScenes(dataset),
         split=split,
         options=_options(config),
         run=run,

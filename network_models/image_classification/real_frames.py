@@ -62,7 +62,7 @@ def real_scenes(data: str | Path, *, tile: int = 96) -> list[RealScene]:
         name = f"Hinode SOT, AR of 2011-10-08, {len(frames)} frames"
         out.append(RealScene(name, frames, _SPOTS))
         quiet = tuple(part for image in frames for part in spot_free_tiles(image, tile))
-        out.append(RealScene("the same, spot-free tiles", quiet, _QUIET))
+        out.append(RealScene("Hinode SOT, spot-free tiles of the same", quiet, _QUIET))
     for path in sorted(data.glob("hmi/*.fits")):
         image = read_frame(path).image
         out.append(RealScene("HMI continuum patch with spots", (image,), _SPOTS))
@@ -70,8 +70,8 @@ def real_scenes(data: str | Path, *, tile: int = 96) -> list[RealScene]:
         image = read_frame(path).image
         out.append(RealScene("HMI SHARP 377 continuum, whole", (image,), _SPOTS))
         spots, quiet = spot_tiles(image, tile), spot_free_tiles(image, tile)
-        out.append(RealScene("the same, tiles with spots", tuple(spots), _SPOTS))
-        out.append(RealScene("the same, spot-free tiles", tuple(quiet), _QUIET))
+        out.append(RealScene("HMI SHARP 377, tiles with spots", tuple(spots), _SPOTS))
+        out.append(RealScene("HMI SHARP 377, spot-free tiles", tuple(quiet), _QUIET))
     if not out:
         raise FileNotFoundError(
             f"{data} holds no hinode_sot/*.fits.gz, hmi/*.fits or sharp_ar11158/*continuum.fits"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-__all__ = ["ClassProbabilities", "SceneScaling"]
+__all__ = ["ClassProbabilities", "NeverNone", "SceneScaling", "SlicScaling"]
 
 _SAMPLED_SIDE = 96  # pixels; from twice this on, percentiles and moments are of every n-th pixel
+_NEVER = -1e4  # a logit whose probability is 0 in single precision
 _LARGEST_DEVIATION = 5.0  # standard deviations
 _BEYOND = 3.0  # times the width between the percentiles: what lies further out moves no moment
 
@@ -90,6 +91,63 @@ class ClassProbabilities(keras.layers.Layer):
     def get_config(self):
         """Give the constructor's arguments."""
         return {**super().get_config(), "temperature": self.temperature}
+
+
+@keras.saving.register_keras_serializable(package="heliolens")
+class SlicScaling(keras.layers.Layer):
+    """Turn brightness into what Slic was trained on: grey levels 0 to 255 on 256 x 256 pixels.
+
+    Each image is stretched from its minimum to its maximum, rounded, and resized by bicubic
+    convolution (R. Keys 1981, a = -1/2) that widens where it shrinks, as SciPy's ``imresize`` did;
+    ``dataset_models.solar_scenes.resize.legacy_slic`` is the same for arrays, with its rounding.
+
+    Parameters
+    ----------
+    side : int
+        Pixels.
+
+    Input (batch, y, x, 1) float32, finite; output (batch, side, side, 1).
+    """
+
+    def __init__(self, side: int = 256, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.side = int(side)
+
+    def call(self, image):
+        """Give grey levels."""
+        low = ops.min(image, axis=(1, 2, 3), keepdims=True)
+        high = ops.max(image, axis=(1, 2, 3), keepdims=True)
+        span = ops.where(high > low, high - low, ops.ones_like(high))
+        grey = ops.floor(255.0 * (image - low) / span + 0.5)
+        size = (self.side, self.side)
+        small = ops.image.resize(
+            grey, size, interpolation="bicubic", antialias=True, data_format="channels_last"
+        )
+        return ops.clip(small, 0.0, 255.0)
+
+    def compute_output_shape(self, input_shape):
+        """Give the shape with other sides."""
+        return (input_shape[0], self.side, self.side, input_shape[-1])
+
+    def get_config(self):
+        """Give the constructor's arguments."""
+        return {**super().get_config(), "side": self.side}
+
+
+@keras.saving.register_keras_serializable(package="heliolens")
+class NeverNone(keras.layers.Layer):
+    """Append the logit of "none of these" for a network that knows no such class: never.
+
+    Input (batch, class) float32, output (batch, class + 1).
+    """
+
+    def call(self, logits):
+        """Give the logits with one more column."""
+        return ops.pad(logits, ((0, 0), (0, 1)), constant_values=_NEVER)
+
+    def compute_output_shape(self, input_shape):
+        """Give one more column."""
+        return (input_shape[0], input_shape[1] + 1)
 
 
 def _statistics(image) -> tuple:

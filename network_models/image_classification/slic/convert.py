@@ -3,8 +3,9 @@
     python network_models/image_classification/slic/convert.py WEIGHTS.pth [--output NETWORK.keras]
 
 WEIGHTS.pth is a state dictionary as Slic's training writes one for each epoch (sol_class_4.pth).
-The network takes images of 256 x 256 as Slic's were prepared, and gives a logit for each of five
-classes. Nothing that the file brings along is run.
+The network that is written takes frames of any size, scales them as Slic's training images were,
+and gives probabilities, so that classify.py and the explanations take it; with --bare it takes
+prepared images of 256 x 256 and gives Slic's five logits. Nothing that the file brings is run.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__.splitlines()[0])
     parser.add_argument("weights", metavar="WEIGHTS.pth", help="PyTorch state dictionary")
     parser.add_argument("--output", default="slic.keras", help="file to write")
+    parser.add_argument("--bare", action="store_true", help="without scaling and probabilities")
     arguments = parser.parse_args(argv)
     output = Path(arguments.output)
     if output.suffix != ".keras":
@@ -45,7 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_start():
         from network_models.checkpoint import save_network
+        from network_models.image_classification.slic.vgg13 import as_classifier
     network = slic_from_torch(arguments.weights)
+    if not arguments.bare:
+        network = as_classifier(network)
     save_network(output, network)
     print(f"Slic's network with the weights of {Path(arguments.weights).name}: {output}")
     return 0

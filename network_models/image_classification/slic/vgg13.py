@@ -9,8 +9,13 @@ import keras
 from keras import layers
 
 from dataset_models.solar_scenes.classes import CLASSES
+from network_models.image_classification.scene_layers import (
+    ClassProbabilities,
+    NeverNone,
+    SlicScaling,
+)
 
-__all__ = ["SLIC_SIDE", "build_slic_vgg13"]
+__all__ = ["SLIC_SIDE", "as_classifier", "build_slic_vgg13"]
 
 SLIC_SIDE = 256  # pixels
 _STAGES = 5
@@ -81,6 +86,29 @@ def build_slic_vgg13(
         values = layers.Dropout(0.5, name=f"dropout_{place}")(values)
     logits = layers.Dense(n_outputs, name="logits")(values)
     return keras.Model({"image": image}, logits, name="slic_vgg13" if tied else "vgg13")
+
+
+def as_classifier(network: keras.Model) -> keras.Model:
+    """Give Slic's network with its scaling inside, in the form that all classifiers here have.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Of ``build_slic_vgg13``, with five logits, or six, the last of "none of these".
+
+    Returns
+    -------
+    keras.Model
+        ``{"image": (batch, y, x, 1)}``, brightness in any unit without missing pixels, to
+        (batch, 6) probabilities; of "none of these" it is 0 where the network has five logits.
+    """
+    image = keras.Input((None, None, 1), name="image")
+    side = network.inputs[0].shape[1]
+    logits = network(SlicScaling(side, name="slic_scaling")(image))
+    if logits.shape[-1] == len(CLASSES):
+        logits = NeverNone(name="never_none")(logits)
+    probabilities = ClassProbabilities(name="probabilities")(logits)
+    return keras.Model({"image": image}, probabilities, name=f"{network.name}_classifier")
 
 
 def _convolution(n_maps: int, place: int) -> tuple[keras.Layer, keras.Layer]:

@@ -8,8 +8,14 @@ import keras
 import numpy as np
 import pytest
 
+from dataset_models.solar_scenes.resize import legacy_slic
 from network_models.gradients import InputGradient
-from network_models.image_classification.scene_layers import ClassProbabilities, SceneScaling
+from network_models.image_classification.scene_layers import (
+    ClassProbabilities,
+    NeverNone,
+    SceneScaling,
+    SlicScaling,
+)
 from network_models.model_files import load_network
 from software_tests.conftest import ROOT
 
@@ -144,3 +150,18 @@ def test_jax_gives_the_same(tmp_path, generator):
     environment = dict(os.environ, KERAS_BACKEND="jax", PYTHONPATH=path)
     subprocess.run([sys.executable, "-c", JAX, *files], env=environment, check=True)
     np.testing.assert_allclose(np.load(files[1]), scaled(image), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(300, 410), (512, 512), (100, 128)])
+def test_slic_scaling_is_that_of_the_prepared_images(shape):
+    # legacy_slic is Pillow's own bicubic resize, tested beside a plain one
+    frame = np.random.default_rng(1).normal(500, 60, shape).astype(np.float32)
+    found = np.asarray(SlicScaling()(frame[None, ..., None]))[0, ..., 0]
+    assert np.abs(found - legacy_slic(frame)).max() < 1.5  # levels: two roundings
+
+
+def test_none_is_never_likely():
+    logits = np.array([[1.0, 2.0, -3.0]], np.float32)
+    found = np.asarray(ClassProbabilities()(NeverNone()(logits)))
+    np.testing.assert_allclose(found[0, :3], np.exp(logits[0]) / np.exp(logits).sum(), rtol=1e-5)
+    assert found[0, 3] == 0

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dataset_models.solar_scenes.resize import legacy_slic
 from network_models.image_classification.slic.convert import main, slic_from_torch
-from network_models.image_classification.slic.vgg13 import build_slic_vgg13
+from network_models.image_classification.slic.vgg13 import SLIC_SIDE, build_slic_vgg13
 from network_models.model_files import load_network
 from network_models.torch_weights import read_state_dictionary
 
@@ -55,10 +56,31 @@ def test_the_command_writes_a_network(tmp_path, peer, monkeypatch, capsys):
         "network_models.image_classification.slic.vgg13.build_slic_vgg13", lambda: small()
     )
     output = tmp_path / "slic.keras"
-    assert main([str(WEIGHTS), "--output", str(output)]) == 0
+    assert main([str(WEIGHTS), "--output", str(output), "--bare"]) == 0
     assert "slic_small.pth" in capsys.readouterr().out
     image, expected = peer
     np.testing.assert_allclose(load_network(output).predict(image, verbose=0), expected, atol=1e-5)
+
+
+def test_the_classifier_sees_frames_as_slic_was_trained_on_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "network_models.image_classification.slic.vgg13.build_slic_vgg13",
+        lambda: small(side=SLIC_SIDE),
+    )
+    weights = small(side=SLIC_SIDE)
+    monkeypatch.setattr(
+        "network_models.image_classification.slic.convert.slic_from_torch", lambda _: weights
+    )
+    output = tmp_path / "slic.keras"
+    assert main([str(WEIGHTS), "--output", str(output)]) == 0
+    frame = np.random.default_rng(0).normal(3e4, 2e3, (300, 410)).astype(np.float32)
+    found = load_network(output).predict({"image": frame[None, ..., None]}, verbose=0)[0]
+    # the preparation for arrays, with its rounding to whole grey levels
+    grey = legacy_slic(frame).astype(np.float32)[None, ..., None]
+    logits = weights.predict({"image": grey}, verbose=0)[0]
+    expected = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    np.testing.assert_allclose(found[:5], expected, atol=0.03)
+    assert found[5] == 0
 
 
 def test_names_of_several_gpus_are_understood(peer, monkeypatch):
