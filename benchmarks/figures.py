@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.figure_dem import corona, emission_measure, emission_networks
+from benchmarks.figure_scenes import regions, scene_maps, scenes
 from benchmarks.figure_text import listed, markdown, processor, verdicts
 from benchmarks.running import ROOT, Outcome, run
 from network_models.xray_flux_forecast.report_sections import score_tables
@@ -322,6 +323,9 @@ PARTS = {
     "dem": ("Emission measure of simulated maps (synthetic)", emission_measure),
     "corona": ("Emission measure of the virtual Sun (synthetic)", corona),
     "networks": ("Training the networks of emission measure (synthetic)", emission_networks),
+    "scenes": ("Classes of solar scenes (synthetic training)", scenes),
+    "scene-maps": ("Where a classifier's maps lie; Slic's network beside PyTorch's", scene_maps),
+    "regions": ("Regions of the virtual Sun (synthetic)", regions),
     "suite": ("The test suite", suite),
     "speed": ("Speed", _speed_of("exact_probability", "streaming")),
 }

@@ -1,0 +1,103 @@
+"""The parts of docs/figures.md on the classification of scenes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from benchmarks.figure_text import markdown
+from benchmarks.peers import peer_python
+from benchmarks.running import ROOT, Outcome, run
+from tools.atomic_files import write_bytes
+from tools.report.report import read_sections
+
+__all__ = ["regions", "scene_maps", "scenes"]
+
+_TRAIN = "network_models/image_classification/slic/train.py"
+_REGIONS = "network_models/image_classification/aia_regions.py"
+_CLASSIFY = "network_models/image_classification/classify.py"
+_PICTURES = ROOT / "docs" / "pictures"
+
+
+def scenes(folder: Path, _: argparse.Namespace) -> list[str]:
+    """Train the classifier of scenes, and try the packaged one on real frames."""
+    outcome = run(_TRAIN, "--output", str(folder / "runs"))
+    (trained,) = (folder / "runs").iterdir()
+    lines = [f"`python {_TRAIN}`: {outcome.cost}.\n", *_said(outcome), *_tables(trained)]
+    lines += ["Its network, as it was just trained:\n", *_real(str(trained))]
+    lines += ["The network that comes with the suite, by the same command:\n", *_real("packaged")]
+    confusion = trained / "performance/scores/confusion.png"
+    write_bytes(_PICTURES / "scene_confusion.png", confusion.read_bytes())
+    return lines
+
+
+def _real(model: str) -> list[str]:
+    """Give the packaged network on real frames, and its speed."""
+    named = " --model RUN" if model != "packaged" else ""
+    options = ("--model", model) if named else ()
+    found = run("benchmarks/scenes.py", *options).json
+    lines = [f"`python benchmarks/scenes.py{named}`\n"]
+    lines += [
+        f"- {found['frames of 512 x 512 per second']:.0f} frames of 512 x 512 pixels a second",
+        f"- map of {found['pixels along a side']} x {found['pixels along a side']} pixels by "
+        f"classify.py, start to files: {found['map, whole command, s']:.1f} s, "
+        f"{found['map, largest memory, MiB']:.0f} MiB\n",
+    ]
+    if "real" not in found:
+        return [*lines, "Real frames were not here.\n"]
+    real = found["real"]
+    lines += ["| real scene | truth | right | mean probability of the truth |", "|---|---|---|---|"]
+    for name, row in real["scenes"].items():
+        lines.append(
+            f"| {name} | {row['truth']} | {row['right']} of {row['frames or tiles']} | "
+            f"{row['mean probability of the truth']:.3f} |"
+        )
+    lines.append("")
+    values = ", ".join(f"{key} {real[key]:.3f}" for key in ("balanced accuracy", "ECE-15", "Brier"))
+    return [*lines, f"All frames and tiles together, two classes: {values}.\n"]
+
+
+def scene_maps(_: Path, __: argparse.Namespace) -> list[str]:
+    """Say where the packaged classifier's maps lie, and what VGG-13 costs beside PyTorch."""
+    found = run("benchmarks/scene_localisation.py").json
+    lines = [
+        f"`python benchmarks/scene_localisation.py`: {found['images']} scenes (synthetic) of seed "
+        f"101, {100 * found['named rightly']:.1f} % named rightly; masks cover "
+        f"{100 * found['share of the image that masks cover']:.1f} % of the pixels. Energy is the "
+        "squared positive part of a map.\n",
+        "| map | energy inside the mask | filament, ribbon, prominence, spot | pointing game |",
+        "|---|---|---|---|",
+    ]
+    energy, hits = found["energy inside the mask"], found["pointing game"]
+    for name, row in sorted(energy.items(), key=lambda item: -item[1]["all"]):
+        parts = ", ".join(f"{row[k]:.2f}" for k in row if k != "all")
+        lines.append(f"| {name} | {row['all']:.3f} | {parts} | {hits[name]['all']:.3f} |")
+    lines.append("")
+    if peer_python(ROOT / ".peers", "captum") is None:
+        return [*lines, "VGG-13 beside PyTorch's: not made, `make peers` was not run.\n"]
+    speed = run("benchmarks/vgg13_speed.py").json
+    return [*lines, "`python benchmarks/vgg13_speed.py`\n", f"```\n{json.dumps(speed)}\n```\n"]
+
+
+def regions(folder: Path, _: argparse.Namespace) -> list[str]:
+    """Train the classifier of the virtual Sun's regions."""
+    outcome = run(_REGIONS, "--output", str(folder / "runs"))
+    (trained,) = (folder / "runs").iterdir()
+    return [f"`python {_REGIONS}`: {outcome.cost}.\n", *_said(outcome), *_tables(trained)]
+
+
+def _said(outcome: Outcome) -> list[str]:
+    """Give what a training said, without the path of its report."""
+    lines = [line for line in outcome.text.splitlines() if line and "report.html" not in line]
+    return [f"- {line}" for line in lines] + [""]
+
+
+def _tables(trained: Path) -> list[str]:
+    """Give the tables of a run's report."""
+    out: list[str] = []
+    for _, section in read_sections(trained / "performance"):
+        if section.title in ("Network and training", "Data, split and audit"):
+            continue
+        out += [f"{section.title}. {markdown(table)}" for table in section.tables]
+    return out
