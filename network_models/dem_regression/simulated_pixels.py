@@ -2,8 +2,8 @@
 
 Each pixel is a sum of parts from a library: log-normals, boxes, power laws, single temperatures,
 bells whose two sides differ, CHIANTI's quiet Sun and active region; placed as in the corona, with
-flares of 9 to 19 MK, or anywhere. Any noise, exposure time, binning, loss of throughput and version of the responses. The families
-that networks are judged on are refused.
+flares of 9 to 19 MK, or anywhere. Any noise, exposure time, binning, loss of throughput and version
+of the responses. The families that networks are judged on are refused.
 """
 
 from __future__ import annotations
