@@ -53,7 +53,7 @@ class NetworkSize:
 
 
 SIZES = {
-    "fast": NetworkSize(width=48, first_layers=2, steps=1, step_layers=1, activation="relu"),
+    "fast": NetworkSize(width=32, first_layers=2, steps=1, step_layers=1, activation="relu"),
     "accurate": NetworkSize(width=192, first_layers=2, steps=3, step_layers=2),
 }
 

@@ -36,7 +36,7 @@ __all__ = [
 NETWORK_FILE, SETTINGS_FILE = "network.keras", "network.json"
 _PACKAGED = Path(__file__).parent / "packaged"
 PACKAGED_NETWORKS = tuple(name for name in SIZES if (_PACKAGED / name / NETWORK_FILE).is_file())
-_TILE = 16384  # pixels at once
+_TILE = 32768  # pixels at once
 
 
 def invert_with_network(
@@ -65,7 +65,8 @@ def invert_with_network(
     saturated : (..., 6) bool, optional
         Channels to leave out as if missing.
     n_jobs : int
-        Tiles at a time; the backend has threads of its own beside them.
+        Tiles that are in the network at a time, while one more is read or written; the backend
+        has threads of its own beside them.
 
     Returns
     -------
@@ -128,7 +129,7 @@ def invert_with_network(
             output, given, seen, np.float32(UNIT_CM5), levels, limits, most, codes, *results
         )
 
-    with ThreadPoolExecutor(n_jobs) as pool:  # a tile is read and written while another one runs
+    with ThreadPoolExecutor(n_jobs + 1) as pool:
         list(pool.map(one_tile, range(0, n, _TILE)))
     bins = (*shape, N_BINS)
     low, high = low.reshape(bins), high.reshape(bins)

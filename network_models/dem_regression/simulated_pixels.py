@@ -1,9 +1,9 @@
 """Unlimited simulated pixels: what networks of emission measure learn from (synthetic).
 
 Each pixel is a sum of parts from a library: log-normals, boxes, power laws, single temperatures,
-CHIANTI's quiet Sun and active region, flares of 4 to 18 MK; placed as in the corona, or anywhere.
-Any noise, exposure time, binning, loss of throughput and version of the responses. The families
-that networks are judged on are refused.
+bells whose two sides differ, CHIANTI's quiet Sun and active region; placed as in the corona, with
+flares of 9 to 19 MK, or anywhere. Any noise, exposure time, binning, loss of throughput and version
+of the responses. The families that networks are judged on are refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ MISSING_SIGMA = 1e6  # DN s-1 pix-1: the error of a channel that was not observe
 N_BINS, N_CHANNELS = 18, len(RESPONSE_CHANNELS)
 N_INPUTS = 2 * N_CHANNELS + len(RESPONSE_VERSIONS)
 _UNIT_CM5 = 1e26
-_PLACES = ("anywhere", "quiet", "active", "hot", "transition")
+_UNEVEN = "uneven bell"  # drawn here: its sides have widths and exponents of their own
+_LIBRARY = (*TRAINING_FAMILIES, _UNEVEN)
+_PLACES = ("anywhere", "quiet", "active", "hot", "transition", "flare")
 _VERSION_SHARES = {"v10_evenorm_chiantifix": 0.4, "v10_evenorm": 0.3}  # the others share the rest
 _MOST_PARTS = 4
 _MISSING_SHARE = 0.03
@@ -51,10 +53,13 @@ class PixelSimulator:
         responses = [aia_response(FINE_LOG_T, version=v) * _UNIT_CM5 for v in RESPONSE_VERSIONS]
         stacked = np.concatenate(responses)  # (version x channel, temperature)
         parts, seen = [], []
-        for family in TRAINING_FAMILIES:
+        for family in _LIBRARY:
             for place in _PLACES:
                 centre, width = _placed(place, n_parts, generator)
-                fine = profile(family, centre, width)
+                if family == _UNEVEN:
+                    fine = _uneven_bell(centre, width, generator)
+                else:
+                    fine = profile(family, centre, width)
                 parts.append(_bins(fine))
                 seen.append((fine @ stacked.T).astype(np.float32))
         fine = np.concatenate(
@@ -96,12 +101,12 @@ class PixelSimulator:
 
     def _mixtures(self, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Give each pixel's parts, (n, 4) rows of the library, and their log10 EM (-inf: none)."""
-        kind = generator.choice(4, n, p=[0.5, 0.28, 0.12, 0.1])
-        family = generator.choice(len(TRAINING_FAMILIES), (n, 1), p=[0.4, 0.25, 0.27, 0.08])
+        kind = generator.choice(4, n, p=[0.48, 0.24, 0.18, 0.1])
+        family = generator.choice(len(_LIBRARY), (n, 1), p=[0.32, 0.22, 0.24, 0.07, 0.15])
         family = np.repeat(family, _MOST_PARTS, axis=1)
         mixed = generator.random(n) < 0.3
         family[mixed] = generator.choice(
-            len(TRAINING_FAMILIES), (int(mixed.sum()), _MOST_PARTS), p=[0.35, 0.25, 0.25, 0.15]
+            len(_LIBRARY), (int(mixed.sum()), _MOST_PARTS), p=[0.25, 0.2, 0.2, 0.15, 0.2]
         )
         # as in the corona: quiet, active, hot, transition region
         place = np.broadcast_to([1, 2, 3, 4], (n, _MOST_PARTS)).copy()
@@ -120,13 +125,14 @@ class PixelSimulator:
         log_em = np.where(anywhere[:, None], free, log_em)
         # flares outshine all else
         flare = kind == 2
+        place[flare, 2] = _PLACES.index("flare")
         log_em[flare, 2] = generator.uniform(26.5, 29.5, int(flare.sum()))
         log_em[absent & ~anywhere[:, None]] = -np.inf
         rows = (family * len(_PLACES) + place) * self.n_parts
         rows += generator.integers(self.n_parts, size=rows.shape)
         # CHIANTI's tables, with hot parts and the transition region as above
         tables = kind == 3
-        first = len(TRAINING_FAMILIES) * len(_PLACES) * self.n_parts
+        first = len(_LIBRARY) * len(_PLACES) * self.n_parts
         for k in (0, 1):
             drawn = first + k * self.n_parts + generator.integers(self.n_parts, size=n)
             rows[tables, k] = drawn[tables]
@@ -139,6 +145,9 @@ def _placed(place: str, n: int, generator: np.random.Generator) -> tuple[np.ndar
     """Draw centres (log10 of K) and widths (dex)."""
     if place == "anywhere":
         centre, width = generator.uniform(5.42, 7.3, n), 10.0 ** generator.uniform(-1.7, -0.35, n)
+    elif place == "flare":
+        centre = generator.uniform(6.95, 7.28, n)
+        width = 0.09 * np.exp(generator.normal(0, 0.5, n))
     else:
         middle, spread, typical = {
             "quiet": (6.0, 0.13, 0.16),
@@ -150,6 +159,19 @@ def _placed(place: str, n: int, generator: np.random.Generator) -> tuple[np.ndar
         width = typical * np.exp(generator.normal(0, 0.4, n))
     lowest, highest = FINE_LOG_T[0], FINE_LOG_T[-1]
     return np.clip(centre, lowest, highest), np.clip(width, 0.02, 0.45)
+
+
+def _uneven_bell(
+    centre: np.ndarray, width: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Give ``exp(-|x / w|^p / 2)`` with another w and p on each side: (n, 180), of unit sum."""
+    x = FINE_LOG_T - centre[:, None]
+    sides = width * np.exp(generator.normal(0, 0.5, (2, len(width))))
+    exponent = 10.0 ** generator.uniform(-0.1, 0.7, (2, len(width)))
+    w = np.where(x < 0, sides[0][:, None], sides[1][:, None])
+    p = np.where(x < 0, exponent[0][:, None], exponent[1][:, None])
+    value = np.exp(-0.5 * np.abs(x / np.maximum(w, 0.01)) ** p) + 1e-12
+    return value / value.sum(axis=1, keepdims=True)
 
 
 def _chianti(name: str, n: int, generator: np.random.Generator) -> np.ndarray:
@@ -258,7 +280,7 @@ class SimulatedPixels(SolarData):
         """Say how the pixels are made."""
         return {
             "source": "simulated pixels (synthetic)",
-            "families": [*TRAINING_FAMILIES, "CHIANTI", "flares"],
+            "families": [*_LIBRARY, "CHIANTI", "flares"],
             "out of prior (refused), SHA-256 of the list": FROZEN_HASH,
             "seed": self.seed,
         }

@@ -25,7 +25,7 @@ class EmissionConfig:
     """Options of the training of our networks; the command line is made from these fields."""
 
     size: str = option("accurate", "size of the network", choices=("fast", "accurate"))
-    epochs: int = option(28, "epochs")
+    epochs: int = option(34, "epochs")
     steps_per_epoch: int = option(500, "batches in an epoch")
     block_pixels: int = option(1024, "pixels of a block")
     blocks: int = option(4, "blocks of pixels in a batch")

@@ -20,7 +20,7 @@ __all__ = ["TILE_PIXELS", "InvertedMap", "invert_map"]
 
 logger = logging.getLogger(__name__)
 
-TILE_PIXELS = 1 << 18
+TILE_PIXELS = 1 << 20
 _NEWS_S = 10.0
 _DRAWN_SIDE = 512
 _DRAWN_CHANNELS = 8  # of an instrument that has more
@@ -100,7 +100,8 @@ def invert_map(
     counts, total, chi2, seconds = np.zeros(256, int), np.zeros(len(edges) - 1), [], 0.0
     begun = shown = time.monotonic()
     cards = {**_cards(given, plan, table), **(header or {})}
-    unknown = _summary(np.nan, np.nan, np.full(len(total), np.nan), 0)
+    calibrated = np.nan
+    unknown = _summary(np.nan, np.nan, np.full(len(total), np.nan), 0, calibrated)
     is_seen = np.zeros(len(given.channels), bool)
     with open_cube(
         output,
@@ -132,6 +133,8 @@ def invert_map(
                 observed=dn,
                 **{name: found.extra[name] for name in bounds},
             )
+            if "calibrated" in found.extra:
+                calibrated = float(np.all(found.extra["calibrated"]))
             solved = found.status <= NOT_FITTED
             counts += np.bincount(found.status.ravel(), minlength=256)
             total += found.em[solved].sum(axis=0)
@@ -145,7 +148,8 @@ def invert_map(
         mean = total / n_solved if n_solved else np.full(len(total), np.nan)
         median = float(np.median(np.concatenate(chi2))) if n_solved else np.nan
         lacking = tuple(c for c, seen in zip(given.channels, is_seen, strict=True) if not seen)
-        cube.set_cards(_summary(n_solved / (height * width), median, mean, len(lacking)))
+        share = n_solved / (height * width)
+        cube.set_cards(_summary(share, median, mean, len(lacking), calibrated))
         if with_figures:
             try:
                 _draw(cube, given, plan, table, output, mean)
@@ -157,10 +161,11 @@ def invert_map(
 
 
 def _summary(
-    solved: float, median_chi2: float, mean: np.ndarray, n_lacking: int
+    solved: float, median_chi2: float, mean: np.ndarray, n_lacking: int, calibrated: float
 ) -> dict[str, float]:
     """Give the keywords that sum a map up; FITS keywords can't be NaN, so that -1 is unknown."""
     said = {"SOLVED": solved, "CHI2MED": median_chi2, "NLACKING": n_lacking}
+    said["ERRCALIB"] = calibrated  # 1 where error bars were stretched to cover simulated truths
     said |= {f"MEANEM{k + 1}": value for k, value in enumerate(mean)}
     return {key: float(value) if np.isfinite(value) else -1.0 for key, value in said.items()}
 

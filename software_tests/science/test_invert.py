@@ -39,6 +39,7 @@ def test_six_files_become_a_cube_with_coordinates(tmp_path, method, capsys):
         assert 0.5 < np.median(total) < 1.5
         has_errors = np.isfinite(hdus["ERROR"].data).any()
         assert has_errors == (method == "tikhonov")
+        assert header["ERRCALIB"] == (1 if method == "tikhonov" else -1)  # -1: does not apply
     for name in ("bins", "channels", "mean"):
         assert (tmp_path / "out" / f"em_{name}.png").exists()
     assert not list((tmp_path / "out").glob(".*"))
