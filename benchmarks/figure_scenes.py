@@ -21,19 +21,18 @@ _PICTURES = ROOT / "docs" / "pictures"
 
 
 def scenes(folder: Path, _: argparse.Namespace) -> list[str]:
-    """Train the classifier of scenes, and try the packaged one on real frames."""
+    """Train the classifier of scenes, and try it on real frames."""
     outcome = run(_TRAIN, "--output", str(folder / "runs"))
     (trained,) = (folder / "runs").iterdir()
     lines = [f"`python {_TRAIN}`: {outcome.cost}.\n", *_said(outcome), *_tables(trained)]
-    lines += ["Its network, as it was just trained:\n", *_real(str(trained))]
-    lines += ["The network that comes with the suite, by the same command:\n", *_real("packaged")]
+    lines += _real(str(trained))
     confusion = trained / "performance/scores/confusion.png"
     write_bytes(_PICTURES / "scene_confusion.png", confusion.read_bytes())
     return lines
 
 
 def _real(model: str) -> list[str]:
-    """Give the packaged network on real frames, and its speed."""
+    """Give a network on real frames, and its speed."""
     named = " --model RUN" if model != "packaged" else ""
     options = ("--model", model) if named else ()
     found = run("benchmarks/scenes.py", *options).json
@@ -62,6 +61,8 @@ def scene_maps(_: Path, __: argparse.Namespace) -> list[str]:
     """Say where the packaged classifier's maps lie, and what VGG-13 costs beside PyTorch."""
     found = run("benchmarks/scene_localisation.py").json
     lines = [
+        "The network that comes with the suite, made by the command of the part before.\n",
+        *_real("packaged"),
         f"`python benchmarks/scene_localisation.py`: {found['images']} scenes (synthetic) of seed "
         f"101, {100 * found['named rightly']:.1f} % named rightly; masks cover "
         f"{100 * found['share of the image that masks cover']:.1f} % of the pixels. Energy is the "

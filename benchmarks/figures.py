@@ -324,7 +324,10 @@ PARTS = {
     "corona": ("Emission measure of the virtual Sun (synthetic)", corona),
     "networks": ("Training the networks of emission measure (synthetic)", emission_networks),
     "scenes": ("Classes of solar scenes (synthetic training)", scenes),
-    "scene-maps": ("Where a classifier's maps lie; Slic's network beside PyTorch's", scene_maps),
+    "scene-maps": (
+        "The packaged classifier of scenes, where its maps lie; Slic's network beside PyTorch's",
+        scene_maps,
+    ),
     "regions": ("Regions of the virtual Sun (synthetic)", regions),
     "suite": ("The test suite", suite),
     "speed": ("Speed", _speed_of("exact_probability", "streaming")),

@@ -8,7 +8,7 @@ used once.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -54,7 +54,8 @@ _FIVE = len(CLASSES)
 _LEVEL = 0.9  # of the prediction sets
 _ANSWERED = 0.97  # of the validation frames of the five classes
 _BATCH = 64
-_SETS = {"validation_share": 0.15, "test_share": 0.2}
+_SETS = {"validation_share": 0.12, "test_share": 0.16}
+_LEAK_FRAMES, _LEAK_SIDE, _LEAK_EPOCHS = 10, 48, 8
 
 
 @dataclass(frozen=True)
@@ -326,8 +327,8 @@ def _leak(config) -> tuple[list[dict], dict]:
     harder = GeneratedScenes(
         config.scene_seed + 1,
         n_observations=config.leak_observations,
-        frames_per_observation=10,
-        size=min(config.size, 64),
+        frames_per_observation=_LEAK_FRAMES,
+        size=min(config.size, _LEAK_SIDE),
         difficulty="harder",
     )
     logger.info("Drawing %d harder scenes: what would other splits claim?", len(harder.table))
@@ -335,7 +336,7 @@ def _leak(config) -> tuple[list[dict], dict]:
     rows = leak_rows(
         harder,
         build_network=lambda: _small(config),
-        options=_options(config),
+        options=replace(_options(config), epochs=min(config.epochs, _LEAK_EPOCHS)),
         n_draws=config.bootstrap_draws,
     )
     return rows, harder.provenance()

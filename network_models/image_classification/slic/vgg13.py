@@ -103,8 +103,9 @@ def as_classifier(network: keras.Model) -> keras.Model:
         (batch, 6) probabilities; of "none of these" it is 0 where the network has five logits.
     """
     image = keras.Input((None, None, 1), name="image")
-    side = network.inputs[0].shape[1]
-    logits = network(SlicScaling(side, name="slic_scaling")(image))
+    (prepared,) = network.inputs
+    scaling = SlicScaling(prepared.shape[1], name="slic_scaling")
+    logits = network({prepared.name: scaling(image)})
     if logits.shape[-1] == len(CLASSES):
         logits = NeverNone(name="never_none")(logits)
     probabilities = ClassProbabilities(name="probabilities")(logits)
