@@ -55,7 +55,7 @@ _LEVEL = 0.9  # of the prediction sets
 _ANSWERED = 0.97  # of the validation frames of the five classes
 _BATCH = 64
 _SETS = {"validation_share": 0.12, "test_share": 0.16}
-_LEAK_FRAMES, _LEAK_SIDE, _LEAK_EPOCHS = 10, 48, 8
+_LEAK_FRAMES, _LEAK_SIDE, _LEAK_EPOCHS = 8, 48, 8
 
 
 @dataclass(frozen=True)
@@ -312,7 +312,7 @@ def _answers(
         "answered, of the five classes": float(answered[five].mean()),
         "answered, of none of these": float(answered[~five].mean()) if (~five).any() else None,
         "wrong among the answered": float(wrong[answered].mean()) if answered.any() else None,
-        "wrong among all": float(wrong.mean()),
+        "wrong if all were answered": float(wrong.mean()),
         "area under risk and coverage": curve.area,
     }
     return figures, curve

@@ -45,7 +45,7 @@ class SceneConfig:
         "adamw", "adamw, or Slic's plain SGD with Nesterov momentum 0.9", choices=("adamw", "sgd")
     )
     leak_observations: int = option(
-        120, "observations of the harder scenes that show what a leak is worth; 0 leaves it out"
+        240, "observations of the harder scenes that show what a leak is worth; 0 leaves it out"
     )
     bootstrap_draws: int = option(1000, "draws of events for 95 % intervals")
     seed: int = option(0, "seed of weights, split and batch order")
