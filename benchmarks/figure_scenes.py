@@ -6,9 +6,13 @@ import argparse
 import json
 from pathlib import Path
 
+import numpy as np
+from astropy.io import fits
+
 from benchmarks.figure_text import markdown
 from benchmarks.peers import peer_python
 from benchmarks.running import ROOT, Outcome, run
+from dataset_models.solar_scenes.full_disc import full_disc
 from tools.atomic_files import write_bytes
 from tools.report.report import read_sections
 
@@ -57,8 +61,9 @@ def _real(model: str) -> list[str]:
     return [*lines, f"All frames and tiles together, two classes: {values}.\n"]
 
 
-def scene_maps(_: Path, __: argparse.Namespace) -> list[str]:
-    """Say where the packaged classifier's maps lie, and what VGG-13 costs beside PyTorch."""
+def scene_maps(folder: Path, _: argparse.Namespace) -> list[str]:
+    """Try the packaged classifier, say where its maps lie, and what VGG-13 costs beside PyTorch."""
+    _draw_disc(folder)
     found = run("benchmarks/scene_localisation.py").json
     lines = [
         "The network that comes with the suite, made by the command of the part before.\n",
@@ -79,6 +84,16 @@ def scene_maps(_: Path, __: argparse.Namespace) -> list[str]:
         return [*lines, "VGG-13 beside PyTorch's: not made, `make peers` was not run.\n"]
     speed = run("benchmarks/vgg13_speed.py").json
     return [*lines, "`python benchmarks/vgg13_speed.py`\n", f"```\n{json.dumps(speed)}\n```\n"]
+
+
+def _draw_disc(folder: Path) -> None:
+    """Keep a picture of the map of a generated disc (synthetic)."""
+    disc = full_disc(1024, seed=3)
+    path = folder / "synthetic disc.fits"
+    fits.writeto(path, disc.image.astype(np.float32), fits.Header(disc.header), overwrite=True)
+    run(_CLASSIFY, "packaged", str(path), "--map", "--output", str(folder / "catalogue"))
+    (picture,) = (folder / "catalogue/maps").glob("*.png")
+    write_bytes(_PICTURES / "scene_map.png", picture.read_bytes())
 
 
 def regions(folder: Path, _: argparse.Namespace) -> list[str]:

@@ -37,7 +37,7 @@ class SceneConfig:
     size: int = option(96, "pixels along a side; the vgg13 networks always take 256")
     width: float = option(1.0, "times the feature maps (and Slic's hidden numbers)")
     dropout: float = option(0.2, "share of units left out in training")
-    epochs: int = option(19, "passes through the training set")
+    epochs: int = option(16, "passes through the training set")
     batch_size: int = option(32, "scenes per step; Slic's 2")
     learning_rate: float = option(2e-3, "largest learning rate")
     weight_decay: float = option(1e-3, "decoupled weight decay")
