@@ -21,11 +21,15 @@ import numpy as np
 
 from benchmarks.running import run
 from dataset_models.solar_scenes.classes import CLASSES
+from dataset_models.solar_scenes.generated import GeneratedScenes
+from dataset_models.solar_scenes.resize import area_resize
 from network_models.image_classification.classifier import Classifier, open_classifier
-from network_models.image_classification.frame_answers import shrunk
 from network_models.image_classification.real_frames import real_scenes
 from tools.abstention import given_one_of_the_classes
 from tools.classification_scores import class_scores
+
+_FRESH_SEED, _FRESH = 907, 2400
+_SCORES = ("balanced accuracy", "ECE-15", "Brier")
 
 
 def main() -> None:
@@ -38,16 +42,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    out = {"synthetic training": True, **frames_per_second(arguments), **large_map(arguments)}
+    out = {"synthetic": fresh(arguments)}
+    out |= {**frames_per_second(arguments), **large_map(arguments)}
     if Path(arguments.data).is_dir():
         out["real"] = real(arguments)
     print(json.dumps(out))
 
 
+def answer(classifier: Classifier, image: np.ndarray) -> np.ndarray:
+    """Give the six probabilities of a frame (y, x), as classify.py does: (6,)."""
+    side = classifier.settings.tile
+    small = area_resize(image, (side, side)) if image.shape != (side, side) else image
+    return classifier.of_frames(small[None].astype(np.float32))[0]
+
+
 def five_classes(classifier: Classifier, image: np.ndarray) -> np.ndarray:
     """Give the five probabilities of a frame (y, x), as the command gives them: (5,)."""
-    output = classifier.function(shrunk(image)[None, ..., None].astype(np.float32))
-    return given_one_of_the_classes(output[0].astype(float))
+    return given_one_of_the_classes(answer(classifier, image))
 
 
 def real(arguments: argparse.Namespace) -> dict:
@@ -55,13 +66,15 @@ def real(arguments: argparse.Namespace) -> dict:
     classifier = open_classifier(arguments.model)
     rows, given, truth, scenes = {}, [], [], []
     for scene in real_scenes(arguments.data):
-        probability = np.stack([five_classes(classifier, image) for image in scene.images])
+        outputs = np.stack([answer(classifier, image) for image in scene.images])
+        probability = given_one_of_the_classes(outputs)
         right = probability.argmax(axis=1) == scene.truth
         rows[scene.name] = {
             "truth": CLASSES[scene.truth],
             "frames or tiles": len(right),
             "right": int(right.sum()),
             "mean probability of the truth": float(probability[:, scene.truth].mean()),
+            "no answer": int(np.sum([classifier.abstains(output) for output in outputs])),
             "given": np.bincount(probability.argmax(axis=1), minlength=len(CLASSES)).tolist(),
         }
         given.append(probability)
@@ -70,6 +83,24 @@ def real(arguments: argparse.Namespace) -> dict:
     scores = class_scores(np.concatenate(given), np.array(truth), np.array(scenes), classes=CLASSES)
     names = ("balanced accuracy", "ECE-15", "Brier", "log score")
     return {"scenes": rows, **{name: scores[name].value for name in names}}
+
+
+def fresh(arguments: argparse.Namespace) -> dict:
+    """Score generated scenes of a seed that no training, test or choice has had (synthetic)."""
+    classifier = open_classifier(arguments.model)
+    scenes = GeneratedScenes(_FRESH_SEED, n_observations=_FRESH, frames_per_observation=1)
+    scenes.draw()
+    rows = np.arange(_FRESH)
+    parts = np.array_split(rows, _FRESH // 60)
+    output = np.concatenate([classifier.function(scenes.read(p)["image"]) for p in parts])
+    five = scenes.primary < len(CLASSES)
+    scores = class_scores(
+        given_one_of_the_classes(output[five].astype(float)),
+        scenes.primary[five],
+        scenes.table.group[five],
+        classes=CLASSES,
+    )
+    return {"seed": _FRESH_SEED, **{name: str(scores[name]) for name in _SCORES}}
 
 
 def frames_per_second(arguments: argparse.Namespace) -> dict:

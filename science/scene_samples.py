@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from dataset_models.solar_data import SolarData
 from dataset_models.solar_scenes.classes import OUTPUTS
-from dataset_models.solar_scenes.frames import Frame, read_frame
-from network_models.image_classification.frame_answers import shrunk
+from dataset_models.solar_scenes.frames import Frame, network_input, read_frame
+from dataset_models.splits import Split
+from network_models.image_classification.classifier import SETTINGS_FILE, ClassifierSettings
+from network_models.image_classification.probability_map import TILE
 from science.opening import OpenedNetwork
 from science.own_grid import OwnGrid, resampling_matrix
 from science.samples import OpenedSample
 
-__all__ = ["is_scene_network", "scene_sample"]
+__all__ = ["is_scene_network", "scene_run", "scene_sample"]
 
 
 def is_scene_network(opened: OpenedNetwork) -> bool:
@@ -25,7 +28,7 @@ def is_scene_network(opened: OpenedNetwork) -> bool:
 
 
 def scene_sample(opened: OpenedNetwork, image: str) -> OpenedSample:
-    """Give a frame as the network takes it: averaged to 128 pixels along its shorter side.
+    """Give a frame as the network takes it: resized as in the training.
 
     Parameters
     ----------
@@ -49,7 +52,9 @@ def scene_sample(opened: OpenedNetwork, image: str) -> OpenedSample:
 
 
 def _of_frame(opened: OpenedNetwork, frame: Frame) -> OpenedSample:
-    small = shrunk(frame.image)
+    settings = opened.path.with_name(SETTINGS_FILE)
+    tile = ClassifierSettings.from_json(settings).tile if settings.is_file() else TILE
+    small = network_input(frame, tile)[..., 0]
     name = frame.path.name
     grids: tuple[OwnGrid, ...] = ()
     if small.shape != frame.image.shape:
@@ -87,15 +92,28 @@ def _scaled_wcs(frame: Frame, shape: tuple[int, int]) -> dict:
     return keywords | ({"DATE-OBS": frame.time} if frame.time else {})
 
 
-def _of_run(opened: OpenedNetwork, number: int) -> OpenedSample:
-    """Give a scene of the data that the run was trained and tested on."""
-    from network_models.image_classification.experiment import open_scenes
+def scene_run(opened: OpenedNetwork) -> tuple[SolarData, Split]:
+    """Give the scenes that a run was trained and tested on, and its sets.
+
+    Raises
+    ------
+    ValueError
+        If the network belongs to no run of scenes.
+    """
+    from network_models.image_classification.experiment import open_scenes, scene_split
     from network_models.image_classification.slic.train import SceneConfig
 
     options = opened.run.config["options"] if opened.run else {}
     if "scene_seed" not in options:
         raise ValueError("this network belongs to no run of scenes; give a frame as FITS or .npy")
-    dataset = open_scenes(SceneConfig(**options))
+    config = SceneConfig(**options)
+    dataset = open_scenes(config)
+    return dataset, scene_split(dataset, config.seed)
+
+
+def _of_run(opened: OpenedNetwork, number: int) -> OpenedSample:
+    """Give a scene of the data that the run was trained and tested on."""
+    dataset, _ = scene_run(opened)
     if number >= len(dataset.table):
         raise ValueError(f"no scene {number}; the run has {len(dataset.table)}")
     image = dataset.read(np.array([number]))["image"]

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from dataset_models.solar_scenes.classes import NONE, OUTPUTS
+from dataset_models.solar_scenes.classes import CLASSES, NONE, OUTPUTS
 from dataset_models.solar_scenes.frames import Frame, position_arcsec
 from network_models.image_classification.classifier import Classifier, ClassifierSettings
 from network_models.image_classification.regions import Region
+from tools.abstention import given_one_of_the_classes
 from tools.atomic_files import commit_file
 
 __all__ = ["COLUMNS", "ClassifierSettings", "failed_row", "frame_row", "region_row", "write_tables"]
@@ -147,10 +148,11 @@ def write_tables(rows: Callable[[], Iterator[Row]], folder: Path, header: dict) 
 
 
 def _answer(classifier: Classifier, probability: np.ndarray) -> Row:
-    k = int(np.argmax(probability))
+    five = given_one_of_the_classes(probability)
+    k = int(np.argmax(five))  # what else it may be stands in p_none_of_these and abstain
     return {
-        "class": OUTPUTS[k],
-        "probability": _number(probability[k], 5),
+        "class": CLASSES[k],
+        "probability": _number(five[k], 5),
         "prediction_set": classifier.names_of_set(probability),
         "abstain": classifier.abstains(probability),
         **{f"p_{n}": _number(p, 5) for n, p in zip(_SHORT, probability, strict=True)},

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_models.solar_scenes.classes import OUTPUTS
+from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
 from network_models.image_classification import scene_layers  # noqa: F401  registers its classes
 from network_models.image_classification.compiled import compiled_network
 from network_models.image_classification.tile_blending import TILE
 from network_models.model_files import load_network
-from tools.abstention import ABSTENTION_SCORES, Abstention
+from tools.abstention import ABSTENTION_SCORES, Abstention, given_one_of_the_classes
 from tools.atomic_files import write_json
 from tools.probability_calibration import PredictionSets
 
@@ -138,12 +138,30 @@ class Classifier:
     name: str
     identity: str
 
+    def of_frames(self, images: np.ndarray) -> np.ndarray:
+        """Give the probabilities of whole frames as ``network_input`` makes them: (frame, 6).
+
+        The mean over four quarter turns, mirrored and not: no class has an upper side.
+
+        Parameters
+        ----------
+        images : (frame, side, side) float32
+        """
+        turned = [np.rot90(images, k, axes=(1, 2)) for k in range(4)]
+        views = np.stack(turned + [view[:, :, ::-1] for view in turned])
+        flat = np.ascontiguousarray(views.reshape(-1, *images.shape[1:])[..., None], np.float32)
+        found = self.function(flat).astype(float)
+        return found.reshape(len(views), len(images), -1).mean(axis=0)
+
     def names_of_set(self, probability: np.ndarray) -> str:
-        """Give the classes of a prediction set, separated by ``|``; "" where none was fitted."""
+        """Give the classes of a prediction set, separated by ``|``; "" where none was fitted.
+
+        Like the threshold, it is of the five classes, given that a frame is one of them.
+        """
         if self.settings.sets is None:
             return ""
-        holds = self.settings.sets(probability)
-        return "|".join(n for n, is_in in zip(self.settings.classes, holds, strict=True) if is_in)
+        holds = self.settings.sets(given_one_of_the_classes(probability))
+        return "|".join(n for n, is_in in zip(CLASSES, holds, strict=True) if is_in)
 
     def abstains(self, probability: np.ndarray) -> bool:
         """Say whether to name none of the classes."""
@@ -197,7 +215,7 @@ def network_file(model: str | Path) -> Path:
         If there is none.
     """
     path = Path(model)
-    if str(model) == PACKAGED and not path.exists():
+    if str(model) == PACKAGED:
         path = _PACKAGED_RUN
         if not path.is_dir():
             raise FileNotFoundError(

@@ -4,7 +4,7 @@
         [--tiles | --whole] [--map] [--bar-chart]
 
 MODEL is a run folder of train.py, a .keras file, or the word packaged. Each frame gets one row, for
-which it is averaged to 128 pixels along its shorter side; with --tiles, and by itself where a frame
+which it is resized as in the training; with --tiles, and by itself where a frame
 is large, there is one more row for each region that tiles at the frame's own resolution show.
 DIR/catalogue.csv and .fits hold all rows, those of files that failed with the reason. The same
 command goes on where it was stopped. The exit status is 1 if every file failed, else 0.
@@ -59,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = config_from(ClassifyConfig, arguments)
     classifier = open_classifier(arguments.model)
     files, skipped = list_frames(*arguments.data)
+    own = Path(config.output).resolve()
+    if own not in {Path(place).resolve() for place in arguments.data}:  # what it wrote before
+        files = [file for file in files if not file.resolve().is_relative_to(own)]
     unique: dict[Path, Path] = {}  # a file that is given twice has one row
     for file in files:
         unique.setdefault(file.resolve(), file)

@@ -2,7 +2,7 @@
 
 Sets are made of whole observations. The network is chosen on validation observations; half of them
 give the temperature, the other half the threshold of the prediction sets; the test observations are
-used once.
+used once in a run.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ _FIVE = len(CLASSES)
 _LEVEL = 0.9  # of the prediction sets
 _ANSWERED = 0.97  # of the validation frames of the five classes
 _BATCH = 64
+_FEWEST_TO_HALVE = 4  # observations
+_MOST_PIXELS = 200_000_000  # of the images that hand-made features learn from at once
 _SETS = {"validation_share": 0.12, "test_share": 0.16}
 _LEAK_FRAMES, _LEAK_SIDE, _LEAK_EPOCHS = 8, 48, 8
 
@@ -176,6 +178,7 @@ def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) 
         logger.info("Drawing %d scenes (synthetic)", len(dataset.table))
         dataset.draw()
     split = scene_split(dataset, config.seed)
+    _require_classes(dataset, split)
     run.write_config({**run.config, "targets": _targets(), "command": command})
     outcome = train(
         _builder(config),
@@ -250,6 +253,10 @@ def _calibrated(
     groups = dataset.table.group[rows]
     half = random_stream(config.seed, "halves of validation").permutation(np.unique(groups))
     first = np.isin(groups, half[: len(half) // 2])
+    other = ~first
+    if len(half) < _FEWEST_TO_HALVE:
+        logger.warning("%d validation observations are too few to be halved", len(half))
+        first = other = np.ones(len(groups), bool)
     weights = trained.get_weights()
     plain, network = _builder(config)(), _builder(config)()
     plain.set_weights(weights)  # a run that was stopped while it was calibrated has a temperature
@@ -257,7 +264,7 @@ def _calibrated(
     probability = predict(plain, dataset.validation_batches(split, batch_size=_BATCH))
     truth = _truth(dataset, rows)
     scaled = fit_temperature(probability[first], truth[first])
-    later, truth, groups = scaled(probability[~first]), truth[~first], groups[~first]
+    later, truth, groups = scaled(probability[other]), truth[other], groups[other]
     five = truth < _FIVE
     given = given_one_of_the_classes(later)
     sets = fit_prediction_sets(given[five], truth[five], groups[five], level=_LEVEL)
@@ -266,9 +273,32 @@ def _calibrated(
         temperature=scaled.temperature,
         sets=sets,
         abstention=fit_abstention(later, truth, coverage=_ANSWERED),
-        tile=config.size,
+        tile=dataset.arrays["image"].shape[0],
     )
     return network, settings
+
+
+def _require_classes(dataset: SolarData, split: Split) -> None:
+    """Refuse sets of whole observations in which classes are missing.
+
+    Raises
+    ------
+    ValueError
+        If training lacks a class that there is, or another set has fewer than two of the five.
+    """
+    held = {name: set(_truth(dataset, rows).tolist()) for name, rows in split.sets.items()}
+    there = set().union(*held.values())
+    missing = [OUTPUTS[k] for k in sorted(there - held["training"])]
+    poor = [name for name in ("validation", "test") if len(held[name] & set(range(_FIVE))) < 2]
+    if missing or poor:
+        n = len(np.unique(dataset.table.group))
+        lack = f"training lacks {', '.join(missing)}" if missing else ""
+        few = f"{' and '.join(poor)} have fewer than two classes" if poor else ""
+        raise ValueError(
+            f"whole observations make the sets, and with {n} observations "
+            f"{' and '.join(filter(None, [lack, few]))}: give more observations of each class, or "
+            "a CSV whose column group names the observation of each file"
+        )
 
 
 def _truth(dataset: SolarData, rows: np.ndarray) -> np.ndarray:
@@ -286,8 +316,13 @@ def _judge(
     output = predict(network, dataset.test_batches(split, batch_size=_BATCH))
     known = np.concatenate([split.training, split.validation])
     by_hand = HandFeatureClassifier()
+    shape = dataset.arrays["image"].shape
+    known = known[:: max(len(known) * shape[0] * shape[1] // _MOST_PIXELS, 1)]
     by_hand.fit(dataset.read(known)["image"][..., 0], _truth(dataset, known))
-    hand = by_hand.predict_proba(dataset.read(rows)["image"][..., 0])
+    parts = np.array_split(rows, -(-len(rows) // 256))
+    hand = np.concatenate(
+        [by_hand.predict_proba(dataset.read(part)["image"][..., 0]) for part in parts]
+    )
     five = truth < _FIVE
     return output, {
         name: Judged(given_one_of_the_classes(p)[five], truth[five], groups[five])
@@ -308,7 +343,10 @@ def _answers(
     figures = {
         "coverage": found.coverage.to_dict(),
         "mean size": found.mean_size.to_dict(),
-        "coverage by class": dict(zip(CLASSES, found.class_coverage.tolist(), strict=True)),
+        "coverage by class": {
+            name: float(share) if np.isfinite(share) else None
+            for name, share in zip(CLASSES, found.class_coverage, strict=True)
+        },
         "answered, of the five classes": float(answered[five].mean()),
         "answered, of none of these": float(answered[~five].mean()) if (~five).any() else None,
         "wrong among the answered": float(wrong[answered].mean()) if answered.any() else None,

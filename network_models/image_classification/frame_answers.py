@@ -9,7 +9,6 @@ import numpy as np
 
 from dataset_models.solar_scenes.classes import NONE, OUTPUTS
 from dataset_models.solar_scenes.frames import Frame
-from dataset_models.solar_scenes.resize import area_resize
 from network_models.image_classification.catalogue import frame_row, region_row
 from network_models.image_classification.classifier import Classifier
 from network_models.image_classification.map_files import write_bar_chart, write_map
@@ -18,9 +17,8 @@ from network_models.image_classification.regions import find_regions
 from network_models.image_classification.traversal_plan import TraversalPlan
 from tools.abstention import given_one_of_the_classes
 
-__all__ = ["FRAME_SIDE", "FrameAnswers", "shrunk"]
+__all__ = ["FrameAnswers"]
 
-FRAME_SIDE = 128  # pixels of a whole frame's shorter side: features then fill it like a tile
 _LEFT_OUT = (OUTPUTS.index("quiet"), OUTPUTS.index(NONE))
 
 
@@ -99,11 +97,3 @@ class FrameAnswers:
             name = name[: -len(ending)] if name.lower().endswith(ending) else name
         name = f"{name}_{place[:6]}"
         return self._folder / "maps" / f"{name}.fits", self._folder / "charts" / f"{name}.png"
-
-
-def shrunk(image: np.ndarray) -> np.ndarray:
-    """Give a whole frame with at most ``FRAME_SIDE`` pixels along its shorter side."""
-    ratio = FRAME_SIDE / min(image.shape)
-    if ratio >= 1:
-        return image
-    return area_resize(image, tuple(max(round(n * ratio), FRAME_SIDE) for n in image.shape))

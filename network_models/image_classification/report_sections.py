@@ -138,8 +138,8 @@ def write_scores_section(
         title="Scores on the test set",
         order=30,
         text=[
-            f"{first.n_frames} samples of {first.n_events} {events} that no training, choice or "
-            "calibration has seen.",
+            f"{first.n_frames} samples of {first.n_events} {events} that nothing else in this run "
+            "has seen.",
             _EXPLAINED.format(events=events),
         ],
         figures=[

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from dataset_models.solar_scenes.classes import OUTPUTS
-from dataset_models.solar_scenes.frames import Frame, read_frame
+from dataset_models.solar_scenes.frames import Frame, network_input, read_frame
 from network_models.image_classification.catalogue import failed_row, write_tables
 from network_models.image_classification.classifier import Classifier
-from network_models.image_classification.frame_answers import FrameAnswers, shrunk
+from network_models.image_classification.frame_answers import FrameAnswers
 from network_models.image_classification.traversal_plan import (
     LOCK_FILE,
     TraversalPlan,
@@ -196,7 +196,8 @@ class _Pass:
                     f"{file.name}: an image of {wide} x {high} pixels is smaller than a tile of "
                     f"{self._tile} x {self._tile}; give a larger image or a smaller --tile"
                 )
-            small, bad_share = shrunk(frame.image), float(frame.bad.mean())
+            small = network_input(frame, self._classifier.settings.tile)[..., 0]
+            bad_share = float(frame.bad.mean())
             if not self._answers.keeps_image(frame.image.shape):
                 frame = _without_pixels(frame)
             return _Item(file, key, frame=frame, small=small, bad_share=bad_share)
@@ -236,8 +237,7 @@ class _Pass:
             shapes.setdefault(item.small.shape, []).append(item)
         found = {}
         for alike in shapes.values():
-            images = np.stack([item.small for item in alike])[..., None]
-            answers = self._classifier.function(images).astype(float)
+            answers = self._classifier.of_frames(np.stack([item.small for item in alike]))
             found.update(zip((item.file for item in alike), answers, strict=True))
         return found
 

@@ -141,11 +141,16 @@ def _examples(
     """Find the images of the run's own data that excite each filter most, with their maps."""
     from network_models.xray_flux_forecast.run_data import reopen_run
     from science.samples import sample_of
+    from science.scene_samples import is_scene_network, scene_run, scene_sample
 
     if opened.run is None or not arguments.examples:
         return {k: [] for k in filters}
-    opened_run = reopen_run(str(opened.run.path))
-    dataset, rows = opened_run.data.dataset, opened_run.split.test
+    if is_scene_network(opened):
+        dataset, split = scene_run(opened)
+        rows = split.test
+    else:
+        opened_run = reopen_run(str(opened.run.path))
+        dataset, rows = opened_run.data.dataset, opened_run.split.test
     rows = rows[:: max(len(rows) // arguments.search, 1)]
     logger.info("Looking for exciting images among %d of the test set", len(rows))
     strongest = []
@@ -158,7 +163,10 @@ def _examples(
         order = np.argsort(-strongest[:, k], kind="stable")[: arguments.examples]
         out[k] = []
         for row in rows[order]:
-            one = sample_of(dataset, int(row))
+            if is_scene_network(opened):
+                one = scene_sample(opened, str(row))
+            else:
+                one = sample_of(dataset, int(row))
             out[k].append((one, walk.of_filter(one.inputs, layer, k, mode=arguments.mode)))
     return out
 

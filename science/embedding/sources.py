@@ -12,11 +12,13 @@ import numpy as np
 
 from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.solar_data import SolarData
+from dataset_models.solar_scenes.classes import OUTPUTS
 from dataset_models.splits import Split
 from network_models.gradients import as_given
 from network_models.xray_flux_forecast.run_data import bins_of_run, reopen_run
 from science.opening import OpenedNetwork, Target
 from science.samples import array_sample, files_dataset, require_dataset
+from science.scene_samples import is_scene_network, scene_run
 from tools.physics.flare_class import class_name
 from tools.plotting.embedding import thumbnails_of
 
@@ -90,6 +92,9 @@ def open_samples(
                 f"{opened.path} belongs to no run, so its data are not known: name a folder of "
                 ".npy arrays after it"
             )
+        if is_scene_network(opened):
+            scenes, groups = scene_run(opened)
+            return _of_scenes(opened, scenes, _spread(_rows(groups, which), at_most), groups)
         reopened = reopen_run(str(opened.run.path))
         groups = reopened.split
         rows = _spread(_rows(groups, which), at_most)
@@ -196,6 +201,48 @@ def _of_flux(
     source = dataset.store.manifest["source"]["source"] if is_images else dataset.record.source
     meaning = "class of the coming peak flux, as observed"
     return Samples(dataset, rows, source, describe, meaning, thumbnails)
+
+
+def _of_scenes(
+    opened: OpenedNetwork, dataset: SolarData, rows: np.ndarray, split: Split
+) -> Samples:
+    """Give samples of a classifier of scenes: truth, answer, observation, set."""
+    parts = np.array_split(rows, -(-len(rows) // dataset.rows_at_once))
+
+    def describe() -> dict[str, list]:
+        truth, given = [], []
+        for part in parts:
+            arrays = dataset.read(part)
+            truth.append(arrays["label"].argmax(axis=1))
+            given.append(opened.network.predict_on_batch({opened.image: arrays["image"]}))
+        answer = np.concatenate(given)
+        group = np.full(len(dataset.table), "", object)
+        for name, members in split.sets.items():
+            group[members] = name
+        return {
+            "class": [OUTPUTS[k] for k in np.concatenate(truth)],
+            "sample": [f"scene {k}" for k in rows],
+            "answer": [OUTPUTS[k] for k in answer.argmax(axis=1)],
+            "probability of the answer": [f"{p:.3f}" for p in answer.max(axis=1)],
+            "observation": list(dataset.table.group[rows]),
+            "group": list(group[rows]),
+        }
+
+    def thumbnails() -> np.ndarray:
+        small = np.concatenate([_grey(dataset.read(part)["image"][..., 0]) for part in parts])
+        return np.repeat(small[..., None], 3, axis=-1)
+
+    source = dataset.provenance()["source"]
+    return Samples(dataset, rows, source, describe, "true class of the scene", thumbnails)
+
+
+def _grey(images: np.ndarray) -> np.ndarray:
+    """Give every n-th pixel of images (image, y, x) as grey levels, some 32 a side, north up."""
+    step = max(images.shape[1] // 32, 1)
+    small = images[:, ::step, ::step][:, ::-1]
+    low, high = np.percentile(small, [1, 99], axis=(1, 2), keepdims=True)
+    share = (small - low) / np.maximum(high - low, 1e-30)
+    return (255 * np.clip(share, 0, 1)).astype(np.uint8)
 
 
 def _of_arrays(

@@ -11,6 +11,7 @@ from network_models.gradients import log_odds
 from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.image_classification.slic.train import main as train
 from science.deconvolutional.deconvolutional import main as deconvolve
+from science.embedding.tsne import main as embed
 from science.saliency.attribution import Explainer
 from science.saliency.question import AttributionOptions
 from science.saliency.saliency import main
@@ -38,16 +39,19 @@ def frame(tmp_path):
     return tmp_path / "frame.fits"
 
 
+# astropy sets MJD-OBS from DATE-OBS and says so
+@pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
 def test_a_frame_is_explained_on_its_own_pixels(run, frame, tmp_path):
     options = ["--target", "P(sunspots)", "--method", "gradient", "--output", str(tmp_path / "o")]
     assert main([str(run), str(frame), *options]) == 0
     (folder,) = (tmp_path / "o").iterdir()
     with fits.open(folder / "map.fits") as hdus:
         small = next(h for h in hdus if h.data is not None and h.data.ndim >= 2)
-        assert small.data.shape[-2:] == (128, 150)
-        # pixel 1 of the small map has the mean place of the four pixels under it
+        assert small.data.shape[-2:] == (32, 32)
+        # pixel 1 of the small map lies in the middle of the pixels under it
         found = WCS(small.header).celestial.all_pix2world([[0, 0]], 0)[0]
-    own = WCS(fits.getheader(frame)).all_pix2world([[0.5, 0.5]], 0)[0]
+    middle = [(300 / 32 - 1) / 2, (256 / 32 - 1) / 2]
+    own = WCS(fits.getheader(frame)).all_pix2world([middle], 0)[0]
     np.testing.assert_allclose(found, own, atol=1e-9)
     assert (folder / "map_on_image.fits").is_file()
 
@@ -55,7 +59,11 @@ def test_a_frame_is_explained_on_its_own_pixels(run, frame, tmp_path):
 def test_a_scene_of_the_run_and_its_filters_are_explained(run, tmp_path):
     options = ["--method", "grad-cam", "--output", str(tmp_path / "a")]
     assert main([str(run), "3", *options]) == 0
-    assert deconvolve([str(run), "3", "--output", str(tmp_path / "b")]) == 0
+    few = ["--search", "8", "--examples", "1", "--output", str(tmp_path / "b")]
+    assert deconvolve([str(run), "3", *few]) == 0
+    sets = ["--set", "all", "--perplexity", "10", "--output", str(tmp_path / "c")]
+    assert embed([str(run), *sets]) == 0
+    assert list((tmp_path / "c").rglob("*.png"))
 
 
 @pytest.mark.parametrize("what", ["nosuch.fits", "9999"])

@@ -3,8 +3,8 @@
     python network_models/image_classification/slic/train.py [--network vgg13] [--data FOLDER]
 
 Without ``--data`` the scenes are the embedded generator's (synthetic). The run's folder holds
-``network.keras``, calibrated, which ``classify.py`` takes. The same command goes on where a stopped
-one was.
+``best_performing.keras``, calibrated, which ``classify.py`` takes. The same command goes on where a
+stopped one was.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SceneConfig:
     size: int = option(96, "pixels along a side; the vgg13 networks always take 256")
     width: float = option(1.0, "times the feature maps (and Slic's hidden numbers)")
     dropout: float = option(0.2, "share of units left out in training")
-    epochs: int = option(16, "passes through the training set")
+    epochs: int = option(19, "passes through the training set")
     batch_size: int = option(32, "scenes per step; Slic's 2")
     learning_rate: float = option(2e-3, "largest learning rate")
     weight_decay: float = option(1e-3, "decoupled weight decay")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
 from network_models.image_classification.aia_regions import main as train_regions
@@ -85,21 +86,34 @@ def test_vgg13_is_trained_by_slics_optimizer(tmp_path):
     assert open_classifier(folder).settings.tile == 256
 
 
-def test_a_folder_of_frames_is_trained_on(tmp_path):
-    from astropy.io import fits
-
-    generator = np.random.default_rng(0)
+def write_labelled(folder):
+    """Write frames of every class, six observations each; give the CSV of labels."""
+    generator, lines = np.random.default_rng(0), ["file,label,group"]
     for name in CLASSES:
         for k in range(6):
-            folder = tmp_path / "frames" / name
-            folder.mkdir(parents=True, exist_ok=True)
-            day = f"2014-{1 + k:02d}-{1 + CLASSES.index(name):02d}T00:00:00"
-            header = fits.Header({"DATE-OBS": day, "TELESCOP": "TEST"})
             image = generator.normal(100, 10, (48, 48)) + 50 * CLASSES.index(name)
-            fits.writeto(folder / f"{k}.fits", image.astype(np.float32), header)
-    options = ["--data", str(tmp_path / "frames"), "--size", "32", "--epochs", "1"]
-    options += ["--width", "0.2", "--bootstrap-draws", "20", "--output", str(tmp_path / "runs")]
+            fits.writeto(folder / f"{name}_{k}.fits", image.astype(np.float32))
+            lines.append(f"{name}_{k}.fits,{name},{name} {k}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    return folder / "labels.csv"
+
+
+def test_frames_with_a_csv_of_labels_are_trained_on(tmp_path):
+    labels = write_labelled(tmp_path)
+    options = ["--data", str(labels), "--size", "32", "--epochs", "1", "--width", "0.2"]
+    options += ["--bootstrap-draws", "20", "--output", str(tmp_path / "runs"), "--seed", "3"]
     assert main(options) == 0
+
+
+def test_observations_that_leave_a_set_without_classes_are_refused_before_the_training(tmp_path):
+    for name in CLASSES:  # without time and place a folder is one observation
+        (tmp_path / "frames" / name).mkdir(parents=True)
+        for k in range(3):
+            image = np.random.default_rng(k).normal(100, 10, (48, 48)).astype(np.float32)
+            fits.writeto(tmp_path / "frames" / name / f"{k}.fits", image)
+    options = ["--data", str(tmp_path / "frames"), "--size", "32", "--epochs", "1"]
+    with pytest.raises(ValueError, match="give more observations of each class"):
+        main([*options, "--output", str(tmp_path / "runs")])
 
 
 @pytest.mark.parametrize(
