@@ -18,7 +18,7 @@ from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
 from dataset_models.splits import Split, grouped
 from network_models.checkpoint import save_network
 from network_models.image_classification.classifier import SETTINGS_FILE, ClassifierSettings
-from network_models.image_classification.leak_table import leak_rows
+from network_models.image_classification.leak_table import leak_rows, likeness
 from network_models.image_classification.report_sections import (
     write_answers_section,
     write_data_section,
@@ -211,6 +211,7 @@ def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) 
         "scores": {name: s.to_dict() for name, s in scores.items()},
         "network less hand features": {k: d.to_dict() for k, d in difference.items()},
         "prediction sets and abstention": answers,
+        "likeness of test frames to training frames": likeness(dataset, split),
         "splits": leak,
     }
     write_json(run / "performance/scores.json", figures)
@@ -384,11 +385,14 @@ def _lines(figures: dict, scores: dict, difference: dict, best: int) -> list[str
     """Give the run's figures as sentences."""
     network, hand = scores["network"], scores["hand features"]
     sets = figures["prediction sets and abstention"]
+    alike = figures["likeness of test frames to training frames"]
     return [
         f"{figures['parameters']:,} parameters, best epoch {best}",
         f"balanced accuracy {network['balanced accuracy']} of {network.n_frames} unseen frames of "
         f"{network.n_events} observations; hand features {hand['balanced accuracy']}; difference "
         f"{difference['balanced accuracy']}",
+        f"of {alike['frames']} test frames {alike['above 0.8']} correlate by more than 0.8, "
+        f"{alike['above 0.95']} by more than 0.95 with a training frame, at the best shift",
         f"ECE-15 {network['ECE-15']}, Brier {network['Brier']}",
         f"prediction sets ({100 * _LEVEL:.0f} %) cover {100 * sets['coverage']['value']:.1f} % "
         f"with {sets['mean size']['value']:.2f} classes",

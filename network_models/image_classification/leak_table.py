@@ -15,6 +15,7 @@ import numpy as np
 from dataset_models.audit import audit
 from dataset_models.solar_data import SolarData
 from dataset_models.solar_scenes.classes import CLASSES
+from dataset_models.solar_scenes.near_copies import largest_aligned_correlation
 from dataset_models.splits import Split, grouped, leaky_random_split, slic_every_nth
 from network_models.image_classification.slic.hand_features import (
     HandFeatureClassifier,
@@ -25,11 +26,12 @@ from tools.classification_scores import Score, class_scores
 from tools.random_streams import random_stream
 from tools.report.report import Section, Table, write_section
 
-__all__ = ["leak_rows", "leak_splits", "write_leak_section"]
+__all__ = ["leak_rows", "leak_splits", "likeness", "write_leak_section"]
 
 _VALIDATION_SHARE, _TEST_SHARE = 0.1, 0.2
 _NTH = 10  # Slic's: every tenth frame
 _FRAMES_AT_ONCE = 64
+_COMPARED = 1000  # test frames at least, where there are so many
 
 
 def leak_splits(dataset: SolarData, seed: int) -> dict[str, Split]:
@@ -44,6 +46,31 @@ def leak_splits(dataset: SolarData, seed: int) -> dict[str, Split]:
         ),
         f"every {_NTH}th frame (Slic)": slic_every_nth(dataset.table, _NTH, kinds=dataset.primary),
     }
+
+
+def likeness(dataset: SolarData, split: Split) -> dict:
+    """Say how alike test frames are to the most similar frame of the training, at the best shift.
+
+    Returns
+    -------
+    dict
+        ``frames`` of the test set, every n-th of large ones; the median of their largest aligned
+        correlations with any training frame, and how many exceed 0.8 and 0.95.
+    """
+    test = split.test[:: max(len(split.test) // _COMPARED, 1)]
+    ours, others = (_of_unit_spread(dataset.thumbnails(rows)) for rows in (test, split.training))
+    found = largest_aligned_correlation(ours, others)
+    found = found[np.isfinite(found)]
+    return {
+        "frames": len(found),
+        "median of the largest correlation": float(np.median(found)) if len(found) else None,
+        **{f"above {limit}": int((found > limit).sum()) for limit in (0.8, 0.95)},
+    }
+
+
+def _of_unit_spread(thumbnails: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return thumbnails / thumbnails.std(axis=1, keepdims=True)
 
 
 def leak_rows(
@@ -90,6 +117,7 @@ def leak_rows(
             "audit": "; ".join(refusal) or "passed",
             "frames": len(split.test),
             "frames whose observation is in training": int(shared.sum()),
+            "likeness": likeness(dataset, split),
         }
         for way, probability in given.items():
             row[way] = _balanced(probability, truth[split.test], groups[split.test], n_draws)
@@ -110,18 +138,14 @@ def _balanced(
 def write_leak_section(folder: Path, rows: list[dict], provenance: dict) -> None:
     """Show the table."""
     folder.mkdir(parents=True, exist_ok=True)
-    header = [
-        "split",
-        "test frames",
-        "of observations in training",
-        "network",
-        "hand features",
-    ]
+    header = ["split", "test frames", "of observations in training"]
+    header += ["like a training frame (> 0.95)", "network", "hand features"]
     cells = [
         [
             row["split"],
             str(row["frames"]),
             str(row["frames whose observation is in training"]),
+            f"{row['likeness']['above 0.95']} of {row['likeness']['frames']}",
             *(str(_score(row[way])) for way in ("network", "hand features")),
         ]
         for row in rows
