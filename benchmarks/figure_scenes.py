@@ -25,22 +25,19 @@ _PICTURES = ROOT / "docs" / "pictures"
 
 
 def scenes(folder: Path, _: argparse.Namespace) -> list[str]:
-    """Train the classifier of scenes, and try it on real frames."""
+    """Train the classifier of scenes; its network is what ``package.py`` keeps in the suite."""
     outcome = run(_TRAIN, "--output", str(folder / "runs"))
     (trained,) = (folder / "runs").iterdir()
     lines = [f"`python {_TRAIN}`: {outcome.cost}.\n", *_said(outcome), *_tables(trained)]
-    lines += _real(str(trained))
     confusion = trained / "performance/scores/confusion.png"
     write_bytes(_PICTURES / "scene_confusion.png", confusion.read_bytes())
     return lines
 
 
-def _real(model: str) -> list[str]:
-    """Give a network on real frames, and its speed."""
-    named = " --model RUN" if model != "packaged" else ""
-    options = ("--model", model) if named else ()
-    found = run("benchmarks/scenes.py", *options).json
-    lines = [f"`python benchmarks/scenes.py{named}`\n"]
+def _real() -> list[str]:
+    """Give the packaged network on fresh scenes and real frames, and its speed."""
+    found = run("benchmarks/scenes.py").json
+    lines = ["`python benchmarks/scenes.py`\n"]
     fresh = found["synthetic"]
     lines += [
         f"- balanced accuracy {fresh['balanced accuracy']}, ECE-15 {fresh['ECE-15']} of 2,000 "
@@ -73,7 +70,7 @@ def scene_maps(folder: Path, _: argparse.Namespace) -> list[str]:
     found = run("benchmarks/scene_localisation.py").json
     lines = [
         "The network that comes with the suite, made by the command of the part before.\n",
-        *_real("packaged"),
+        *_real(),
         f"`python benchmarks/scene_localisation.py`: {found['images']} scenes (synthetic) of seed "
         f"101, {100 * found['named rightly']:.1f} % named rightly; masks cover "
         f"{100 * found['share of the image that masks cover']:.1f} % of the pixels. Energy is the "
