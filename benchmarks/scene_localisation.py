@@ -1,6 +1,6 @@
 """Whether a classifier's maps lie on what it names: energy inside true masks (synthetic scenes).
 
-python benchmarks/scene_localisation.py [--model RUN] [--images 40] [--seed 101]
+python benchmarks/scene_localisation.py [--model RUN] [--images 16] [--seed 101]
 
 The target is the log-odds of the true class. Energy is the squared positive part of a map, all
 channels added; its share inside the mask of filament, ribbon, prominence or spot is given with the
@@ -43,7 +43,7 @@ def main() -> None:
     """Print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="packaged", help="run folder; the packaged network")
-    parser.add_argument("--images", type=int, default=40, help="of each class")
+    parser.add_argument("--images", type=int, default=16, help="of each class")
     parser.add_argument("--seed", type=int, default=101, help="of scenes that no training has")
     parser.add_argument("--methods", nargs="*", default=[*METHODS, *_MODES])
     arguments = parser.parse_args()

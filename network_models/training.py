@@ -42,6 +42,7 @@ __all__ = [
     "fit_plainly",
     "open_run",
     "predict",
+    "show_or_make",
     "train",
 ]
 
@@ -132,6 +133,37 @@ def open_run(
     }
     run.write_config(json.loads(json.dumps(config_json)))
     return run
+
+
+def show_or_make(
+    config: object,
+    dataset: SolarData,
+    make: Callable[[RunFolder], None],
+    *,
+    started: float,
+) -> tuple[RunFolder, list[str]]:
+    """Make a configuration's run, or show the one that was made before; give it and its figures.
+
+    Parameters
+    ----------
+    config : dataclass
+        With ``output`` and ``new_run`` among its options.
+    dataset : SolarData
+    make : callable
+        Trains and reports in the run's folder, and writes "figures" into its configuration.
+    started : float
+        ``time.time()`` at the start of the process.
+    """
+    run = open_run(config.output, config, dataset, always_new=config.new_run, started=started)
+    try:
+        if run.is_finished:
+            logger.info("This run was made before: %s (train again with --new-run)", run.path)
+        else:
+            logger.info("Run folder %s", run.path)
+            make(run)
+    finally:
+        run.unlock()
+    return run, run.config["figures"]
 
 
 def train(

@@ -17,7 +17,7 @@ from network_models.dem_regression.report_sections import (
     write_training_section,
 )
 from network_models.dem_regression.simulated_pixels import N_BINS, SimulatedPixels
-from network_models.training import TrainingOptions, open_run, train
+from network_models.training import TrainingOptions, show_or_make, train
 from tools.atomic_files import write_json
 from tools.emission_measure.families import FROZEN_HASH, LOG_T_EDGES
 from tools.report.report import write_report
@@ -50,16 +50,12 @@ def run_emission_experiment(config, *, command: str, started: float) -> tuple[Ru
         n_test=2 * -(-config.calibration_pixels // config.block_pixels),
         n_parts=config.library,
     )
-    run = open_run(config.output, config, dataset, always_new=config.new_run, started=started)
-    try:
-        if run.is_finished:
-            logger.info("This run was made before: %s (train again with --new-run)", run.path)
-        else:
-            logger.info("Run folder %s", run.path)
-            _train_and_report(config, dataset, run, command)
-    finally:
-        run.unlock()
-    return run, run.config["figures"]
+    return show_or_make(
+        config,
+        dataset,
+        lambda run: _train_and_report(config, dataset, run, command),
+        started=started,
+    )
 
 
 def _train_and_report(config, dataset: SimulatedPixels, run: RunFolder, command: str) -> None:

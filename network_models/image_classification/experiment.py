@@ -31,7 +31,7 @@ from network_models.image_classification.slic.hand_features import (
 )
 from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.image_classification.turned_scenes import TurnedScenes
-from network_models.training import TrainingOptions, open_run, predict, train
+from network_models.training import TrainingOptions, predict, show_or_make, train
 from tools.abstention import (
     RiskCoverage,
     abstention_score,
@@ -120,16 +120,12 @@ def run_scene_experiment(config, *, command: str, started: float) -> tuple[RunFo
         ``time.time()`` at the start of the process.
     """
     dataset = open_scenes(config)
-    run = open_run(config.output, config, dataset, always_new=config.new_run, started=started)
-    try:
-        if run.is_finished:
-            logger.info("This run was made before: %s (train again with --new-run)", run.path)
-        else:
-            logger.info("Run folder %s", run.path)
-            _train_and_report(config, dataset, run, command)
-    finally:
-        run.unlock()
-    return run, run.config["figures"]
+    return show_or_make(
+        config,
+        dataset,
+        lambda run: _train_and_report(config, dataset, run, command),
+        started=started,
+    )
 
 
 def _options(config) -> TrainingOptions:

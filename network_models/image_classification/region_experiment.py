@@ -19,7 +19,7 @@ from network_models.image_classification.report_sections import (
 )
 from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.image_layers import BrightnessScaling
-from network_models.training import TrainingOptions, open_run, predict, train
+from network_models.training import TrainingOptions, predict, show_or_make, train
 from tools.atomic_files import write_json
 from tools.channels import AIA_CHANNELS
 from tools.classification_scores import class_scores, paired_difference
@@ -55,16 +55,12 @@ def run_region_experiment(config, *, command: str, started: float) -> tuple[RunF
         tile=config.tile,
         per_class=config.per_class,
     )
-    run = open_run(config.output, config, dataset, always_new=config.new_run, started=started)
-    try:
-        if run.is_finished:
-            logger.info("This run was made before: %s (train again with --new-run)", run.path)
-        else:
-            logger.info("Run folder %s", run.path)
-            _train_and_report(config, dataset, run, command)
-    finally:
-        run.unlock()
-    return run, run.config["figures"]
+    return show_or_make(
+        config,
+        dataset,
+        lambda run: _train_and_report(config, dataset, run, command),
+        started=started,
+    )
 
 
 def _train_and_report(config, dataset: RegionTiles, run: RunFolder, command: str) -> None:

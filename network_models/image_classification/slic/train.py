@@ -9,14 +9,11 @@ stopped one was.
 
 from __future__ import annotations
 
-import os
-import shlex
-import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tools.command_line import config_from, config_parser, option, quiet_start, run_script
+from network_models.training_command import run_training
+from tools.command_line import option, run_script
 
 SMOKE = {"observations": 240, "epochs": 2, "bootstrap_draws": 100, "leak_observations": 60}
 NETWORKS = ("slic_lite", "vgg13", "vgg13_untied")
@@ -77,30 +74,21 @@ class SceneConfig:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train and give the exit status."""
-    started = time.time()
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    parser = config_parser(SceneConfig, __doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a small run of a minute")
-    if parser.parse_args(arguments).smoke:
-        parser.set_defaults(**SMOKE)
-    config = config_from(SceneConfig, parser.parse_args(arguments))
-    command = "python network_models/image_classification/slic/train.py " + shlex.join(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with quiet_start():
-        from network_models.image_classification.experiment import run_scene_experiment
-        from network_models.training_callbacks import TrainingStopped
-    try:
-        run, lines = run_scene_experiment(config, command=command.strip(), started=started)
-    except TrainingStopped as stop:
-        print(
-            f"Stopped after {stop.epochs_done} finished epochs, all saved. "
-            f"To go on, give the same command again:\n  {command}"
-        )
-        return 128 + stop.signal_number
-    for line in lines:
-        print(line)
-    print(f"Report: {run / 'report.html'}")
-    return 0
+    return run_training(
+        SceneConfig,
+        _experiment,
+        argv,
+        script="network_models/image_classification/slic/train.py",
+        description=__doc__.splitlines()[0],
+        smoke=SMOKE,
+        smoke_text="a small run of a minute",
+    )
+
+
+def _experiment() -> Callable:
+    from network_models.image_classification.experiment import run_scene_experiment
+
+    return run_scene_experiment
 
 
 if __name__ == "__main__":
