@@ -129,7 +129,7 @@ def read_state_dictionary(
         zipfile.BadZipFile,
         EOFError,
         OSError,
-        NotImplementedError,
+        NotImplementedError,  # zipfile's word for a compression that it doesn't know
         RuntimeError,
         OverflowError,
         MemoryError,

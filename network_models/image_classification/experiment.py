@@ -26,9 +26,7 @@ from network_models.image_classification.report_sections import (
     write_splits_section,
     write_training_section,
 )
-from network_models.image_classification.slic.hand_features import (
-    HandFeatureClassifier,
-)
+from network_models.image_classification.slic.hand_features import HandFeatureClassifier
 from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.image_classification.turned_scenes import TurnedScenes
 from network_models.training import TrainingOptions, predict, show_or_make, train
@@ -199,7 +197,7 @@ def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) 
         classes=CLASSES,
         n_draws=config.bootstrap_draws,
     )
-    truth, groups = _truth(dataset, split.test), dataset.table.group[split.test]
+    truth, groups = dataset.primary[split.test], dataset.table.group[split.test]
     answers, curve = _answers(output, truth, groups, settings)
     leak, harder = _leak(config)
     figures = {
@@ -225,10 +223,10 @@ def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) 
 
 def _write_samples(dataset: SolarData, split: Split, run: RunFolder) -> None:
     """Show three samples of every class."""
-    truth = _truth(dataset, split.training)
+    truth = dataset.primary[split.training]
     chosen = [np.flatnonzero(truth == k)[:3] for k in range(len(OUTPUTS))]
     rows = split.training[np.concatenate(chosen)]
-    labels = [OUTPUTS[k] for k in _truth(dataset, rows)]
+    labels = [OUTPUTS[k] for k in dataset.primary[rows]]
     image = dataset.read(rows)["image"][..., 0]
     source = dataset.provenance()["source"]
     write_data_section(run, image, labels, what=f"{len(dataset.table)} frames; {source}.")
@@ -259,7 +257,7 @@ def _calibrated(
     plain.set_weights(weights)  # a run that was stopped while it was calibrated has a temperature
     network.set_weights(weights)
     probability = predict(plain, dataset.validation_batches(split, batch_size=_BATCH))
-    truth = _truth(dataset, rows)
+    truth = dataset.primary[rows]
     scaled = fit_temperature(probability[first], truth[first])
     later, truth, groups = scaled(probability[other]), truth[other], groups[other]
     five = truth < _FIVE
@@ -283,7 +281,7 @@ def _require_classes(dataset: SolarData, split: Split) -> None:
     ValueError
         If training lacks a class that there is, or another set has fewer than two of the five.
     """
-    held = {name: set(_truth(dataset, rows).tolist()) for name, rows in split.sets.items()}
+    held = {name: set(dataset.primary[rows].tolist()) for name, rows in split.sets.items()}
     there = set().union(*held.values())
     missing = [OUTPUTS[k] for k in sorted(there - held["training"])]
     poor = [name for name in ("validation", "test") if len(held[name] & set(range(_FIVE))) < 2]
@@ -298,24 +296,18 @@ def _require_classes(dataset: SolarData, split: Split) -> None:
         )
 
 
-def _truth(dataset: SolarData, rows: np.ndarray) -> np.ndarray:
-    """Give the class of samples, read a few at a time: (sample,) int."""
-    parts = np.array_split(rows, -(-len(rows) // 256))
-    return np.concatenate([dataset.read(part)["label"].argmax(axis=1) for part in parts])
-
-
 def _judge(
     dataset: SolarData, split: Split, network: keras.Model
 ) -> tuple[np.ndarray, dict[str, Judged]]:
     """Give the network's output on the test set, and the network and hand-made features judged."""
     rows = split.test
-    groups, truth = dataset.table.group[rows], _truth(dataset, rows)
+    groups, truth = dataset.table.group[rows], dataset.primary[rows]
     output = predict(network, dataset.test_batches(split, batch_size=_BATCH))
     known = np.concatenate([split.training, split.validation])
     by_hand = HandFeatureClassifier()
     shape = dataset.arrays["image"].shape
     known = known[:: max(len(known) * shape[0] * shape[1] // _MOST_PIXELS, 1)]
-    by_hand.fit(dataset.read(known)["image"][..., 0], _truth(dataset, known))
+    by_hand.fit(dataset.read(known)["image"][..., 0], dataset.primary[known])
     parts = np.array_split(rows, -(-len(rows) // 256))
     hand = np.concatenate(
         [by_hand.predict_proba(dataset.read(part)["image"][..., 0]) for part in parts]

@@ -17,9 +17,7 @@ from dataset_models.solar_data import SolarData
 from dataset_models.solar_scenes.classes import CLASSES
 from dataset_models.solar_scenes.near_copies import largest_aligned_correlation
 from dataset_models.splits import Split, grouped, leaky_random_split, slic_every_nth
-from network_models.image_classification.slic.hand_features import (
-    HandFeatureClassifier,
-)
+from network_models.image_classification.slic.hand_features import HandFeatureClassifier
 from network_models.training import TrainingOptions, fit_plainly, predict
 from tools.abstention import given_one_of_the_classes
 from tools.classification_scores import Score, class_scores

@@ -12,7 +12,7 @@ from pathlib import Path
 from tools.command_line import make_parser, quiet_start, run_script
 
 _LARGEST_BYTES = 2_000_000
-_KEPT = ("identity", "options", "versions", "data", "targets", "split", "figures", "command")
+_KEPT = ("identity", "options", "versions", "data", "targets", "split", "figures")  # no places
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from network_models.image_classification.tile_blending import default_bin
-from tools.atomic_files import write_json
 from tools.command_line import option
+from tools.same_options import require_same_options
 
 __all__ = ["LOCK_FILE", "TraversalPlan", "require_same_catalogue"]
 
@@ -92,26 +91,5 @@ def require_same_catalogue(
         "inputs": [str(Path(name).resolve()) for name in inputs],
         **dataclasses.asdict(plan),
     }
-    path = folder / "classify.json"
-    if not path.exists():
-        foreign = sorted(
-            p.name
-            for p in folder.iterdir()
-            if p.name != LOCK_FILE and not p.name.endswith(".partial")
-        )
-        if foreign:
-            raise ValueError(
-                f"{folder} holds other files ({foreign[0]}, ...); give an empty --output"
-            )
-        write_json(path, own)
-        return
-    try:
-        before = json.loads(path.read_text())
-        changed = [key for key in own if before.get(key) != own[key]]
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"{path} can't be read ({error}); give another --output") from None
-    if changed:
-        told = ", ".join(f"{key} was {before.get(key)}, is {own[key]}" for key in changed)
-        raise ValueError(
-            f"{folder} holds a catalogue of other options ({told}); give another --output"
-        )
+    file = folder / "classify.json"
+    require_same_options(file, own, what="catalogue", lock=LOCK_FILE)

@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import hashlib
 import io
-import json
 import logging
 import multiprocessing
 import time
@@ -25,9 +24,10 @@ from dataset_models.SDO.AIA.six_channel_series import SixChannelTime, SixChannel
 from dataset_models.store_workers import follow_parent
 from science.dem.inversion_map import invert_map
 from science.dem.plan import InversionPlan
-from tools.atomic_files import sweep_partial_files, write_json, write_text
+from tools.atomic_files import sweep_partial_files, write_text
 from tools.command_line import part_of
 from tools.run_folder import claim, code_fingerprint
+from tools.same_options import require_same_options
 
 __all__ = ["Outcome", "invert_series", "invert_time", "series_tasks"]
 
@@ -221,25 +221,7 @@ def _file_names(times: np.ndarray) -> list[str]:
 def _require_same_series(folder: Path, plan: InversionPlan, response: np.ndarray) -> None:
     """Raise if the folder holds a series of other options; else write them down."""
     own = {**dataclasses.asdict(plan), "response_values": _table_hash(response)}
-    path = folder / "series.json"
-    if not path.exists():
-        foreign = sorted(p.name for p in folder.iterdir() if p.name != "series.lock")
-        if foreign:
-            raise ValueError(
-                f"{folder} holds other files ({foreign[0]}, ...); give an empty --output"
-            )
-        write_json(path, own)
-        return
-    try:
-        before = json.loads(path.read_text())
-        changed = [key for key in own if before.get(key) != own[key]]
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"{path} can't be read ({error}); give another --output") from None
-    if changed:
-        told = ", ".join(f"{key} was {before.get(key)}, is {own[key]}" for key in changed)
-        raise ValueError(
-            f"{folder} holds a series of other options ({told}); give another --output"
-        )
+    require_same_options(folder / "series.json", own, what="series", lock="series.lock")
 
 
 def _table_hash(response: np.ndarray) -> str:

@@ -9,6 +9,7 @@ from astropy.io import fits
 from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
 from network_models.image_classification.aia_regions import main as train_regions
 from network_models.image_classification.classifier import open_classifier
+from network_models.image_classification.package import main as package
 from network_models.image_classification.slic.train import SceneConfig, main
 from network_models.model_files import load_network
 from tools.run_folder import RunFolder
@@ -70,6 +71,15 @@ def test_the_classifier_opens_with_its_temperature(run):
     assert found.shape == (1, len(OUTPUTS))
     assert found.sum() == pytest.approx(1, abs=1e-5)
     assert classifier.settings.sets.level == 0.9
+
+
+def test_a_packaged_run_opens_alike_and_names_no_place_of_its_maker(run, tmp_path):
+    assert package([str(run), "--output", str(tmp_path)]) == 0
+    folder = tmp_path / "slic_lite"
+    frame = np.random.default_rng(0).normal(1, 0.1, (1, 40, 50, 1)).astype(np.float32)
+    found, own = (open_classifier(place).function(frame) for place in (folder, run))
+    np.testing.assert_array_equal(found, own)
+    assert str(run.parent) not in (folder / "config.json").read_text()
 
 
 def test_the_same_command_shows_the_finished_run(run, capsys, caplog):

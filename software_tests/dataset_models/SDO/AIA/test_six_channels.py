@@ -132,6 +132,7 @@ def test_damaged_arrays_are_refused(tmp_path, damage):
     elif damage == "text":
         path.write_text("no array")
     elif damage == "objects":
+        # a pickle on purpose: reading it must be refused
         np.save(path, np.array([[[{}]]] * 6, object), allow_pickle=True)
     elif damage == "axes":
         np.save(path, np.ones((8, 8, 6)))
