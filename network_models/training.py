@@ -322,7 +322,8 @@ def describe_network(network: keras.Model, run: RunFolder) -> None:
 
 def _shape_text(layer: keras.Layer) -> str:
     shape = getattr(layer.output, "shape", ())
-    return " x ".join("batch" if n is None else str(n) for n in shape)
+    names = ["batch" if axis == 0 else "any" for axis in range(len(shape))]
+    return " x ".join(str(n or name) for n, name in zip(shape, names, strict=True))
 
 
 def predict(network: keras.Model, batches: Batches) -> np.ndarray:
