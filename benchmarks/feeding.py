@@ -37,7 +37,7 @@ from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.process import simulate_record
 from dataset_models.virtual_sun.record import VIRTUAL_START, virtual_flare_record
 from network_models.losses import BinnedLogScore
-from network_models.xray_flux_forecast.fdl1.aia_network import build_aia_network
+from network_models.xray_flux_forecast.fdl1.aia_network import NetworkShape, build_aia_network
 from network_models.xray_flux_forecast.fdl1.aia_training import AIAConfig
 from network_models.xray_flux_forecast.flux_forecast import flux_bins
 from tools.channels import AIA_CHANNELS, CAMERA
@@ -193,7 +193,7 @@ def _epochs(folder: Path, dataset: FDL1, rounds: int) -> dict:
     config, bins = AIAConfig(), flux_bins(1e-7)
     rows = np.arange(len(dataset.times))
     network = build_aia_network(
-        dataset, rows, bins, width=config.width, rates=config.rates, dropout=config.dropout
+        dataset, rows, bins, shape=NetworkShape(), dropout=config.dropout
     )
     network.compile("adamw", BinnedLogScore(list(bins.edges)))
     batch_size = 2

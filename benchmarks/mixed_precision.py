@@ -24,7 +24,7 @@ from dataset_models.virtual_sun.process import simulate_record
 from dataset_models.virtual_sun.record import VIRTUAL_START, virtual_flare_record
 from network_models.losses import BinnedLogScore
 from network_models.training import TrainingOptions, fit_plainly, make_deterministic, predict
-from network_models.xray_flux_forecast.fdl1.aia_network import build_aia_network
+from network_models.xray_flux_forecast.fdl1.aia_network import NetworkShape, build_aia_network
 from network_models.xray_flux_forecast.flux_forecast import class_probabilities, flux_bins
 from network_models.xray_flux_forecast.forecast_data import default_split
 
@@ -45,7 +45,7 @@ def main() -> None:
         for precision in ("float32", "mixed_bfloat16"):
             make_deterministic(_OPTIONS.seed)
             network = build_aia_network(
-                dataset, split.training, bins, width=48, rates=16, dropout=0.2, precision=precision
+                dataset, split.training, bins, shape=NetworkShape(), dropout=0.2, precision=precision
             )
             start = time.perf_counter()
             fit_plainly(network, loss, dataset=dataset, split=split, options=_OPTIONS)

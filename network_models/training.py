@@ -39,7 +39,9 @@ from tools.run_folder import (
 __all__ = [
     "TrainingOptions",
     "TrainingOutcome",
+    "compile_network",
     "fit_plainly",
+    "make_deterministic",
     "open_run",
     "predict",
     "show_or_make",
@@ -219,7 +221,8 @@ def train(
     make_deterministic(options.seed)
     network = build_network()
     batches = dataset.training_batches(split, batch_size=options.batch_size, seed=options.seed)
-    _compile(network, loss, options, len(batches), make_optimizer)
+    optimizer = None if make_optimizer is None else make_optimizer()
+    compile_network(network, loss, options, len(batches), optimizer)
     saved = network if as_saved is None else as_saved(network)
     if not (run / "architecture.png").exists():
         describe_network(saved, run)
@@ -271,25 +274,25 @@ def fit_plainly(
     """Fit without run folder, audit or choice of the best epoch: for demonstrations only."""
     make_deterministic(options.seed)
     batches = dataset.training_batches(split, batch_size=options.batch_size, seed=options.seed)
-    _compile(network, loss, options, len(batches))
+    compile_network(network, loss, options, len(batches))
     order = EpochOrder(batches)
     network.fit(batches, epochs=options.epochs, shuffle=False, verbose=0, callbacks=[order])
 
 
-def _compile(
+def compile_network(
     network: keras.Model,
     loss: keras.losses.Loss,
     options: TrainingOptions,
     n_batches: int,
-    make_optimizer: Callable[[], keras.optimizers.Optimizer] | None = None,
+    optimizer: keras.optimizers.Optimizer | None = None,
 ) -> None:
-    if make_optimizer is not None:
-        network.compile(make_optimizer(), loss)
-        return
-    schedule = keras.optimizers.schedules.CosineDecay(
-        options.learning_rate, n_batches * options.epochs
-    )
-    network.compile(keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay), loss)
+    """Compile with a given optimizer, or with AdamW whose rate falls along a cosine to 0."""
+    if optimizer is None:
+        schedule = keras.optimizers.schedules.CosineDecay(
+            options.learning_rate, n_batches * options.epochs
+        )
+        optimizer = keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay)
+    network.compile(optimizer, loss)
 
 
 def make_deterministic(seed: int) -> None:

@@ -16,6 +16,8 @@ import types
 import typing
 from collections.abc import Callable, Sequence
 
+from tools.search_range import SearchRange
+
 __all__ = [
     "EXIT_BAD_INPUT",
     "EXIT_INTERRUPTED",
@@ -32,9 +34,18 @@ __all__ = [
 EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
 
 
-def option(default: object, text: str, *, choices: Sequence | None = None) -> typing.Any:
-    """Declare a field of a configuration: its default, its meaning with unit, its choices."""
-    info = {"help": text, "choices": choices}
+def option(
+    default: object,
+    text: str,
+    *,
+    choices: Sequence | None = None,
+    search: SearchRange | None = None,
+) -> typing.Any:
+    """Declare a field of a configuration: its default, its meaning with unit, its choices.
+
+    ``search`` says what an architecture search may try for it; without, it is not searched.
+    """
+    info = {"help": text, "choices": choices, "search": search}
     if isinstance(default, (list, dict)):
         raise TypeError("use a tuple: configurations are frozen")
     return dataclasses.field(default=default, metadata=info)

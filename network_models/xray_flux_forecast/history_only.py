@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from network_models.xray_flux_forecast.training_script import (
     ForecastConfig,
     ForecastScript,
+    forecast_search,
     run_training_script,
 )
 from tools.command_line import option, part_of, run_script
+from tools.search_range import among
 
 SMOKE = {"virtual_years": 11.0, "epochs": 4, "bootstrap_draws": 200, "width": 32}
 
@@ -28,7 +30,7 @@ class HistoryConfig(ForecastConfig):
     data: str = option(
         "", "flare list (CSV), GOES X-ray file or folder of them; the virtual Sun if not given"
     )
-    depth: int = option(2, "hidden layers")
+    depth: int = option(2, "hidden layers", search=among(1, 2, 3, 4))
 
     def __post_init__(self):
         super().__post_init__()
@@ -85,6 +87,7 @@ SCRIPT = ForecastScript(
     prepare=_prepare,
     make_network=_make_network,
 )
+SEARCH = forecast_search(SCRIPT)
 
 if __name__ == "__main__":
     run_script(main)

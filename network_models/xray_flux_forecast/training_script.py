@@ -10,16 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from network_models.search_problem import SearchProblem
 from tools.command_line import config_from, config_parser, option, quiet_start
+from tools.search_range import among, between
 
 if TYPE_CHECKING:
     from dataset_models.splits import Split
     from network_models.xray_flux_forecast.experiment import ForecastNetwork
     from network_models.xray_flux_forecast.forecast_data import ForecastData
 
-__all__ = ["ForecastConfig", "ForecastScript", "run_training_script"]
+__all__ = ["ForecastConfig", "ForecastScript", "forecast_search", "run_training_script"]
 
 _MOST_YEARS = 2000
+_CRASH_COST = 5.0  # nats: the constant answer, the climatology, has about 2.6
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,16 @@ class ForecastConfig:
     validation_years: tuple[int, ...] = option(
         (), "years for validation; every fourth before the test set if empty"
     )
-    width: int = option(128, "units per hidden layer")
-    dropout: float = option(0.4, "share of units left out in training")
+    width: int = option(128, "units per hidden layer", search=among(32, 64, 128, 256))
+    dropout: float = option(0.4, "share of units left out in training", search=between(0, 0.6))
     epochs: int = option(25, "passes through the training set")
-    batch_size: int = option(256, "samples per step")
-    learning_rate: float = option(1e-3, "largest learning rate")
-    weight_decay: float = option(1e-3, "decoupled weight decay")
+    batch_size: int = option(256, "samples per step", search=among(64, 128, 256, 512))
+    learning_rate: float = option(
+        1e-3, "largest learning rate", search=between(1e-4, 1e-2, is_log=True)
+    )
+    weight_decay: float = option(
+        1e-3, "decoupled weight decay", search=between(1e-5, 1e-1, is_log=True)
+    )
     seed: int = option(0, "seed of weights, dropout, batch order and bootstrap")
     bootstrap_draws: int = option(1000, "resampled test sets")
     bootstrap_block_days: float = option(27.0, "length of a bootstrap block, days")
@@ -122,6 +129,22 @@ class ForecastScript:
         if config.shuffle_labels:
             data.dataset.shuffle_labels([split.training, split.validation], config.seed)
         return data, split
+
+
+def forecast_search(
+    kind: ForecastScript, *, training_share: float = 1.0, **options
+) -> SearchProblem:
+    """Say how a script's network is searched: by the log score of the validation years."""
+    return SearchProblem(
+        script=kind.script,
+        config_class=kind.config_class,
+        task="network_models.xray_flux_forecast.forecast_search:ForecastTask",
+        score="mean log score of the validation years, nats",
+        crash_cost=_CRASH_COST,
+        training_share=training_share,
+        options=options,
+        smoke=kind.smoke,
+    )
 
 
 def run_training_script(kind: ForecastScript, argv: Sequence[str] | None) -> int:

@@ -18,7 +18,7 @@ from dataset_models.virtual_sun.process import simulate_record
 from dataset_models.virtual_sun.record import VIRTUAL_START, virtual_flare_record
 from network_models.losses import BinnedLogScore
 from network_models.training import TrainingOptions, train
-from network_models.xray_flux_forecast.fdl1.aia_network import build_aia_network
+from network_models.xray_flux_forecast.fdl1.aia_network import NetworkShape, build_aia_network
 from network_models.xray_flux_forecast.flux_forecast import flux_bins
 from tools.run_folder import RunFolder
 
@@ -61,7 +61,8 @@ def main(run: str, store: str) -> None:
     bins = flux_bins(1e-7)
 
     def build():
-        return build_aia_network(dataset, split.training, bins, width=8, rates=4, dropout=0.2)
+        shape = NetworkShape(width=8, rates=4, sums_units=16)
+        return build_aia_network(dataset, split.training, bins, shape=shape, dropout=0.2)
 
     loss = BinnedLogScore(list(bins.edges))
     train(build, loss, dataset=dataset, split=split, options=OPTIONS, run=opened)

@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from network_models.xray_flux_forecast.fdl1.aia_training import aia_script
-from network_models.xray_flux_forecast.training_script import run_training_script
+from network_models.xray_flux_forecast.training_script import (
+    forecast_search,
+    run_training_script,
+)
 from tools.command_line import run_script
 
 __all__ = ["main"]
@@ -23,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 SCRIPT = aia_script("aia_and_goes", __doc__.splitlines()[0], with_history=True)
+SEARCH = forecast_search(SCRIPT, training_share=0.2)
 
 if __name__ == "__main__":
     run_script(main)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import keras
 import numpy as np
 
@@ -28,7 +30,7 @@ from tools.emission_measure.response import (
     temperature_filters,
 )
 
-__all__ = ["build_aia_network", "image_features"]
+__all__ = ["NetworkShape", "build_aia_network", "image_features"]
 
 _GRID = 32  # the image is brought to about so many cells a side, by means and maxima
 _HALF_FIELD = 1.28  # of a full AIA image, solar radii
@@ -40,8 +42,37 @@ _LOG_TOTAL = dict(zip(AIA_CHANNELS, (-0.3, 0.5, 2.0, 2.1, 1.5, 1.5, 0.3, 1.6), s
 _LOG_TOTAL |= {"B_los": 0.0, "continuum": 4.5}
 _SIGNED = ("B_los",)
 _FILTERS = {6.35: 0.5, 6.60: 0.3, 6.85: 0.1, 7.10: 0.1}  # log T: offset of its logarithm, DN s-1
-_NEIGHBOURHOOD = 0.4  # solar radii: about the size of an active region
 _STATISTICS_SAMPLES = 256
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """What an architecture search may change of the network.
+
+    Attributes
+    ----------
+    width : int
+        Feature maps.
+    pixel_layers : int
+        Convolutions of 1 x 1 pixel in full resolution.
+    neighbour_layers, neighbour_side : int
+        Convolutions of the cells with their neighbours, and their side, odd.
+    region_size : float
+        Solar radii within which cells share one vote; about the size of an active region.
+    rates : int
+        Rates per cell.
+    sums_layers, sums_units : int
+        Dense layers behind the sums over the disc, beside a direct path.
+    """
+
+    width: int = 48
+    pixel_layers: int = 2
+    neighbour_layers: int = 1
+    neighbour_side: int = 3
+    region_size: float = 0.4
+    rates: int = 16
+    sums_layers: int = 1
+    sums_units: int = 96
 
 
 def build_aia_network(
@@ -49,8 +80,7 @@ def build_aia_network(
     training: np.ndarray,
     bins: FluxBins,
     *,
-    width: int,
-    rates: int,
+    shape: NetworkShape,
     dropout: float,
     precision: str = "float32",
 ) -> keras.Model:
@@ -65,12 +95,9 @@ def build_aia_network(
 
     Parameters
     ----------
-    width : int
-        Feature maps.
-    rates : int
-        Rates per cell.
+    shape : NetworkShape
     dropout : float
-        Share of summed features left out in training.
+        Share of the last hidden units behind the sums left out in training.
     precision : {"float32", "mixed_bfloat16"}
         Of the convolutions; all else stays in float32.
     """
@@ -104,17 +131,18 @@ def build_aia_network(
             **options,
         )
 
-    x = convolution(width // 2, 1, "relu", "temperatures")(x)
-    x = convolution(width // 2, 1, "relu", "temperatures_2")(x)
+    for k in range(shape.pixel_layers):
+        x = convolution(shape.width // 2, 1, "relu", _numbered("temperatures", k))(x)
     x = _pooled(x, _cell(shapes["aia"][1]), "cells")
-    x = convolution(width, 3, "gelu", "neighbours")(x)
+    for k in range(shape.neighbour_layers):
+        x = convolution(shape.width, shape.neighbour_side, "gelu", _numbered("neighbours", k))(x)
     x = DiscPlaces(_HALF_FIELD, name="places")(x)
-    x = convolution(width, 1, "gelu", "hidden")(x)
+    x = convolution(shape.width, 1, "gelu", "hidden")(x)
     few = keras.initializers.Constant(-3.0)
-    rate = convolution(rates, 1, "softplus", "rates", bias_initializer=few)(x)
-    cells = int(round(_NEIGHBOURHOOD / (2 * _HALF_FIELD) * x.shape[1]))
+    rate = convolution(shape.rates, 1, "softplus", "rates", bias_initializer=few)(x)
+    cells = int(round(shape.region_size / (2 * _HALF_FIELD) * x.shape[1]))
     share = LocalShare(max(cells // 2 * 2 + 1, 3), name="shares")(
-        convolution(rates, 1, None, "scores")(x)
+        convolution(shape.rates, 1, None, "scores")(x)
     )
     x = keras.layers.Multiply(dtype="float32", name="rates_of_regions")([rate, share])
     features = [SumOverDisc(name="sums")(x)]
@@ -129,13 +157,21 @@ def build_aia_network(
         known = dataset.side.at(dataset.times[training])
         features.append(standardise(known, "side_scaling")(side))
     x = keras.layers.Concatenate(name="features")(features)
-    hidden = keras.layers.Dense(2 * width, activation="gelu", name="hidden_sums")(x)
-    if dropout:
-        hidden = keras.layers.Dropout(dropout, name="dropout")(hidden)
-    both = keras.layers.Concatenate(name="with_direct_path")([hidden, x])
-    output = flux_head(bins, dataset.log10_peak_flux[training])(both)
+    hidden = x
+    for k in range(shape.sums_layers):
+        name = _numbered("hidden_sums", k)
+        hidden = keras.layers.Dense(shape.sums_units, activation="gelu", name=name)(hidden)
+    if shape.sums_layers:
+        if dropout:
+            hidden = keras.layers.Dropout(dropout, name="dropout")(hidden)
+        x = keras.layers.Concatenate(name="with_direct_path")([hidden, x])
+    output = flux_head(bins, dataset.log10_peak_flux[training])(x)
     name = "aia_and_goes" if dataset.with_history else "aia_only"
     return keras.Model(inputs, output, name=name)
+
+
+def _numbered(name: str, k: int) -> str:
+    return name if k == 0 else f"{name}_{k + 1}"
 
 
 def image_features(dataset: FDL1, rows: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from network_models.xray_flux_forecast.training_script import ForecastConfig, ForecastScript
 from tools.command_line import option, part_of
+from tools.search_range import among, between
 
 if TYPE_CHECKING:
     from dataset_models.GOES.flare_record import FlareRecord
@@ -67,12 +68,36 @@ class AIAConfig(ForecastConfig):
         False, "give the network the answer, to see that it can learn; makes no run and no score"
     )
     stores: str = option("image_stores", "folder in which stores of images are made")
-    width: int = option(48, "feature maps")
-    rates: int = option(16, "rates that each cell of the disc adds to the sum")
-    dropout: float = option(0.2, "share of units left out in training")
+    width: int = option(48, "feature maps", search=among(16, 24, 32, 48, 64, 96))
+    pixel_layers: int = option(
+        2, "layers that see one pixel's channels at a time", search=among(1, 2, 3)
+    )
+    neighbour_layers: int = option(
+        1, "layers that see a cell's neighbours", search=among(0, 1, 2, 3)
+    )
+    neighbour_side: int = option(
+        3, "cells along their side", search=among(3, 5, when=("neighbour_layers", ">=", 1))
+    )
+    region_size: float = option(
+        0.4, "size of a region, whose cells share one vote, solar radii", search=among(0.2, 0.4, 0.8)
+    )
+    rates: int = option(
+        16, "rates that each cell of the disc adds to the sum", search=among(4, 8, 16, 32)
+    )
+    sums_layers: int = option(1, "layers behind the sums", search=among(0, 1, 2))
+    sums_units: int = option(
+        96, "units of each", search=among(32, 64, 96, 192, when=("sums_layers", ">=", 1))
+    )
+    dropout: float = option(
+        0.2,
+        "share of the last of these units left out in training",
+        search=between(0, 0.6, when=("sums_layers", ">=", 1)),
+    )
     epochs: int = option(8, "passes through the training set")
-    batch_size: int = option(64, "samples per step")
-    learning_rate: float = option(3e-3, "largest learning rate")
+    batch_size: int = option(64, "samples per step", search=among(16, 32, 64, 128))
+    learning_rate: float = option(
+        3e-3, "largest learning rate", search=between(3e-4, 3e-2, is_log=True)
+    )
     precision: str = option(
         "float32",
         "of the convolutions; logarithms, sums and the head always stay in float32",
@@ -84,9 +109,16 @@ class AIAConfig(ForecastConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("size", "rates", "cadence_h"):
+        for name in ("size", "rates", "cadence_h", "pixel_layers", "sums_units"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
+        for name in ("neighbour_layers", "sums_layers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"--{name.replace('_', '-')} must not be negative")
+        if self.neighbour_side < 1 or self.neighbour_side % 2 == 0:
+            raise ValueError(f"--neighbour-side must be odd, got {self.neighbour_side}")
+        if not 0 < self.region_size <= 2:
+            raise ValueError("--region-size must be above 0 and at most 2 solar radii")
         if self.side and self.side_channel:
             raise ValueError("give --side or --side-channel, not both")
 
@@ -239,6 +271,7 @@ def _make_network(config: AIAConfig, with_history: bool) -> ForecastNetwork:
     from network_models.training import TrainingOptions
     from network_models.xray_flux_forecast.experiment import ForecastNetwork, Rival
     from network_models.xray_flux_forecast.fdl1.aia_network import (
+        NetworkShape,
         build_aia_network,
         image_features,
     )
@@ -250,8 +283,7 @@ def _make_network(config: AIAConfig, with_history: bool) -> ForecastNetwork:
             dataset,
             rows,
             bins,
-            width=config.width,
-            rates=config.rates,
+            shape=part_of(config, NetworkShape),
             dropout=config.dropout,
             precision=config.precision,
         ),

@@ -1,0 +1,184 @@
+"""Who says what to try next: SMAC 2.4.1, or chance.
+
+Both give the same trials again when they are asked and told the same again. A search is therefore
+resumed by going through its journal once more, and SMAC's own files, which a kill can halve, are not
+used. Trials travel as plain values, never as SMAC's configurations: those change under pickling.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Protocol
+
+from ConfigSpace import ConfigurationSpace
+
+from network_models.smac.search_space import plain_values
+from network_models.smac.trials import Trial, TrialResult
+
+__all__ = ["Proposer", "RandomProposer", "SMACProposer", "SearchPlan"]
+
+_N_FIRST = 9  # drawn before a model is asked, as many as Hyperband's first round has
+_ETA = 3
+
+
+class Proposer(Protocol):
+    """Proposes trials and learns from what came of them."""
+
+    def propose(self) -> Trial | None:
+        """Give the next trial, None if there is nothing left to try."""
+
+    def learn(self, trial: Trial, result: TrialResult) -> None:
+        """Take a result in."""
+
+
+class SearchPlan:
+    """How trials are spent.
+
+    Parameters
+    ----------
+    mode : {"budgets", "folds", "blackbox"}
+        Hyperband over budgets, racing over cross-validation folds, or every trial in full.
+    smallest, largest : float
+        Budgets, in passes.
+    folds : int
+    seed : int
+    crash_cost : float
+    """
+
+    def __init__(
+        self,
+        mode: str,
+        *,
+        smallest: float,
+        largest: float,
+        folds: int,
+        seed: int,
+        crash_cost: float,
+    ):
+        self.mode, self.smallest, self.largest = mode, smallest, largest
+        self.folds = folds if mode == "folds" else 0
+        self.seed, self.crash_cost = seed, crash_cost
+
+
+class SMACProposer:
+    """SMAC's optimizer by its ask-and-tell interface.
+
+    The configuration of the training script's own defaults is among the first that are tried.
+    """
+
+    def __init__(self, space: ConfigurationSpace, plan: SearchPlan):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its dependencies' own
+            from smac import (
+                AlgorithmConfigurationFacade,
+                HyperparameterOptimizationFacade,
+                MultiFidelityFacade,
+                Scenario,
+            )
+            from smac.initial_design import RandomInitialDesign
+        self._plan = plan
+        self._folder = tempfile.TemporaryDirectory(prefix="smac-")
+        more = {
+            "budgets": {"min_budget": plan.smallest, "max_budget": plan.largest},
+            "folds": {
+                "instances": [str(k) for k in range(plan.folds)],
+                "instance_features": {str(k): [float(k)] for k in range(plan.folds)},
+            },
+            "blackbox": {},
+        }[plan.mode]
+        scenario = Scenario(
+            space,
+            name="search",
+            output_directory=Path(self._folder.name),
+            seed=plan.seed,
+            deterministic=True,
+            n_trials=1_000_000,  # the search itself decides when to stop
+            crash_cost=plan.crash_cost,
+            **more,
+        )
+        kind = {
+            "budgets": MultiFidelityFacade,
+            "folds": AlgorithmConfigurationFacade,
+            "blackbox": HyperparameterOptimizationFacade,
+        }[plan.mode]
+        design = RandomInitialDesign(
+            scenario,
+            n_configs=_N_FIRST,
+            max_ratio=1.0,
+            additional_configs=[space.get_default_configuration()],
+        )
+        options = {"intensifier": kind.get_intensifier(scenario, eta=_ETA)}
+        if plan.mode != "budgets":
+            options = {}
+        self._smac = kind(
+            scenario,
+            None,
+            initial_design=design,
+            logging_level=False,
+            overwrite=True,
+            **options,
+        )
+        logging.getLogger("smac").setLevel(logging.ERROR)
+        self._asked: list = []
+
+    def propose(self) -> Trial | None:
+        """Ask SMAC."""
+        try:
+            info = self._smac.ask()
+        except StopIteration:
+            return None
+        self._asked.append(info)
+        budget = self._plan.largest if info.budget is None else round(float(info.budget), 6)
+        fold = None if info.instance is None else int(info.instance)
+        values = plain_values(info.config)
+        return Trial(len(self._asked) - 1, values, budget, fold, self._plan.seed)
+
+    def learn(self, trial: Trial, result: TrialResult) -> None:
+        """Tell SMAC; failures have the finite cost that its model can learn from."""
+        from smac.runhistory import StatusType, TrialValue
+
+        status = {
+            "success": StatusType.SUCCESS,
+            "timeout": StatusType.TIMEOUT,
+            "memory": StatusType.MEMORYOUT,
+        }.get(result.status, StatusType.CRASHED)
+        value = TrialValue(
+            cost=result.cost,
+            time=result.seconds,
+            status=status,
+            starttime=result.started,
+            endtime=result.ended,
+        )
+        self._smac.tell(self._asked[trial.number], value, save=False)
+
+    def close(self) -> None:
+        """Remove SMAC's own scratch folder."""
+        self._folder.cleanup()
+
+
+class RandomProposer:
+    """Configurations drawn at random, each tried in full; the script's defaults come first, too."""
+
+    def __init__(self, space: ConfigurationSpace, plan: SearchPlan):
+        self._space, self._plan = space, plan
+        self._space.seed(plan.seed + 1)
+        self._count, self._values = 0, {}
+
+    def propose(self) -> Trial:
+        """Draw the next; with folds, each configuration is tried on all of them."""
+        folds = self._plan.folds
+        first = not folds or self._count % folds == 0
+        if first and self._count == 0:
+            self._values = plain_values(self._space.get_default_configuration())
+        elif first:
+            self._values = plain_values(self._space.sample_configuration())
+        fold = self._count % folds if folds else None
+        trial = Trial(self._count, self._values, self._plan.largest, fold, self._plan.seed)
+        self._count += 1
+        return trial
+
+    def learn(self, trial: Trial, result: TrialResult) -> None:
+        """Learn nothing."""

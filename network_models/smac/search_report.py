@@ -1,0 +1,359 @@
+"""The report of a search, and its results in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from network_models.smac.importance import option_importance
+from network_models.smac.outcome import (
+    Best,
+    anytime_curve,
+    best_configuration,
+    counts_by_status,
+    total_budget,
+)
+from network_models.smac.retraining import Difference, Retrained
+from network_models.smac.search import Found, Searched
+from network_models.smac.search_space import searchable_options, vector_of
+from network_models.smac.trials import Trial, TrialResult
+from tools.atomic_files import write_json
+from tools.plotting.search import plot_anytime, plot_budgets, plot_importance, plot_parallel
+from tools.plotting.style import save_figure
+from tools.report.report import Figure, Section, Table, write_report, write_section
+
+__all__ = ["result_lines", "write_results", "write_search_report"]
+
+_SHOWN_ROWS = 200
+
+
+def write_results(
+    searched: Searched, found: Found, judged: Sequence[Difference], folder: Path
+) -> dict:
+    """Write ``results.json``: counts, best configurations, differences; give it."""
+    folds = searched.plan.folds
+    best = {"SMAC": found.smac, "random search": found.chance}
+    best = {name: best_configuration(f, folds) for name, f in best.items() if f}
+    results = {
+        "score": searched.problem.score,
+        "data": found.data,
+        "trials": {name: _counts(f) for name, f in _stages(found).items()},
+        "default": {"values": _defaults(searched), "cost": _default_cost(searched, found)},
+        "best": {name: asdict(b) if b else None for name, b in best.items()},
+        "test set": [asdict(row) for row in judged],
+    }
+    write_json(folder / "results.json", results)
+    return results
+
+
+def result_lines(searched: Searched, results: dict) -> list[str]:
+    """Give the results as sentences to print."""
+    lines = []
+    for name, counts in results["trials"].items():
+        failed = ", ".join(f"{n} {s}" for s, n in counts["by status"].items() if n and s != "success")
+        lines.append(
+            f"{name}: {counts['trials']} trials, {counts['by status']['success']} succeeded"
+            f"{f' ({failed})' if failed else ''}; {counts['passes']:g} passes, "
+            f"{counts['minutes']:.1f} min"
+        )
+    own = results["default"]["cost"]
+    if own is not None:
+        lines.append(f"Validation ({results['score']}): the script's own {own:.4f}")
+    for name, best in results["best"].items():
+        if best:
+            lines.append(f"  best of {name} {best['cost']:.4f}: {_values_text(best['values'])}")
+    for row in results["test set"][1:]:
+        lines.append(
+            f"Test set, never seen by the search: {row['name']} {row['loss']:.4f}, less the "
+            f"script's own {row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
+        )
+    return lines
+
+
+def write_search_report(
+    searched: Searched,
+    found: Found,
+    results: dict,
+    runs: Sequence[Retrained],
+    folder: Path,
+    *,
+    command: str,
+) -> Path:
+    """Write all sections and ``report.html``; give its path."""
+    _write_summary(searched, found, results, folder / "sections/summary")
+    if results["test set"]:
+        _write_judged(results, runs, folder / "sections/judged")
+    _write_figures(searched, found, results, folder / "sections")
+    _write_trials(searched, found, folder / "sections/trials", command)
+    what = found.data["source"]
+    return write_report(
+        folder,
+        title=f"Architecture search: {searched.problem.script}",
+        subtitle=f"{what}. Score: {searched.problem.score}, smaller is better.",
+    )
+
+
+def _stages(found: Found) -> dict[str, list[tuple[Trial, TrialResult]]]:
+    stages = {"SMAC": found.smac, "random search": found.chance}
+    return {name: finished for name, finished in stages.items() if finished}
+
+
+def _counts(finished: list[tuple[Trial, TrialResult]]) -> dict:
+    return {
+        "trials": len(finished),
+        "by status": counts_by_status(finished),
+        "passes": total_budget(finished),
+        "minutes": max(result.elapsed_s for _, result in finished) / 60,
+    }
+
+
+def _defaults(searched: Searched) -> dict:
+    return {name: getattr(searched.base, name) for name in searched.space}
+
+
+def _default_cost(searched: Searched, found: Found) -> float | None:
+    """Give the score of the script's own configuration at the largest budget, where it was tried."""
+    active = dict(searched.space.get_default_configuration())
+    every = [*found.smac, *found.chance]
+    own = [
+        (trial, result)
+        for trial, result in every
+        if trial.values == {n: getattr(v, "item", lambda v=v: v)() for n, v in active.items()}
+        and trial.budget == searched.plan.largest
+    ]
+    best = best_configuration(own, searched.plan.folds)
+    return None if best is None else best.cost
+
+
+def _values_text(values: dict) -> str:
+    return ", ".join(f"{n} {_number(v)}" for n, v in values.items())
+
+
+def _number(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _write_summary(searched: Searched, found: Found, results: dict, folder: Path) -> None:
+    names = list(searched.space)
+    best: dict[str, Best | dict | None] = results["best"]
+    rows = [["the script's own", _cost(results["default"]["cost"]),
+             *(_number(results["default"]["values"][n]) for n in names)]]  # fmt: skip
+    rows += [
+        [f"best of {name}", _cost(b["cost"]), *(_number(b["values"].get(n, "-")) for n in names)]
+        for name, b in best.items()
+        if b
+    ]
+    flipped = [list(column) for column in zip(["", "score", *names], *rows, strict=True)]
+    counts = [
+        [name, str(c["trials"]), *(str(n) for n in c["by status"].values()), f"{c['passes']:g}",
+         f"{c['minutes']:.1f}"]
+        for name, c in results["trials"].items()
+    ]  # fmt: skip
+    sets = ", ".join(f"{n:,} {name}" for name, n in found.data["sets"].items())
+    config = searched.config
+    how = {
+        "budgets": f"Hyperband over {config.fidelity}, {config.min_epochs} to {config.max_epochs} "
+        "passes; the best is chosen at the largest budget",
+        "folds": f"racing over {config.folds} folds of what is not in the test set, "
+        f"{config.max_epochs} passes each; the best was tried on all of them",
+        "blackbox": f"every trial in full, {config.max_epochs} passes",
+    }[config.mode]
+    text = [
+        f"{how}. Samples: {sets} ({found.data['scheme']}). Trials learn from "
+        f"{searched.share:g} of the training set and are scored on the validation set; the test set "
+        "was opened by no trial.",
+    ]
+    if results["default"]["cost"] is None:
+        text.append("The script's own configuration was not tried at the largest budget.")
+    text.append(
+        "The best of many noisy scores is flattered by the choice: what it is worth is seen on "
+        "data that took no part."
+    )
+    section = Section(
+        title="What was found",
+        order=10,
+        text=text,
+        tables=[
+            Table("Configurations ('-': does not count there)", flipped[0], flipped[1:]),
+            Table(
+                "Trials by what came of them, passes and minutes",
+                ["", "trials", *next(iter(results["trials"].values()))["by status"], "passes",
+                 "minutes"],
+                counts,
+            ),
+        ],
+    )  # fmt: skip
+    write_section(folder, section)
+
+
+def _cost(cost: float | None) -> str:
+    return "-" if cost is None else f"{cost:.4f}"
+
+
+def _write_judged(results: dict, runs: Sequence[Retrained], folder: Path) -> None:
+    rows = [
+        [r["name"], f"{r['loss']:.4f}", f"{r['difference']:+.4f}",
+         f"{r['low']:+.4f} to {r['high']:+.4f}", r["run"]]
+        for r in results["test set"]
+    ]  # fmt: skip
+    first = results["test set"][0]
+    text = [
+        f"Each configuration was trained by the training script as an ordinary run, on the whole "
+        f"training set, and judged on the run's test set: {first['n_samples']:,} samples in "
+        f"{first['n_events']:,} blocks that no trial of the search has seen. Differences are less "
+        "the script's own network, with 95 % intervals of a paired bootstrap over the blocks."
+    ]
+    lines = [f"{run.name}: {line}" for run in runs for line in run.lines]
+    section = Section(
+        title="On data that the search never saw",
+        order=20,
+        text=[*text, *lines],
+        tables=[
+            Table(
+                f"Test set, {results['score'].split(',')[-1].strip()}",
+                ["network", "test loss", "difference", "95 % interval", "run"],
+                rows,
+            )
+        ],
+        commands=[" ".join(run.options) for run in runs],
+    )
+    write_section(folder, section)
+
+
+def _write_figures(searched: Searched, found: Found, results: dict, folder: Path) -> None:
+    score, folds = searched.problem.score, searched.plan.folds
+    stages = _stages(found)
+    curves = {name: anytime_curve(f, folds) for name, f in stages.items()}
+    axes = plot_anytime(
+        {name: (spent, cost) for name, (spent, _, cost) in curves.items()},
+        ends={name: total_budget(f) for name, f in stages.items()},
+        default=results["default"]["cost"],
+        score=score,
+    )
+    place = folder / "anytime"
+    place.mkdir(parents=True, exist_ok=True)
+    save_figure(axes.figure, place / "anytime.png")
+    caption = "Best validation score of the largest budget over all passes spent until then."
+    write_section(
+        place,
+        Section("How the best came down", 30, figures=[Figure("anytime.png", caption)]),
+    )
+    _write_budgets(found.smac, folder / "budgets", score)
+    _write_importance(searched, found, folder / "importance")
+    _write_parallel(searched, found.smac, folder / "parallel")
+
+
+def _write_budgets(finished: list, folder: Path, score: str) -> None:
+    lines: dict[str, dict[float, float]] = {}
+    for trial, result in finished:
+        if result.is_success and not trial.fold:
+            lines.setdefault(str(sorted(trial.values.items())), {})[trial.budget] = result.cost
+    pairs = [
+        (np.array(sorted(costs)), np.array([costs[b] for b in sorted(costs)]))
+        for costs in lines.values()
+    ]
+    failed = np.array([trial.budget for trial, result in finished if not result.is_success])
+    if len({b for line in lines.values() for b in line}) < 2:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    save_figure(plot_budgets(pairs, failed, score=score).figure, folder / "budgets.png")
+    caption = "Each line is one configuration; those that did well with few passes got more."
+    write_section(folder, Section("Budgets", 40, figures=[Figure("budgets.png", caption)]))
+
+
+def _write_importance(searched: Searched, found: Found, folder: Path) -> None:
+    ranges = _ranges(searched)
+    every = [*found.smac, *found.chance]
+    importance = option_importance(every, ranges, searched.base, seed=searched.config.seed)
+    if importance is None:
+        text = ["Too few successful trials to say what the score depends on."]
+        write_section(folder, Section("What the score depends on", 50, text=text))
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    axes = plot_importance(importance.names, importance.loss, importance.spread)
+    save_figure(axes.figure, folder / "importance.png")
+    says = (
+        f"A forest that learned from some of the {importance.n_trials} successful trials explains "
+        f"{100 * importance.explained:.0f} % of the variance of the others' scores"
+    )
+    doubt = "" if importance.explained > 0.2 else ", so that its losses say little"
+    caption = f"{says}{doubt}. Bars: what it loses when one option is shuffled; lines: the scatter."
+    section = Section(
+        "What the score depends on", 50, figures=[Figure("importance.png", caption)]
+    )
+    write_section(folder, section)
+
+
+def _write_parallel(searched: Searched, finished: list, folder: Path) -> None:
+    good = [(t, r) for t, r in finished if r.is_success and not t.fold]
+    ranges = _ranges(searched)
+    if len(good) < 2 or len(ranges) < 2:
+        return
+    highest = {}
+    for trial, result in sorted(good, key=lambda pair: pair[0].budget):
+        highest[str(sorted(trial.values.items()))] = (trial, result)
+    largest = max(t.budget for t, _ in highest.values())
+    chosen = [(t, r) for t, r in highest.values() if t.budget == largest]
+    if len(chosen) < 2:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    places = np.array([vector_of(t.values, ranges, searched.base) for t, _ in chosen])
+    ticks = [
+        [(k / (len(r.values) - 1), str(v)) for k, v in enumerate(r.values)]
+        if r.values
+        else [(0.0, f"{r.low:g}"), (1.0, f"{r.high:g}")]
+        for r in ranges.values()
+    ]
+    axes = plot_parallel(
+        places,
+        np.array([r.cost for _, r in chosen]),
+        list(ranges),
+        ticks,
+        score=searched.problem.score,
+    )
+    save_figure(axes.figure, folder / "parallel.png")
+    caption = (
+        f"The {len(chosen)} configurations that were tried with the largest budget; the best in "
+        "orange. An option that does not count stands at its default."
+    )
+    write_section(
+        folder, Section("Configurations", 60, figures=[Figure("parallel.png", caption)])
+    )
+
+
+def _ranges(searched: Searched) -> dict:
+    known = searchable_options(searched.problem.config_class)
+    return {name: r for name, r in known.items() if name in searched.space}
+
+
+def _write_trials(searched: Searched, found: Found, folder: Path, command: str) -> None:
+    tables, failures = [], []
+    names = list(searched.space)
+    for name, finished in _stages(found).items():
+        rows = [
+            [str(t.number), f"{t.budget:g}", "-" if t.fold is None else str(t.fold), r.status,
+             _cost(r.cost) if r.is_success else "-", f"{r.seconds:.1f}",
+             f"{r.facts['parameters']:,}" if "parameters" in r.facts else "-",
+             *(_number(t.values.get(n, "-")) for n in names)]
+            for t, r in finished[:_SHOWN_ROWS]
+        ]  # fmt: skip
+        head = ["trial", "budget", "fold", "status", "score", "s", "parameters", *names]
+        more = f"; the first {_SHOWN_ROWS}" if len(finished) > _SHOWN_ROWS else ""
+        tables.append(Table(f"{name}: trials in the order in which they finished{more}", head, rows))
+        failures += [
+            [name, str(t.number), r.status, r.reason] for t, r in finished if not r.is_success
+        ]
+    if failures:
+        head = ["search", "trial", "status", "reason"]
+        tables.insert(0, Table("Trials without a score, and why", head, failures[:_SHOWN_ROWS]))
+    section = Section(
+        title="All trials",
+        order=70,
+        text=["The same in trials.csv, trials.json and, for random search, random.csv."],
+        tables=tables,
+        commands=[command],
+    )
+    write_section(folder, section)
