@@ -192,9 +192,7 @@ def _epochs(folder: Path, dataset: FDL1, rounds: int) -> dict:
     """Give the time of a training epoch from cold files over that from memory."""
     config, bins = AIAConfig(), flux_bins(1e-7)
     rows = np.arange(len(dataset.times))
-    network = build_aia_network(
-        dataset, rows, bins, shape=NetworkShape(), dropout=config.dropout
-    )
+    network = build_aia_network(dataset, rows, bins, shape=NetworkShape(), dropout=config.dropout)
     network.compile("adamw", BinnedLogScore(list(bins.edges)))
     batch_size = 2
     streamed = Batches(dataset, rows, batch_size=batch_size)

@@ -45,7 +45,12 @@ def main() -> None:
         for precision in ("float32", "mixed_bfloat16"):
             make_deterministic(_OPTIONS.seed)
             network = build_aia_network(
-                dataset, split.training, bins, shape=NetworkShape(), dropout=0.2, precision=precision
+                dataset,
+                split.training,
+                bins,
+                shape=NetworkShape(),
+                dropout=0.2,
+                precision=precision,
             )
             start = time.perf_counter()
             fit_plainly(network, loss, dataset=dataset, split=split, options=_OPTIONS)

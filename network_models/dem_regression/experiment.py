@@ -10,7 +10,11 @@ import numpy as np
 from network_models.checkpoint import save_network
 from network_models.dem_regression.calibration import Calibration, calibrate, covered, outputs_of
 from network_models.dem_regression.emission_loss import EmissionLoss
-from network_models.dem_regression.emission_network import SIZES, build_emission_network
+from network_models.dem_regression.emission_network import (
+    SIZES,
+    NetworkSize,
+    build_emission_network,
+)
 from network_models.dem_regression.report_sections import (
     write_coverage_section,
     write_scores_section,
@@ -23,7 +27,15 @@ from tools.emission_measure.families import FROZEN_HASH, LOG_T_EDGES
 from tools.report.report import write_report
 from tools.run_folder import RunFolder
 
-__all__ = ["CALIBRATED", "run_emission_experiment"]
+__all__ = [
+    "CALIBRATED",
+    "loss_of",
+    "open_pixels",
+    "optimizer_of",
+    "options_of",
+    "run_emission_experiment",
+    "size_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +54,7 @@ def run_emission_experiment(config, *, command: str, started: float) -> tuple[Ru
     started : float
         ``time.time()`` at the start of the process.
     """
-    dataset = SimulatedPixels(
-        config.seed,
-        block_pixels=config.block_pixels,
-        n_training=config.steps_per_epoch * config.blocks,
-        n_validation=_VALIDATION_BLOCKS,
-        n_test=2 * -(-config.calibration_pixels // config.block_pixels),
-        n_parts=config.library,
-    )
+    dataset = open_pixels(config)
     return show_or_make(
         config,
         dataset,
@@ -58,9 +63,40 @@ def run_emission_experiment(config, *, command: str, started: float) -> tuple[Ru
     )
 
 
-def _train_and_report(config, dataset: SimulatedPixels, run: RunFolder, command: str) -> None:
-    split, size = dataset.split(), SIZES[config.size]
-    options = TrainingOptions(
+def open_pixels(config) -> SimulatedPixels:
+    """Give the pixels that a configuration names."""
+    return SimulatedPixels(
+        config.seed,
+        block_pixels=config.block_pixels,
+        n_training=config.steps_per_epoch * config.blocks,
+        n_validation=_VALIDATION_BLOCKS,
+        n_test=2 * -(-config.calibration_pixels // config.block_pixels),
+        n_parts=config.library,
+    )
+
+
+def size_of(config) -> NetworkSize:
+    """Give the network's size: one of ``SIZES``, with what the options change of it."""
+    size = SIZES[config.size]
+    return NetworkSize(
+        width=config.width or size.width,
+        first_layers=config.first_layers or size.first_layers,
+        steps=size.steps if config.steps < 0 else config.steps,
+        step_layers=config.step_layers or size.step_layers,
+        activation=config.activation or size.activation,
+    )
+
+
+def loss_of(config) -> EmissionLoss:
+    """Give the loss with a configuration's weights."""
+    return EmissionLoss(
+        config.shape_weight, config.misfit_weight, config.brightness_weight, config.interval_weight
+    )
+
+
+def options_of(config) -> TrainingOptions:
+    """Give the training options of a configuration."""
+    return TrainingOptions(
         config.epochs,
         config.blocks,
         config.learning_rate,
@@ -68,26 +104,26 @@ def _train_and_report(config, dataset: SimulatedPixels, run: RunFolder, command:
         config.seed,
         config.keep_epochs,
     )
-    loss = EmissionLoss(
-        config.shape_weight, config.misfit_weight, config.brightness_weight, config.interval_weight
+
+
+def optimizer_of(config, n_steps: int) -> keras.optimizers.Optimizer:
+    """Give the optimizer for a number of batches: the learning rate rises, then falls to 0."""
+    warmup = min(config.warmup_steps, n_steps // 2)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, n_steps - warmup, warmup_target=config.learning_rate, warmup_steps=warmup
     )
-    steps = config.epochs * config.steps_per_epoch
+    return keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, clipnorm=1.0)
 
-    def optimizer() -> keras.optimizers.Optimizer:
-        warmup = min(config.warmup_steps, steps // 2)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0, steps - warmup, warmup_target=config.learning_rate, warmup_steps=warmup
-        )
-        return keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, clipnorm=1.0)
 
+def _train_and_report(config, dataset: SimulatedPixels, run: RunFolder, command: str) -> None:
     outcome = train(
-        lambda: build_emission_network(size),
-        loss,
+        lambda: build_emission_network(size_of(config)),
+        loss_of(config),
         dataset=dataset,
-        split=split,
-        options=options,
+        split=dataset.split(),
+        options=options_of(config),
         run=run,
-        make_optimizer=optimizer,
+        make_optimizer=lambda: optimizer_of(config, config.epochs * config.steps_per_epoch),
     )
     lines, found, shares = _calibrated(config, dataset, run, outcome.network)
     lines[0] += f", best epoch {outcome.progress.best_epoch}"

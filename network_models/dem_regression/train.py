@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from network_models.search_problem import SearchProblem
 from network_models.training_command import run_training
 from tools.command_line import option, run_script
+from tools.search_range import among, between
 
 SMOKE = {"epochs": 2, "steps_per_epoch": 20, "library": 200, "calibration_pixels": 20000}
 
@@ -22,12 +24,34 @@ class EmissionConfig:
     """Options of the training of our networks; the command line is made from these fields."""
 
     size: str = option("accurate", "size of the network", choices=("fast", "accurate"))
+    width: int = option(
+        0, "units of a dense layer; the size's own if 0", search=among(16, 32, 48, 64, 96, 128, 192)
+    )
+    first_layers: int = option(
+        0, "dense layers before the first proposal; the size's own if 0", search=among(1, 2, 3)
+    )
+    steps: int = option(
+        -1, "corrections by what the channels miss; the size's own if -1", search=among(0, 1, 2, 3)
+    )
+    step_layers: int = option(
+        0,
+        "dense layers of each; the size's own if 0",
+        search=among(1, 2, 3, when=("steps", ">=", 1)),
+    )
+    activation: str = option(
+        "",
+        "of the dense layers; the size's own if empty",
+        choices=("", "relu", "silu", "gelu"),
+        search=among("relu", "silu", "gelu", is_ordered=False),
+    )
     epochs: int = option(34, "epochs")
     steps_per_epoch: int = option(500, "batches in an epoch")
     block_pixels: int = option(1024, "pixels of a block")
     blocks: int = option(4, "blocks of pixels in a batch")
     library: int = option(12000, "parts of each family and place that pixels are mixed from")
-    learning_rate: float = option(2e-3, "largest learning rate")
+    learning_rate: float = option(
+        2e-3, "largest learning rate", search=between(3e-4, 2e-2, is_log=True)
+    )
     warmup_steps: int = option(200, "steps in which it rises")
     weight_decay: float = option(1e-5, "decoupled weight decay")
     shape_weight: float = option(2.0, "of the earth mover's distance in the loss, per dex")
@@ -47,6 +71,8 @@ class EmissionConfig:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
+        if min(self.width, self.first_layers, self.step_layers) < 0 or self.steps < -1:
+            raise ValueError("--width, --first-layers, --steps and --step-layers: see --help")
         if not 0 < self.learning_rate < 1:
             raise ValueError("--learning-rate must be positive and below 1")
         for name in ("shape_weight", "misfit_weight", "brightness_weight", "interval_weight"):
@@ -58,6 +84,28 @@ class EmissionConfig:
             raise ValueError("--keep-epochs and --weight-decay must not be negative")
         if not 0 <= self.seed < 2**32:
             raise ValueError("--seed takes 0 to 2^32 - 1")
+
+
+SEARCH = SearchProblem(
+    script="network_models/dem_regression/train.py",
+    config_class=EmissionConfig,
+    task="network_models.dem_regression.emission_search:EmissionTask",
+    score="mean loss of validation pixels (relative L1, distance along log T, misfit), no unit",
+    crash_cost=20.0,  # an emission measure of 0 has about 6
+    # other pixels than a training has, whose own size is given in numbers
+    options={
+        "seed": 1001,
+        "size": "fast",
+        "width": 32,
+        "first_layers": 2,
+        "steps": 1,
+        "step_layers": 1,
+        "activation": "relu",
+        "steps_per_epoch": 60,
+        "library": 2000,
+    },
+    smoke={"steps_per_epoch": 10, "library": 200},
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -44,7 +44,15 @@ from tools.random_streams import random_stream
 from tools.report.report import write_report
 from tools.run_folder import RunFolder
 
-__all__ = ["Judged", "open_scenes", "run_scene_experiment", "scene_split"]
+__all__ = [
+    "Judged",
+    "builder_of",
+    "open_scenes",
+    "optimizer_of",
+    "options_of",
+    "run_scene_experiment",
+    "scene_split",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +134,8 @@ def run_scene_experiment(config, *, command: str, started: float) -> tuple[RunFo
     )
 
 
-def _options(config) -> TrainingOptions:
+def options_of(config) -> TrainingOptions:
+    """Give the training options of a configuration."""
     return TrainingOptions(
         config.epochs,
         config.batch_size,
@@ -137,7 +146,7 @@ def _options(config) -> TrainingOptions:
     )
 
 
-def _builder(config):
+def builder_of(config):
     """Give what builds the network."""
     if config.network == "slic_lite":
         return lambda: _small(config)
@@ -153,14 +162,19 @@ def _builder(config):
 
 
 def _small(config) -> keras.Model:
-    return build_slic_lite(widths=_scaled(config, (24, 48, 96)), dropout=config.dropout)
+    return build_slic_lite(
+        widths=_scaled(config, (24, 48, 96)),
+        n_maps=config.maps,
+        n_blocks=config.blocks,
+        dropout=config.dropout,
+    )
 
 
 def _scaled(config, numbers: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(max(round(config.width * n), 1) for n in numbers)
 
 
-def _optimizer(config):
+def optimizer_of(config):
     """Give what makes the optimizer, or None for the suite's own."""
     if config.optimizer == "adamw":
         return None
@@ -175,13 +189,13 @@ def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) 
     _require_classes(dataset, split)
     run.write_config({**run.config, "targets": _targets(), "command": command})
     outcome = train(
-        _builder(config),
+        builder_of(config),
         keras.losses.CategoricalCrossentropy(),
         dataset=TurnedScenes(dataset),
         split=split,
-        options=_options(config),
+        options=options_of(config),
         run=run,
-        make_optimizer=_optimizer(config),
+        make_optimizer=optimizer_of(config),
     )
     network, settings = _calibrated(dataset, split, outcome.network, config)
     settings.to_json(run / SETTINGS_FILE)
@@ -253,7 +267,7 @@ def _calibrated(
         logger.warning("%d validation observations are too few to be halved", len(half))
         first = other = np.ones(len(groups), bool)
     weights = trained.get_weights()
-    plain, network = _builder(config)(), _builder(config)()
+    plain, network = builder_of(config)(), builder_of(config)()
     plain.set_weights(weights)  # a run that was stopped while it was calibrated has a temperature
     network.set_weights(weights)
     probability = predict(plain, dataset.validation_batches(split, batch_size=_BATCH))
@@ -363,7 +377,7 @@ def _leak(config) -> tuple[list[dict], dict]:
     rows = leak_rows(
         harder,
         build_network=lambda: _small(config),
-        options=replace(_options(config), epochs=min(config.epochs, _LEAK_EPOCHS)),
+        options=replace(options_of(config), epochs=min(config.epochs, _LEAK_EPOCHS)),
         n_draws=config.bootstrap_draws,
     )
     return rows, harder.provenance()

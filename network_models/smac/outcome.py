@@ -91,13 +91,19 @@ def anytime_curve(finished: Finished, folds: int = 0) -> tuple[np.ndarray, np.nd
     for k, (trial, result) in enumerate(finished):
         spent += trial.budget
         if result.is_success and trial.budget == largest:
-            best = best_configuration([f for f in finished[: k + 1] if f[0].budget == largest], folds)
+            best = best_configuration(
+                [f for f in finished[: k + 1] if f[0].budget == largest], folds
+            )
             if not rows or best.cost != rows[-1][2]:
                 rows.append((spent, result.elapsed_s, best.cost))
-    return tuple(np.array(column) for column in zip(*rows, strict=True)) if rows else (
-        np.array([]),
-        np.array([]),
-        np.array([]),
+    return (
+        tuple(np.array(column) for column in zip(*rows, strict=True))
+        if rows
+        else (
+            np.array([]),
+            np.array([]),
+            np.array([]),
+        )
     )
 
 

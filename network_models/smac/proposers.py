@@ -1,7 +1,7 @@
 """Who says what to try next: SMAC 2.4.1, or chance.
 
 Both give the same trials again when they are asked and told the same again. A search is therefore
-resumed by going through its journal once more, and SMAC's own files, which a kill can halve, are not
+resumed by going through its journal once more; SMAC's own files, which a kill can halve, are not
 used. Trials travel as plain values, never as SMAC's configurations: those change under pickling.
 """
 
@@ -21,11 +21,10 @@ from network_models.smac.trials import Trial, TrialResult
 __all__ = ["Proposer", "RandomProposer", "SMACProposer", "SearchPlan"]
 
 _N_FIRST = 9  # drawn before a model is asked, as many as Hyperband's first round has
-_ETA = 3
 
 
 class Proposer(Protocol):
-    """Proposes trials and learns from what came of them."""
+    """Proposes trials and learns from what came of them; used in ``with``."""
 
     def propose(self) -> Trial | None:
         """Give the next trial, None if there is nothing left to try."""
@@ -70,66 +69,22 @@ class SMACProposer:
     """
 
     def __init__(self, space: ConfigurationSpace, plan: SearchPlan):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its dependencies' own
-            from smac import (
-                AlgorithmConfigurationFacade,
-                HyperparameterOptimizationFacade,
-                MultiFidelityFacade,
-                Scenario,
-            )
-            from smac.initial_design import RandomInitialDesign
-        self._plan = plan
+        self._plan, self._asked = plan, []
         self._folder = tempfile.TemporaryDirectory(prefix="smac-")
-        more = {
-            "budgets": {"min_budget": plan.smallest, "max_budget": plan.largest},
-            "folds": {
-                "instances": [str(k) for k in range(plan.folds)],
-                "instance_features": {str(k): [float(k)] for k in range(plan.folds)},
-            },
-            "blackbox": {},
-        }[plan.mode]
-        scenario = Scenario(
-            space,
-            name="search",
-            output_directory=Path(self._folder.name),
-            seed=plan.seed,
-            deterministic=True,
-            n_trials=1_000_000,  # the search itself decides when to stop
-            crash_cost=plan.crash_cost,
-            **more,
-        )
-        kind = {
-            "budgets": MultiFidelityFacade,
-            "folds": AlgorithmConfigurationFacade,
-            "blackbox": HyperparameterOptimizationFacade,
-        }[plan.mode]
-        design = RandomInitialDesign(
-            scenario,
-            n_configs=_N_FIRST,
-            max_ratio=1.0,
-            additional_configs=[space.get_default_configuration()],
-        )
-        options = {"intensifier": kind.get_intensifier(scenario, eta=_ETA)}
-        if plan.mode != "budgets":
-            options = {}
-        self._smac = kind(
-            scenario,
-            None,
-            initial_design=design,
-            logging_level=False,
-            overwrite=True,
-            **options,
-        )
-        logging.getLogger("smac").setLevel(logging.ERROR)
-        self._asked: list = []
+        try:
+            self._smac = _facade(space, plan, Path(self._folder.name))
+        except BaseException:
+            self._folder.cleanup()
+            raise
 
     def propose(self) -> Trial | None:
         """Ask SMAC."""
-        try:
-            info = self._smac.ask()
-        except StopIteration:
-            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of means over nothing, in SMAC's statistics
+            try:
+                info = self._smac.ask()
+            except StopIteration:
+                return None
         self._asked.append(info)
         budget = self._plan.largest if info.budget is None else round(float(info.budget), 6)
         fold = None if info.instance is None else int(info.instance)
@@ -154,9 +109,11 @@ class SMACProposer:
         )
         self._smac.tell(self._asked[trial.number], value, save=False)
 
-    def close(self) -> None:
-        """Remove SMAC's own scratch folder."""
-        self._folder.cleanup()
+    def __enter__(self) -> SMACProposer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._folder.cleanup()  # SMAC's own scratch
 
 
 class RandomProposer:
@@ -166,6 +123,12 @@ class RandomProposer:
         self._space, self._plan = space, plan
         self._space.seed(plan.seed + 1)
         self._count, self._values = 0, {}
+
+    def __enter__(self) -> RandomProposer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
 
     def propose(self) -> Trial:
         """Draw the next; with folds, each configuration is tried on all of them."""
@@ -182,3 +145,42 @@ class RandomProposer:
 
     def learn(self, trial: Trial, result: TrialResult) -> None:
         """Learn nothing."""
+
+
+def _facade(space: ConfigurationSpace, plan: SearchPlan, folder: Path):
+    """Make SMAC's optimizer for a plan."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its dependencies' own
+        from smac import (
+            AlgorithmConfigurationFacade,
+            HyperparameterOptimizationFacade,
+            MultiFidelityFacade,
+            Scenario,
+        )
+
+        from network_models.smac.first_configurations import DefaultFirst
+    logging.getLogger("smac").setLevel(logging.ERROR)
+    folds = [str(k) for k in range(plan.folds)]
+    facade, options = {
+        "budgets": (
+            MultiFidelityFacade,  # Hyperband, a third goes on
+            {"min_budget": plan.smallest, "max_budget": plan.largest},
+        ),
+        "folds": (
+            AlgorithmConfigurationFacade,
+            {"instances": folds, "instance_features": {k: [float(k)] for k in folds}},
+        ),
+        "blackbox": (HyperparameterOptimizationFacade, {}),
+    }[plan.mode]
+    scenario = Scenario(
+        space,
+        name="search",
+        output_directory=folder,
+        seed=plan.seed,
+        deterministic=True,
+        n_trials=1_000_000,  # the search itself decides when to stop
+        crash_cost=plan.crash_cost,
+        **options,
+    )
+    design = DefaultFirst(scenario, n_configs=_N_FIRST, max_ratio=1.0)
+    return facade(scenario, None, initial_design=design, logging_level=False, overwrite=True)

@@ -188,7 +188,7 @@ def _stage(
     most_minutes: float | None = None,
 ) -> list[tuple[Trial, TrialResult]]:
     minutes = searched.config.minutes if most_minutes is None else most_minutes
-    with Journal(folder / f"{name}.journal") as journal, _closed(proposer):
+    with Journal(folder / f"{name}.journal") as journal, proposer:
         stage = Stage(
             name=name,
             proposer=proposer,
@@ -208,14 +208,6 @@ def _table_writer(folder: Path, name: str, names: Sequence[str]) -> Callable:
     return lambda finished: write_tables(folder, name, finished, names)
 
 
-@contextlib.contextmanager
-def _closed(proposer: Proposer) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        getattr(proposer, "close", lambda: None)()
-
-
 class _Missing:
     """Proposes the folds that the best configuration was not tried on."""
 
@@ -226,6 +218,12 @@ class _Missing:
             Trial(k, best.values, plan.largest, fold, plan.seed)
             for k, fold in enumerate(sorted(set(range(plan.folds)) - tried if best else ()))
         ]
+
+    def __enter__(self) -> _Missing:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
 
     def propose(self) -> Trial | None:
         return self.left.pop(0) if self.left else None

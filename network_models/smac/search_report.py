@@ -53,7 +53,9 @@ def result_lines(searched: Searched, results: dict) -> list[str]:
     """Give the results as sentences to print."""
     lines = []
     for name, counts in results["trials"].items():
-        failed = ", ".join(f"{n} {s}" for s, n in counts["by status"].items() if n and s != "success")
+        failed = ", ".join(
+            f"{n} {s}" for s, n in counts["by status"].items() if n and s != "success"
+        )
         lines.append(
             f"{name}: {counts['trials']} trials, {counts['by status']['success']} succeeded"
             f"{f' ({failed})' if failed else ''}; {counts['passes']:g} passes, "
@@ -115,7 +117,7 @@ def _defaults(searched: Searched) -> dict:
 
 
 def _default_cost(searched: Searched, found: Found) -> float | None:
-    """Give the score of the script's own configuration at the largest budget, where it was tried."""
+    """Give the score of the script's own configuration at the largest budget, if it was tried."""
     active = dict(searched.space.get_default_configuration())
     every = [*found.smac, *found.chance]
     own = [
@@ -163,8 +165,8 @@ def _write_summary(searched: Searched, found: Found, results: dict, folder: Path
     }[config.mode]
     text = [
         f"{how}. Samples: {sets} ({found.data['scheme']}). Trials learn from "
-        f"{searched.share:g} of the training set and are scored on the validation set; the test set "
-        "was opened by no trial.",
+        f"{searched.share:g} of the training set and are scored on the validation set; the test "
+        "set was opened by no trial.",
     ]
     if results["default"]["cost"] is None:
         text.append("The script's own configuration was not tried at the largest budget.")
@@ -281,9 +283,7 @@ def _write_importance(searched: Searched, found: Found, folder: Path) -> None:
     )
     doubt = "" if importance.explained > 0.2 else ", so that its losses say little"
     caption = f"{says}{doubt}. Bars: what it loses when one option is shuffled; lines: the scatter."
-    section = Section(
-        "What the score depends on", 50, figures=[Figure("importance.png", caption)]
-    )
+    section = Section("What the score depends on", 50, figures=[Figure("importance.png", caption)])
     write_section(folder, section)
 
 
@@ -319,9 +319,7 @@ def _write_parallel(searched: Searched, finished: list, folder: Path) -> None:
         f"The {len(chosen)} configurations that were tried with the largest budget; the best in "
         "orange. An option that does not count stands at its default."
     )
-    write_section(
-        folder, Section("Configurations", 60, figures=[Figure("parallel.png", caption)])
-    )
+    write_section(folder, Section("Configurations", 60, figures=[Figure("parallel.png", caption)]))
 
 
 def _ranges(searched: Searched) -> dict:
@@ -342,7 +340,9 @@ def _write_trials(searched: Searched, found: Found, folder: Path, command: str) 
         ]  # fmt: skip
         head = ["trial", "budget", "fold", "status", "score", "s", "parameters", *names]
         more = f"; the first {_SHOWN_ROWS}" if len(finished) > _SHOWN_ROWS else ""
-        tables.append(Table(f"{name}: trials in the order in which they finished{more}", head, rows))
+        tables.append(
+            Table(f"{name}: trials in the order in which they finished{more}", head, rows)
+        )
         failures += [
             [name, str(t.number), r.status, r.reason] for t, r in finished if not r.is_success
         ]

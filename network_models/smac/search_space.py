@@ -103,9 +103,7 @@ def _require_known(config_class: type, known: dict, names: list[str], fixed: set
         raise ValueError(f"{config_class.__name__} has no option that can be searched")
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(
-            f"can't search {', '.join(unknown)}: expected some of {', '.join(known)}"
-        )
+        raise ValueError(f"can't search {', '.join(unknown)}: expected some of {', '.join(known)}")
     both = sorted(fixed.intersection(names))
     if both:
         raise ValueError(f"{', '.join(both)}: searched and given a value; do one of the two")

@@ -1,7 +1,7 @@
 """A stage of a search: trials are proposed, run, and written down, until it is enough.
 
-The journal is the search: a trial is written when it is asked for and when its result is there, each
-with one fsync. After a kill the journal is gone through again; what was running is run again.
+The journal is the search: a trial is written when it is asked for and when its result is there,
+each with one fsync. After a kill the journal is gone through again; what was running is run again.
 """
 
 from __future__ import annotations
@@ -137,7 +137,9 @@ class Stage:
         trial, now = self._asked[number], time.time()
         try:
             answer = promise.result()
-        except Exception as error:  # a worker that was lost for good: the trial failed, not the search
+        except (
+            Exception
+        ) as error:  # a worker that was lost for good: the trial failed, not the search
             answer = {"status": "crash", "reason": f"its worker was lost ({type(error).__name__})"}
         is_success = answer["status"] == "success"
         known = ("status", "reason", "cost", "started", "ended", "error")

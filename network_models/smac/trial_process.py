@@ -57,11 +57,8 @@ class _Opened:
         if request["do"] == "judge":
             losses, events = self._task.test_losses(request["network"], config)
             return {"losses": losses.tolist(), "events": [str(e) for e in events]}
-        from network_models.search_task import run_trial
-
         fold = request["fold"]
-        return run_trial(
-            self._task,
+        return self._task.run(
             config,
             epochs=request["epochs"],
             share=request["share"],
@@ -82,10 +79,10 @@ class _Opened:
         self._key = key
 
     def _facts(self, folds: int) -> dict:
-        """Say what the data are, and that so many folds can be made of them."""
-        for k in range(folds):
-            self._task.fold(k, folds)
+        """Say what the data are; the audit must pass for their split and for all folds."""
         dataset, split = self._task.dataset, self._task.split
+        for one in (split, *(self._task.fold(k, folds) for k in range(folds))):
+            self._task.audit(one)
         return {
             "fingerprint": dataset.fingerprint(),
             "source": str(dataset.provenance().get("source", "")),

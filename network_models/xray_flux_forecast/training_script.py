@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ForecastConfig", "ForecastScript", "forecast_search", "run_training_script"]
 
 _MOST_YEARS = 2000
-_CRASH_COST = 5.0  # nats: the constant answer, the climatology, has about 2.6
+_CRASH_COST = 10.0  # nats: the constant answer, the climatology, has about 2.6
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def plot_parallel(
     score: str,
     axes: Axes | None = None,
 ) -> Axes:
-    """Draw each configuration as a line through its options' places, the best in the darkest colour.
+    """Draw each configuration as a line through its options' places, the best in orange.
 
     Parameters
     ----------

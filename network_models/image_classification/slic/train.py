@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from network_models.search_problem import SearchProblem
 from network_models.training_command import run_training
 from tools.command_line import option, run_script
+from tools.search_range import among, between
 
 SMOKE = {"observations": 240, "epochs": 2, "bootstrap_draws": 100, "leak_observations": 60}
 NETWORKS = ("slic_lite", "vgg13", "vgg13_untied")
@@ -32,14 +34,41 @@ class SceneConfig:
     difficulty: str = option("standard", "of the generator: standard, harder, or a JSON file")
     scene_seed: int = option(21, "seed of the generator")
     size: int = option(96, "pixels along a side; the vgg13 networks always take 256")
-    width: float = option(1.0, "times the feature maps (and Slic's hidden numbers)")
-    dropout: float = option(0.2, "share of units left out in training")
+    width: float = option(
+        1.0,
+        "times the feature maps (and Slic's hidden numbers)",
+        search=among(0.5, 0.75, 1.0, 1.25),
+    )
+    blocks: int = option(
+        3,
+        "separable residual blocks of slic_lite",
+        search=among(1, 2, 3, 4, when=("network", "==", "slic_lite")),
+    )
+    maps: int = option(
+        128,
+        "maps of slic_lite before the means and maxima",
+        search=among(32, 64, 128, 192, when=("network", "==", "slic_lite")),
+    )
+    dropout: float = option(
+        0.2,
+        "share of units left out in training",
+        search=between(0, 0.6, when=("network", "==", "slic_lite")),
+    )
     epochs: int = option(19, "passes through the training set")
-    batch_size: int = option(32, "scenes per step; Slic's 2")
-    learning_rate: float = option(2e-3, "largest learning rate")
-    weight_decay: float = option(1e-3, "decoupled weight decay")
+    batch_size: int = option(32, "scenes per step; Slic's 2", search=among(8, 16, 32, 64))
+    learning_rate: float = option(
+        2e-3, "largest learning rate", search=between(3e-4, 2e-2, is_log=True)
+    )
+    weight_decay: float = option(
+        1e-3,
+        "decoupled weight decay",
+        search=between(1e-5, 1e-1, is_log=True, when=("optimizer", "==", "adamw")),
+    )
     optimizer: str = option(
-        "adamw", "adamw, or Slic's plain SGD with Nesterov momentum 0.9", choices=("adamw", "sgd")
+        "adamw",
+        "adamw, or Slic's plain SGD with Nesterov momentum 0.9",
+        choices=("adamw", "sgd"),
+        search=among("adamw", "sgd", is_ordered=False),
     )
     leak_observations: int = option(
         240, "observations of the harder scenes that show what a leak is worth; 0 leaves it out"
@@ -56,6 +85,8 @@ class SceneConfig:
         for name in ("observations", "frames", "epochs", "batch_size", "bootstrap_draws"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
+        if self.blocks < 0 or self.maps < 1:
+            raise ValueError("--blocks must not be negative and --maps must be 1 or more")
         if self.size < 32:
             raise ValueError(f"--size must be 32 pixels or more, got {self.size}")
         if not 0 < self.learning_rate < 1:
@@ -70,6 +101,18 @@ class SceneConfig:
             raise ValueError("--leak-observations must be 30 or more, or 0")
         if not 0 <= self.seed < 2**32 or not 0 <= self.scene_seed < 2**32:
             raise ValueError("--seed and --scene-seed take 0 to 2^32 - 1")
+
+
+SEARCH = SearchProblem(
+    script="network_models/image_classification/slic/train.py",
+    config_class=SceneConfig,
+    task="network_models.image_classification.scene_search:SceneTask",
+    score="mean cross-entropy of validation observations, nats",
+    crash_cost=8.0,  # the constant answer has about 1.8
+    # other scenes than a training has
+    options={"scene_seed": 1021, "observations": 3000, "size": 64},
+    smoke={"observations": 400, "leak_observations": 60, "bootstrap_draws": 100},
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

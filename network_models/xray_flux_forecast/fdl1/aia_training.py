@@ -79,7 +79,9 @@ class AIAConfig(ForecastConfig):
         3, "cells along their side", search=among(3, 5, when=("neighbour_layers", ">=", 1))
     )
     region_size: float = option(
-        0.4, "size of a region, whose cells share one vote, solar radii", search=among(0.2, 0.4, 0.8)
+        0.4,
+        "size of a region, whose cells share one vote, solar radii",
+        search=among(0.2, 0.4, 0.8),
     )
     rates: int = option(
         16, "rates that each cell of the disc adds to the sum", search=among(4, 8, 16, 32)
