@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["SearchProblem", "open_problem", "searchable_scripts"]
+__all__ = ["SearchProblem", "TooLarge", "open_problem", "searchable_scripts"]
 
 _ROOT = Path(__file__).parents[1]
 _SCRIPTS = (
@@ -17,6 +17,10 @@ _SCRIPTS = (
     "network_models/dem_regression/train.py",
     "network_models/image_classification/slic/train.py",
 )
+
+
+class TooLarge(ValueError):
+    """A network has more parameters than a search allows."""
 
 
 @dataclass(frozen=True)

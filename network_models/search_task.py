@@ -17,15 +17,11 @@ from dataset_models.solar_data import SolarData
 from dataset_models.splits import Split
 from dataset_models.streaming import Batches
 from network_models.model_files import load_network
-from network_models.search_problem import SearchProblem
+from network_models.search_problem import SearchProblem, TooLarge
 from network_models.training import TrainingOptions, compile_network, make_deterministic
 from network_models.training_callbacks import EpochOrder
 
-__all__ = ["SearchTask", "TooLarge"]
-
-
-class TooLarge(ValueError):
-    """A network has more parameters than a search allows."""
+__all__ = ["SearchTask"]
 
 
 class SearchTask(abc.ABC):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -134,4 +135,8 @@ def _configuration(problem: SearchProblem, values: dict, options: dict) -> objec
 
 
 if __name__ == "__main__":
+    if "PYTHONHASHSEED" not in os.environ:  # SMAC goes through sets: other hashes, other trials
+        os.execve(
+            sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"}
+        )
     run_script(main)

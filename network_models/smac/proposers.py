@@ -1,8 +1,8 @@
 """Who says what to try next: SMAC 2.4.1, or chance.
 
-Both give the same trials again when they are asked and told the same again. A search is therefore
-resumed by going through its journal once more; SMAC's own files, which a kill can halve, are not
-used. Trials travel as plain values, never as SMAC's configurations: those change under pickling.
+A search is resumed by going through its journal once more: the proposer is asked and told again,
+and draws again what it drew. SMAC's own files, which a kill can halve, are not used. Trials travel
+as plain values, never as SMAC's configurations: those change under pickling.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
+from collections import deque
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +29,12 @@ class Proposer(Protocol):
 
     def propose(self) -> Trial | None:
         """Give the next trial, None if there is nothing left to try."""
+
+    def drawn(self) -> list[dict]:
+        """Give the values that were drawn since this was asked last."""
+
+    def repeat(self, drawn: list[dict]) -> None:
+        """Draw these values next, as a journal says."""
 
     def learn(self, trial: Trial, result: TrialResult) -> None:
         """Take a result in."""
@@ -65,14 +72,15 @@ class SearchPlan:
 class SMACProposer:
     """SMAC's optimizer by its ask-and-tell interface.
 
-    The configuration of the training script's own defaults is among the first that are tried.
+    The configuration of the training script's own defaults is tried first.
     """
 
     def __init__(self, space: ConfigurationSpace, plan: SearchPlan):
         self._plan, self._asked = plan, []
         self._folder = tempfile.TemporaryDirectory(prefix="smac-")
+        self._space = space
         try:
-            self._smac = _facade(space, plan, Path(self._folder.name))
+            self._smac, self._selector, self._ends = _facade(space, plan, self._folder.name)
         except BaseException:
             self._folder.cleanup()
             raise
@@ -83,13 +91,22 @@ class SMACProposer:
             warnings.simplefilter("ignore")  # of means over nothing, in SMAC's statistics
             try:
                 info = self._smac.ask()
-            except StopIteration:
+            except self._ends:
                 return None
         self._asked.append(info)
         budget = self._plan.largest if info.budget is None else round(float(info.budget), 6)
         fold = None if info.instance is None else int(info.instance)
         values = plain_values(info.config)
         return Trial(len(self._asked) - 1, values, budget, fold, self._plan.seed)
+
+    def drawn(self) -> list[dict]:
+        """Give what SMAC drew."""
+        drawn, self._selector.drawn = self._selector.drawn, []
+        return drawn
+
+    def repeat(self, drawn: list[dict]) -> None:
+        """Let SMAC draw these next."""
+        self._selector.repeat(self._space, drawn)
 
     def learn(self, trial: Trial, result: TrialResult) -> None:
         """Tell SMAC; failures have the finite cost that its model can learn from."""
@@ -123,6 +140,7 @@ class RandomProposer:
         self._space, self._plan = space, plan
         self._space.seed(plan.seed + 1)
         self._count, self._values = 0, {}
+        self._drawn, self._repeated = [], deque()
 
     def __enter__(self) -> RandomProposer:
         return self
@@ -134,21 +152,36 @@ class RandomProposer:
         """Draw the next; with folds, each configuration is tried on all of them."""
         folds = self._plan.folds
         first = not folds or self._count % folds == 0
-        if first and self._count == 0:
-            self._values = plain_values(self._space.get_default_configuration())
-        elif first:
-            self._values = plain_values(self._space.sample_configuration())
+        if first:
+            self._values = self._new()
+            self._drawn.append(self._values)
         fold = self._count % folds if folds else None
         trial = Trial(self._count, self._values, self._plan.largest, fold, self._plan.seed)
         self._count += 1
         return trial
 
+    def _new(self) -> dict:
+        if self._count == 0:
+            values = plain_values(self._space.get_default_configuration())
+        else:
+            values = plain_values(self._space.sample_configuration())
+        return self._repeated.popleft() if self._repeated else values
+
+    def drawn(self) -> list[dict]:
+        """Give what was drawn."""
+        drawn, self._drawn = self._drawn, []
+        return drawn
+
+    def repeat(self, drawn: list[dict]) -> None:
+        """Draw these next."""
+        self._repeated.extend(drawn)
+
     def learn(self, trial: Trial, result: TrialResult) -> None:
         """Learn nothing."""
 
 
-def _facade(space: ConfigurationSpace, plan: SearchPlan, folder: Path):
-    """Make SMAC's optimizer for a plan."""
+def _facade(space: ConfigurationSpace, plan: SearchPlan, folder: str) -> tuple:
+    """Make SMAC's optimizer for a plan; give what draws for it, and what it raises at the end."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its dependencies' own
         from smac import (
@@ -157,8 +190,9 @@ def _facade(space: ConfigurationSpace, plan: SearchPlan, folder: Path):
             MultiFidelityFacade,
             Scenario,
         )
+        from smac.main.exceptions import ConfigurationSpaceExhaustedException
 
-        from network_models.smac.first_configurations import DefaultFirst
+        from network_models.smac.drawing import DefaultFirst, RecordedSelector
     logging.getLogger("smac").setLevel(logging.ERROR)
     folds = [str(k) for k in range(plan.folds)]
     facade, options = {
@@ -175,7 +209,7 @@ def _facade(space: ConfigurationSpace, plan: SearchPlan, folder: Path):
     scenario = Scenario(
         space,
         name="search",
-        output_directory=folder,
+        output_directory=Path(folder),
         seed=plan.seed,
         deterministic=True,
         n_trials=1_000_000,  # the search itself decides when to stop
@@ -183,4 +217,13 @@ def _facade(space: ConfigurationSpace, plan: SearchPlan, folder: Path):
         **options,
     )
     design = DefaultFirst(scenario, n_configs=_N_FIRST, max_ratio=1.0)
-    return facade(scenario, None, initial_design=design, logging_level=False, overwrite=True)
+    selector = RecordedSelector(scenario)
+    made = facade(
+        scenario,
+        None,
+        initial_design=design,
+        config_selector=selector,
+        logging_level=False,
+        overwrite=True,
+    )
+    return made, selector, (StopIteration, ConfigurationSpaceExhaustedException)

@@ -131,9 +131,8 @@ def _is_finished(run: str) -> bool:
 
 def _trained(script: str, options: Sequence[str]) -> tuple[str, list[str]]:
     """Run a training script; give its run folder and the lines that it printed."""
-    path = Path(script) if Path(script).suffix else None
-    start = [sys.executable, str(_ROOT / path)] if path else [sys.executable, "-m", script]
-    command = [*start, *options]
+    what = [str(_ROOT / script)] if script.endswith(".py") else ["-m", script]
+    command = [sys.executable, *what, *options]
     paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:

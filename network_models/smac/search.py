@@ -228,6 +228,12 @@ class _Missing:
     def propose(self) -> Trial | None:
         return self.left.pop(0) if self.left else None
 
+    def drawn(self) -> list[dict]:
+        return []
+
+    def repeat(self, drawn: list[dict]) -> None:
+        pass
+
     def learn(self, trial: Trial, result: TrialResult) -> None:
         pass
 

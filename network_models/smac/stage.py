@@ -106,14 +106,16 @@ class Stage:
         trial = self.proposer.propose()
         if trial is not None:
             self._asked[trial.number] = trial
-            self.journal.append([{"asked": trial.to_dict()}])
+            self.journal.append([{"asked": trial.to_dict(), "drawn": self.proposer.drawn()}])
         return trial
 
     def _replay(self) -> list[Trial]:
         """Ask and tell again what the journal holds; give the trials without a result."""
         for _, record in self.journal.entries():
             if "asked" in record:
+                self.proposer.repeat(record["drawn"])
                 trial = self.proposer.propose()
+                self.proposer.drawn()
                 if trial is None or trial.to_dict() != record["asked"]:
                     raise ValueError(
                         f"{self.journal.path} can't be gone on with: its trial "

@@ -9,6 +9,7 @@ the command line; what libraries print goes to standard error.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import importlib
 import json
 import os
@@ -38,6 +39,7 @@ def main(descriptor: int) -> None:
             answer = {"error": type(error).__name__, "reason": _sentence(error)}
             traceback.print_exc()
         _send(answers, answer)
+        gc.collect()
 
 
 class _Opened:

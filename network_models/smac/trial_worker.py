@@ -23,6 +23,7 @@ __all__ = ["Limits", "TrialWorker", "run_in_this_process"]
 
 _LOOK_S = 0.2
 _LAST_LINES = 3  # of what a broken child printed
+_GROWTH_MIB = 800.0  # TensorFlow keeps some of what each network needed; then a new child is due
 _ROOT = Path(__file__).parents[2]
 
 
@@ -104,9 +105,15 @@ class TrialWorker:
                 return self._broken(place) | facts
             if line is not None:
                 answer = json.loads(line)
+                used = _memory_mib(self._child.pid)
                 if set(answer) == {"started"}:
                     started, facts = answer["started"], answer
+                    self._first_mib = self._first_mib or used
                     continue
+                if used > limits.memory_mib:
+                    return facts | self._too_much(used, limits)
+                if used > (self._first_mib or used) + _GROWTH_MIB:
+                    self.close()
                 return facts | answer | _status(answer)
             if started is not None and time.time() - started > limits.seconds:
                 self.close()
@@ -114,9 +121,13 @@ class TrialWorker:
                 return facts | {"status": "timeout", "reason": reason}
             used = _memory_mib(self._child.pid)
             if used > limits.memory_mib:
-                self.close()
-                reason = f"{used:,.0f} MiB of memory, more than {limits.memory_mib:,.0f}"
-                return facts | {"status": "memory", "reason": reason}
+                return facts | self._too_much(used, limits)
+
+    def _too_much(self, used: float, limits: Limits) -> dict:
+        """End a child that holds too much memory."""
+        self.close()
+        reason = f"{used:,.0f} MiB of memory, more than {limits.memory_mib:,.0f}"
+        return {"status": "memory", "reason": reason}
 
     def _line(self) -> bytes | None:
         """Give the next line of the child, None if there is none yet, b"" if it has ended."""
@@ -154,7 +165,7 @@ class TrialWorker:
         os.unlink(name)
         os.close(writing)
         self._answers, self._buffer = os.fdopen(reading, "rb"), b""
-        self._limits = limits
+        self._limits, self._first_mib = limits, 0.0
 
     def _broken(self, place: int) -> dict:
         """Say how a child ended that gave no answer."""

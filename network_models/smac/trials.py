@@ -87,7 +87,7 @@ def finished_trials(records: Iterable[dict]) -> list[tuple[Trial, TrialResult]]:
     Parameters
     ----------
     records : iterable of dict
-        ``{"asked": trial}`` and ``{"told": number, "result": result}``.
+        ``{"asked": trial, "drawn": values}`` and ``{"told": number, "result": result}``.
     """
     asked, found = {}, []
     for record in records:

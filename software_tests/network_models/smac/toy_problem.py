@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from network_models.search_problem import SearchProblem
+from network_models.search_problem import SearchProblem, TooLarge
 from tools.command_line import config_from, config_parser, option, run_script
 from tools.search_range import among, between
 
@@ -91,8 +91,6 @@ class ToyTask:
         if behaviour == "nan":
             raise FloatingPointError("the loss became nan")
         if behaviour == "large":
-            from network_models.search_task import TooLarge
-
             raise TooLarge(f"more than {max_parameters} parameters")
         fold = None if fold is None else fold[0]
         return {"cost": formula(config, epochs, fold), "parameters": config.width * config.depth}

@@ -1,0 +1,251 @@
+"""The command from its options to its report: on a toy, locally and on a dask cluster."""
+
+import csv
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from network_models.smac.trials import finished_trials
+from software_tests.network_models.smac.toy_problem import NAME
+from tools.journal import Journal
+from tools.report.report import read_sections
+
+ROOT = Path(__file__).parents[3]
+COMMAND = [sys.executable, str(ROOT / "network_models/smac/optimize.py"), NAME]
+FAST = ["--trials", "12", "--workers", "2", "--output", "search"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ["PYTHONPATH"]])}
+
+
+def start(folder, *options):
+    return subprocess.Popen(
+        [*COMMAND, *options],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def search(folder, *options, status=0):
+    process = start(folder, *options)
+    out, errors = process.communicate(timeout=240)
+    assert process.returncode == status, errors
+    assert "Traceback" not in errors, errors
+    return out, errors
+
+
+def trials_of(folder, name="trials"):
+    with Journal(folder / f"search/{name}.journal") as journal:
+        records = [record for _, record in journal.entries()]
+    asked = [r["asked"]["number"] for r in records if "asked" in r]
+    told = [r["told"] for r in records if "told" in r]
+    assert sorted(asked) == sorted(told), "a trial is without a result, or has two"
+    return finished_trials(records)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, search(folder, *FAST)[0]
+
+
+def test_a_search_accounts_for_all_trials_and_judges_its_best(finished):
+    folder, out = finished
+    assert len(trials_of(folder)) == 12
+    assert "SMAC: 12 trials, 12 succeeded" in out
+    results = json.loads((folder / "search/results.json").read_text())
+    own, best = results["test set"][:2]
+    assert own["difference"] == 0
+    # the toy's networks are their formula at 5 passes, and its losses are that plus noise
+    assert best["loss"] - own["loss"] == pytest.approx(best["difference"])
+    assert best["low"] <= best["difference"] <= best["high"]
+    assert best["n_events"] == 10
+    counts = results["trials"]["random search"]
+    assert counts["passes"] <= results["trials"]["SMAC"]["passes"]
+    assert "Test set, never seen by the search: best of SMAC" in out
+
+
+def test_tables_and_report_hold_the_same(finished):
+    folder, _ = finished
+    with open(folder / "search/trials.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    costs = {row["trial"]: float(row["cost"]) for row in rows}
+    assert costs == {str(t.number): r.cost for t, r in trials_of(folder)}
+    titles = [section.title for _, section in read_sections(folder / "search/sections")]
+    assert titles[:3] == ["What was found", "On data that the search never saw",
+                          "How the best came down"]  # fmt: skip
+    assert (folder / "search/report.html").stat().st_size > 10000
+
+
+def test_the_same_command_shows_a_finished_search_again(finished):
+    folder, out = finished
+    before = (folder / "search/trials.journal").read_bytes()
+    again, _ = search(folder, *FAST)
+    assert (folder / "search/trials.journal").read_bytes() == before
+    pattern = re.compile(r"\d+\.\d min")
+    assert pattern.sub("", again) == pattern.sub("", out)
+    assert len(list((folder / "runs").iterdir())) == len(
+        {r["run"] for r in json.loads((folder / "search/retrained.json").read_text())}
+    )
+
+
+def test_more_trials_go_on_with_it(finished):
+    folder, _ = finished
+    before = trials_of(folder)
+    out, _ = search(folder, *FAST[2:], "--trials", "15", "--no-retrain")
+    assert "SMAC: 15 trials" in out
+    assert trials_of(folder)[:12] == before
+
+
+def test_another_search_does_not_take_its_folder(finished):
+    folder, _ = finished
+    _, errors = search(folder, *FAST, "--seed", "5", status=2)
+    assert "holds another search" in errors
+
+
+def test_kills_at_five_moments_lose_nothing(tmp_path):
+    options = [*FAST, "--no-random-search", "--no-retrain", "--", "--pause-s", "0.15"]
+    for wait_s in (1.5, 3.0, 3.3, 3.6, 4.0):
+        process = start(tmp_path, *options)
+        time.sleep(wait_s)
+        process.kill()
+        process.communicate()
+        journal = tmp_path / "search/trials.journal"
+        table = tmp_path / "search/trials.csv"
+        if table.exists():  # no half-written history
+            rows = list(csv.reader(table.open(newline="")))
+            assert all(len(row) == len(rows[0]) for row in rows)
+        assert not journal.exists() or journal.stat().st_size >= 0
+    out, _ = search(tmp_path, *options)
+    assert "SMAC: 12 trials, 12 succeeded" in out
+    assert len(trials_of(tmp_path)) == 12
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    process = start(tmp_path, *FAST, "--", "--pause-s", "0.5")
+    while process.poll() is None and not (tmp_path / "search/trials.csv").exists():
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "To go on, give the same command again" in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--", "--behaviour", "raise"], "first 5 trials all failed (5 crash). The last: Runtime"),
+        (
+            ["--trial-minutes", "0.01", "--", "--behaviour", "sleep"],
+            "all failed (5 timeout)",
+        ),
+        (["--memory-mib", "1"], "MiB of memory, more than 1"),
+        (["--max-parameters", "1", "--", "--behaviour", "large"], "5 too large"),
+        (["--", "--broken-data"], "the data can't be opened: ValueError: sun.fits can't be read"),
+        (["--mode", "folds", "--folds", "9"], "9 folds need at least 18 years; there are 10"),
+        (["--search", "momentum", "--", "--optimizer", "adam"], "momentum counts only where"),
+        (["--search", "rat"], "can't search rat: expected some of depth"),
+        (["--", "--widht", "3"], "did you mean --width?"),
+        (["--trails", "3"], "did you mean --trials?"),
+        (["--", "--epochs", "3"], "--epochs behind --: the search sets it itself"),
+        (["--max-epochs", "2", "--min-epochs", "3"], "must not be below --min-epochs"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "no dask scheduler answers at tcp://127.0.0.1:1"),
+        (["--scheduler", "nonsense:x:y"], "no dask scheduler answers at nonsense"),
+    ],
+)
+def test_what_can_t_be_is_a_sentence(tmp_path, options, says):
+    own = options[: options.index("--")] if "--" in options else options
+    rest = options[len(own) :]
+    scheduler = "--scheduler" in own
+    fast = ["--trials", "12", "--workers", "0" if scheduler else "1", "--output", "search"]
+    _, errors = search(tmp_path, *fast, *own, *rest, status=2)
+    assert says in errors
+
+
+def test_an_occupied_folder_is_a_sentence_and_stays_as_it_is(tmp_path):
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search/thesis.tex").write_text("important")
+    _, errors = search(tmp_path, *FAST, status=2)
+    assert "search is not empty and holds no search; give another --output" in errors
+    assert [p.name for p in (tmp_path / "search").iterdir()] == ["thesis.tex"]
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path):
+    process = start(tmp_path, *FAST, "--no-retrain", "--", "--pause-s", "0.3")
+    while process.poll() is None and not (tmp_path / "search/data.json").exists():
+        time.sleep(0.1)
+    _, errors = search(tmp_path, *FAST, "--", "--pause-s", "0.3", status=2)
+    assert "another process is searching in search" in errors
+    assert process.wait(timeout=120) == 0
+    process.communicate()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def dask(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask", *arguments],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def test_a_cluster_that_loses_a_worker_finishes_every_trial(tmp_path):
+    address = f"tcp://127.0.0.1:{free_port()}"
+    port = address.rpartition(":")[2]
+    here = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+    processes = [dask("scheduler", "--port", port, *here)]
+    worker = ["worker", address, "--nthreads", "1", "--no-nanny", *here]
+    try:
+        processes += [dask(*worker) for _ in range(2)]
+        options = ["--scheduler", address, "--trials", "20", "--output", "search"]
+        options += ["--no-random-search", "--no-retrain", "--", "--pause-s", "0.3"]
+        run = start(tmp_path, *options)
+        table = tmp_path / "search/trials.csv"
+        while run.poll() is None and not (table.exists() and table.read_text().count("\n") > 4):
+            time.sleep(0.1)
+        os.killpg(processes[1].pid, signal.SIGKILL)
+        out, errors = run.communicate(timeout=200)
+        assert run.returncode == 0, errors
+        assert "SMAC: 20 trials, 20 succeeded" in out
+        finished = trials_of(tmp_path)
+        assert len(finished) == 20
+        assert len({r.facts["process"] for _, r in finished}) == 2
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def test_local_workers_under_dask_serve_their_dashboard_on_loopback(tmp_path):
+    out, _ = search(tmp_path, *FAST, "--dashboard", "--no-random-search", "--no-retrain")
+    assert re.search(r"Dashboard: http://127\.0\.0\.1:\d+/", out)
+    assert "SMAC: 12 trials, 12 succeeded" in out
+
+
+def test_optimize_sh_is_the_same_command(tmp_path):
+    run = subprocess.run(
+        [str(ROOT / "network_models/smac/optimize.sh"), "--help"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0
+    assert "training script" in run.stdout
