@@ -23,6 +23,7 @@ from pathlib import Path
 
 from benchmarks.figure_dem import corona, emission_measure, emission_networks
 from benchmarks.figure_scenes import regions, scene_maps, scenes
+from benchmarks.figure_search import robust_search, search, searches
 from benchmarks.figure_text import listed, markdown, processor, verdicts
 from benchmarks.running import ROOT, Outcome, run
 from network_models.xray_flux_forecast.report_sections import score_tables
@@ -329,6 +330,9 @@ PARTS = {
         scene_maps,
     ),
     "regions": ("Regions of the virtual Sun (synthetic)", regions),
+    "search": ("Architecture search: the virtual Sun forecast (synthetic)", search),
+    "searches": ("Architecture search: emission measure and scenes (synthetic)", searches),
+    "search-kills": ("Architecture search: killed workers and drivers", robust_search),
     "suite": ("The test suite", suite),
     "speed": ("Speed", _speed_of("exact_probability", "streaming")),
 }

@@ -87,7 +87,7 @@ def write_search_report(
     """Write all sections and ``report.html``; give its path."""
     _write_summary(searched, found, results, folder / "sections/summary")
     if results["test set"]:
-        _write_judged(results, runs, folder / "sections/judged")
+        _write_judged(results, runs, folder / "sections/judged", searched.problem.script)
     _write_figures(searched, found, results, folder / "sections")
     _write_trials(searched, found, folder / "sections/trials", command)
     what = found.data["source"]
@@ -195,11 +195,11 @@ def _cost(cost: float | None) -> str:
     return "-" if cost is None else f"{cost:.4f}"
 
 
-def _write_judged(results: dict, runs: Sequence[Retrained], folder: Path) -> None:
+def _write_judged(results: dict, runs: Sequence[Retrained], folder: Path, script: str) -> None:
     rows = [
-        [r["name"], f"{r['loss']:.4f}", f"{r['difference']:+.4f}",
-         f"{r['low']:+.4f} to {r['high']:+.4f}", r["run"]]
-        for r in results["test set"]
+        [r["name"], f"{r['loss']:.4f}", f"{r['difference']:+.4f}" if k else "-",
+         f"{r['low']:+.4f} to {r['high']:+.4f}" if k else "-", r["run"]]
+        for k, r in enumerate(results["test set"])
     ]  # fmt: skip
     first = results["test set"][0]
     text = [
@@ -220,7 +220,7 @@ def _write_judged(results: dict, runs: Sequence[Retrained], folder: Path) -> Non
                 rows,
             )
         ],
-        commands=[" ".join(run.options) for run in runs],
+        commands=[f"python {script} {' '.join(run.options)}".strip() for run in runs],
     )
     write_section(folder, section)
 

@@ -11,8 +11,6 @@ from tools.plotting.style import COLOURS, new_figure
 
 __all__ = ["plot_anytime", "plot_budgets", "plot_importance", "plot_parallel"]
 
-_SHOWN = 8  # parameters on an axis of their own at most, without crowding
-
 
 def plot_anytime(
     curves: dict[str, tuple[np.ndarray, np.ndarray]],
@@ -144,8 +142,9 @@ def plot_parallel(
     for k, marks in enumerate(ticks):
         axes.axvline(k, color="0.7", lw=0.8, zorder=1)
         for place, text in marks:
-            axes.annotate(text, (k, place), xytext=(3, 2), textcoords="offset points", fontsize=7,
-                          color="0.25", zorder=4)  # fmt: skip
+            box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
+            axes.annotate(text, (k, place), xytext=(3, 3), textcoords="offset points", fontsize=7,
+                          color="0.25", zorder=4, bbox=box)  # fmt: skip
     axes.set_xticks(x, [name.replace("_", "\n") for name in names], fontsize=8)
     axes.set_yticks([])
     axes.set_xlim(-0.2, len(names) - 0.4)
