@@ -26,6 +26,7 @@ from network_models.image_classification.report_sections import (
     write_splits_section,
     write_training_section,
 )
+from network_models.image_classification.scaled_scenes import scaled_before
 from network_models.image_classification.slic.hand_features import HandFeatureClassifier
 from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.image_classification.turned_scenes import TurnedScenes
@@ -174,15 +175,20 @@ def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) 
     split = scene_split(dataset, config.seed)
     _require_classes(dataset, split)
     run.write_config({**run.config, "targets": _targets(), "command": command})
+    seen, build, as_saved = dataset, _builder(config), None
+    if not config.data:  # files are read as they are needed
+        seen, build, as_saved = scaled_before(dataset, build)
     outcome = train(
-        _builder(config),
+        build,
         keras.losses.CategoricalCrossentropy(),
-        dataset=TurnedScenes(dataset),
+        dataset=TurnedScenes(seen),
         split=split,
         options=_options(config),
         run=run,
         make_optimizer=_optimizer(config),
+        as_saved=as_saved,
     )
+    del seen  # a GiB of views
     network, settings = _calibrated(dataset, split, outcome.network, config)
     settings.to_json(run / SETTINGS_FILE)
     save_network(run.best_network, network)
