@@ -12,7 +12,8 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
 from tools.bootstrap import FEWEST_BLOCKS, EventBootstrap, interval
-from tools.classification_scores import LEAST_PROBABILITY, Score, require_probabilities
+from tools.class_probabilities import require_probabilities
+from tools.classification_scores import LEAST_PROBABILITY, Score
 from tools.random_streams import random_stream
 
 __all__ = [
