@@ -1,6 +1,6 @@
 """Whether a classifier's maps lie on what it names: energy inside true masks (synthetic scenes).
 
-python benchmarks/scene_localisation.py [--model RUN] [--images 16] [--seed 101]
+python benchmarks/scene_localisation.py [--model RUN] [--images 16] [--seed 101] [--data LABELLED]
 
 The target is the log-odds of the true class. Energy is the squared positive part of a map, all
 channels added; its share inside the mask of filament, ribbon, prominence or spot is given with the
@@ -22,6 +22,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
+from dataset_models.solar_scenes.folder import SceneFolder
 from dataset_models.solar_scenes.generated import GeneratedScenes
 from network_models.checkpoint import save_network
 from network_models.gradients import log_odds
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--model", default="packaged", help="run folder; the packaged network")
     parser.add_argument("--images", type=int, default=16, help="of each class")
     parser.add_argument("--seed", type=int, default=101, help="of scenes that no training has")
+    parser.add_argument("--data", default="", help="own frames with masks, in class folders or CSV")
     parser.add_argument("--methods", nargs="*", default=[*METHODS, *_MODES])
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -69,7 +71,8 @@ def main() -> None:
     for name, maps in ways.items():
         energy, hits = _energy(maps, masks), _hits(maps, masks)
         for key, values in (("energy inside the mask", energy), ("pointing game", hits)):
-            by_class = {CLASSES[k]: round(float(values[truth == k].mean()), 3) for k in _CLASSES}
+            there = [k for k in _CLASSES if (truth == k).any()]
+            by_class = {CLASSES[k]: round(float(values[truth == k].mean()), 3) for k in there}
             out[key][name] = {"all": round(float(values.mean()), 3), **by_class}
     print(json.dumps(out))
 
@@ -77,12 +80,29 @@ def main() -> None:
 def draw(arguments: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give scenes (image, y, x, 1), the masks of their class (image, y, x) and the classes."""
     n = arguments.images
+    if arguments.data:
+        return of_files(arguments.data, n)
     dataset = GeneratedScenes(
         arguments.seed, n_observations=n * len(OUTPUTS), frames_per_observation=1, n_processes=1
     )
     rows = np.concatenate([np.flatnonzero(dataset.primary == k)[:n] for k in _CLASSES])
     truth = dataset.primary[rows]
     masks = np.stack([dataset.masks(np.array([row]))[0, dataset.primary[row]] for row in rows])
+    seen = masks.any(axis=(1, 2))
+    return dataset.read(rows)["image"][seen], masks[seen], truth[seen]
+
+
+def of_files(place: str, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the same of the first frames of each class that have a mask."""
+    dataset = SceneFolder(place)
+    kinds = np.where(dataset.has_mask, dataset.primary, -1)
+    rows = np.concatenate([np.flatnonzero(kinds == k)[:n] for k in _CLASSES])
+    if len(rows) == 0:
+        raise SystemExit(
+            f"{place}: no frame of {', '.join(CLASSES[k] for k in _CLASSES)} has a mask"
+        )
+    truth = dataset.primary[rows]
+    masks = dataset.masks(rows)[np.arange(len(rows)), truth]
     seen = masks.any(axis=(1, 2))
     return dataset.read(rows)["image"][seen], masks[seen], truth[seen]
 

@@ -84,9 +84,8 @@ class Judged:
 
 def open_scenes(config) -> SolarData:
     """Give the scenes that a configuration names."""
-    from dataset_models.solar_scenes.folder import SceneFolder
     from dataset_models.solar_scenes.generated import GeneratedScenes
-    from dataset_models.solar_scenes.slic_files import SlicFiles
+    from dataset_models.solar_scenes.labelled_scenes import open_labelled_scenes
 
     size = config.size if config.network == "slic_lite" else 256
     if not config.data:
@@ -97,9 +96,7 @@ def open_scenes(config) -> SolarData:
             size=size,
             difficulty=config.difficulty,
         )
-    if config.data.endswith(".npz"):
-        return SlicFiles(config.data)
-    return SceneFolder(config.data, size=size)
+    return open_labelled_scenes(config.data, size=size)
 
 
 def scene_split(dataset: SolarData, seed: int) -> Split:

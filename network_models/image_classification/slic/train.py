@@ -25,7 +25,7 @@ class SceneConfig:
 
     network: str = option("slic_lite", "which network", choices=NETWORKS)
     data: str = option(
-        "", "folder of class folders, CSV of labels, or Slic's .npz; the generator if not given"
+        "", "class folders, CSV of files or of tiles of stores, Slic's .npz; else the generator"
     )
     observations: int = option(13000, "observations that the generator draws")
     frames: int = option(1, "frames of each observation")
