@@ -41,12 +41,22 @@ def _real() -> list[str]:
     fresh = found["synthetic"]
     lines += [
         f"- balanced accuracy {fresh['balanced accuracy']}, ECE-15 {fresh['ECE-15']} of 2,000 "
-        f"generated scenes (synthetic) of seed {fresh['seed']}, which nothing else had",
+        f"generated scenes (synthetic) of seed {fresh['seed']}, which nothing else had; answered "
+        f"{100 * fresh['answered, of the five']:.1f} % of them, and "
+        f"{100 * fresh['answered, of none of these']:.1f} % of 400 that are none of the five",
         f"- {found['frames of 512 x 512 per second']:.0f} frames of 512 x 512 pixels a second",
         f"- map of {found['pixels along a side']} x {found['pixels along a side']} pixels by "
         f"classify.py, start to files: {found['map, whole command, s']:.1f} s, "
         f"{found['map, largest memory, MiB']:.0f} MiB\n",
     ]
+    lines += [
+        "| scenes (synthetic) unlike the training | balanced accuracy | ECE-15 | answered |",
+        "|---|---|---|---|",
+    ]
+    for name, row in found["shifted"].items():
+        answered = f"{100 * row['answered, of the five']:.1f} %"
+        lines.append(f"| {name} | {row['balanced accuracy']} | {row['ECE-15']} | {answered} |")
+    lines.append("")
     if "real" not in found:
         return [*lines, "Real frames were not here.\n"]
     real = found["real"]
@@ -58,6 +68,16 @@ def _real() -> list[str]:
         lines.append(
             f"| {name} | {row['truth']} | {row['right']} of {row['frames or tiles']} | "
             f"{row['no answer']} | {row['mean probability of the truth']:.3f} |"
+        )
+    lines += [
+        "",
+        "| real scene that is none of the five | no answer | probability of none | else |",
+        "|---|---|---|---|",
+    ]
+    for name, row in real["none"].items():
+        lines.append(
+            f"| {name} | {row['no answer']} of {row['frames']} | "
+            f"{row['mean probability of none']:.3f} | {', '.join(row['likeliest of the five'])} |"
         )
     lines.append("")
     values = ", ".join(f"{key} {real[key]:.3f}" for key in ("balanced accuracy", "ECE-15", "Brier"))
