@@ -13,7 +13,7 @@ from network_models.image_classification.real_frames import (
 
 
 def photosphere(shape=(192, 288)):
-    """Bright everywhere, a spot about (40, 40), about (150, 250) a pore: 4.9 and 0.9 % of a tile."""
+    """Bright everywhere, a spot about (40, 40), about (150, 250) a pore, under 1 % of a tile."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     image = 1000 + np.random.default_rng(0).normal(0, 20, shape)
     image[np.hypot(y - 40, x - 40) < 12] = 200
