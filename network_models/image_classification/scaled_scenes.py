@@ -1,7 +1,7 @@
 """Scenes that went through a network's scaling once, so that no training step does it again.
 
 The scaling holds nothing that is learnt, and turning an image changes none of its percentiles and
-moments: what the convolutions see is the same, in each epoch..
+moments: what the convolutions see is the same, in each epoch.
 """
 
 from __future__ import annotations
