@@ -16,7 +16,7 @@ from dataset_models.solar_scenes.full_disc import full_disc
 from tools.atomic_files import write_bytes
 from tools.report.report import read_sections
 
-__all__ = ["regions", "scene_maps", "scenes"]
+__all__ = ["regions", "scene_maps", "scenes", "slic_speed"]
 
 _TRAIN = "network_models/image_classification/slic/train.py"
 _REGIONS = "network_models/image_classification/aia_regions.py"
@@ -85,7 +85,7 @@ def _real() -> list[str]:
 
 
 def scene_maps(folder: Path, _: argparse.Namespace) -> list[str]:
-    """Try the packaged classifier, say where its maps lie, and what VGG-13 costs beside PyTorch."""
+    """Try the packaged classifier, and say where its maps lie."""
     _draw_disc(folder)
     found = run("benchmarks/scene_localisation.py").json
     lines = [
@@ -102,11 +102,15 @@ def scene_maps(folder: Path, _: argparse.Namespace) -> list[str]:
     for name, row in sorted(energy.items(), key=lambda item: -item[1]["all"]):
         parts = ", ".join(f"{row[k]:.2f}" for k in row if k != "all")
         lines.append(f"| {name} | {row['all']:.3f} | {parts} | {hits[name]['all']:.3f} |")
-    lines.append("")
+    return [*lines, ""]
+
+
+def slic_speed(_: Path, __: argparse.Namespace) -> list[str]:
+    """Say what VGG-13 costs beside PyTorch."""
     if peer_python(ROOT / ".peers", "captum") is None:
-        return [*lines, "VGG-13 beside PyTorch's: not made, `make peers` was not run.\n"]
+        return ["Not made: `make peers` was not run.\n"]
     speed = run("benchmarks/vgg13_speed.py").json
-    return [*lines, "`python benchmarks/vgg13_speed.py`\n", f"```\n{json.dumps(speed)}\n```\n"]
+    return ["`python benchmarks/vgg13_speed.py`\n", f"```\n{json.dumps(speed)}\n```\n"]
 
 
 def _draw_disc(folder: Path) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.figure_dem import corona, emission_measure, emission_networks
-from benchmarks.figure_scenes import regions, scene_maps, scenes
+from benchmarks.figure_scenes import regions, scene_maps, scenes, slic_speed
 from benchmarks.figure_text import listed, markdown, processor, verdicts
 from benchmarks.running import ROOT, Outcome, run
 from network_models.xray_flux_forecast.report_sections import score_tables
@@ -325,9 +325,10 @@ PARTS = {
     "networks": ("Training the networks of emission measure (synthetic)", emission_networks),
     "scenes": ("Classes of solar scenes (synthetic training)", scenes),
     "scene-maps": (
-        "The packaged classifier of scenes, where its maps lie; Slic's network beside PyTorch's",
+        "The packaged classifier of scenes, and where its maps lie",
         scene_maps,
     ),
+    "slic-speed": ("Slic's network beside PyTorch's", slic_speed),
     "regions": ("Regions of the virtual Sun (synthetic)", regions),
     "suite": ("The test suite", suite),
     "speed": ("Speed", _speed_of("exact_probability", "streaming")),
