@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -38,6 +39,7 @@ _MODES = {"guided": "guided", "deconvolution": "deconvolution"}
 _WIDTH = 0.25  # of the image's side: spread of the centred Gaussian
 _SMOOTHED = 2.0  # pixels
 _OPTIONS = AttributionOptions(blocks=12, masks=300, samples=8)
+_TURNED = "integrated-gradients, eight views"  # as the command's answer is of eight
 
 
 def main() -> None:
@@ -47,7 +49,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=16, help="of each class")
     parser.add_argument("--seed", type=int, default=101, help="of scenes that no training has")
     parser.add_argument("--data", default="", help="own frames with masks, in class folders or CSV")
-    parser.add_argument("--methods", nargs="*", default=[*METHODS, *_MODES])
+    parser.add_argument("--methods", nargs="*", default=[*METHODS, *_MODES, _TURNED])
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     network = load_network(network_file(arguments.model))
@@ -110,6 +112,7 @@ def of_files(place: str, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def maps_of(network: keras.Model, method: str, scenes: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Give the map of each scene's own class, (image, y, x)."""
     out, explainers = np.empty(scenes.shape[:3], np.float32), {}
+    options = replace(_OPTIONS, views=8 if method == _TURNED else 1)
     for k in np.unique(truth):
         head = log_odds(np.eye(len(OUTPUTS))[k])
         if method in _MODES:
@@ -120,7 +123,8 @@ def maps_of(network: keras.Model, method: str, scenes: np.ndarray, truth: np.nda
             continue
         explainers[k] = Explainer(network, head, image="image")
         for row in np.flatnonzero(truth == k):
-            found = explainers[k].explain({"image": scenes[row : row + 1]}, method, _OPTIONS)
+            one = {"image": scenes[row : row + 1]}
+            found = explainers[k].explain(one, method.split(",")[0], options)
             values = found.values.sum(axis=-1)
             out[row] = np.abs(values) if "per input" in found.unit else values
     return out
