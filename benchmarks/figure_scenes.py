@@ -92,7 +92,7 @@ def scene_maps(folder: Path, _: argparse.Namespace) -> list[str]:
         "The network that comes with the suite, made by the command of the part before.\n",
         *_real(),
         f"`python benchmarks/scene_localisation.py`: {found['images']} scenes (synthetic) of seed "
-        f"101, {100 * found['named rightly']:.1f} % named rightly; masks cover "
+        f"202, {100 * found['named rightly']:.1f} % named rightly; masks cover "
         f"{100 * found['share of the image that masks cover']:.1f} % of the pixels. Energy is the "
         "squared positive part of a map.\n",
         "| map | energy inside the mask | filament, ribbon, prominence, spot | pointing game |",
