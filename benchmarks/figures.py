@@ -61,8 +61,9 @@ def main() -> None:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             shutil.rmtree(folder / "runs", ignore_errors=True)  # of an earlier making
             folder.mkdir(parents=True, exist_ok=True)
+            at = made_at()  # before pictures in docs change
             body = make(folder, arguments)
-        page[title] = "\n".join([made_at(), *body]).rstrip("\n") + "\n"
+        page[title] = "\n".join([at, *body]).rstrip("\n") + "\n"
         write_text(PAGE, page_text(page))
         logger.info("wrote %s of %s", name, PAGE.relative_to(ROOT))
 
