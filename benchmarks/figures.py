@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.figure_dem import corona, emission_measure, emission_networks
-from benchmarks.figure_scenes import regions, scene_maps, scenes
+from benchmarks.figure_scenes import regions, scene_maps, scenes, slic_speed
 from benchmarks.figure_search import robust_search, search, searches
 from benchmarks.figure_text import listed, markdown, processor, verdicts
 from benchmarks.running import ROOT, Outcome, run
@@ -62,8 +62,9 @@ def main() -> None:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             shutil.rmtree(folder / "runs", ignore_errors=True)  # of an earlier making
             folder.mkdir(parents=True, exist_ok=True)
+            at = made_at()  # before pictures in docs change
             body = make(folder, arguments)
-        page[title] = "\n".join([made_at(), *body]).rstrip("\n") + "\n"
+        page[title] = "\n".join([at, *body]).rstrip("\n") + "\n"
         write_text(PAGE, page_text(page))
         logger.info("wrote %s of %s", name, PAGE.relative_to(ROOT))
 
@@ -326,9 +327,10 @@ PARTS = {
     "networks": ("Training the networks of emission measure (synthetic)", emission_networks),
     "scenes": ("Classes of solar scenes (synthetic training)", scenes),
     "scene-maps": (
-        "The packaged classifier of scenes, where its maps lie; Slic's network beside PyTorch's",
+        "The packaged classifier of scenes, and where its maps lie",
         scene_maps,
     ),
+    "slic-speed": ("Slic's network beside PyTorch's", slic_speed),
     "regions": ("Regions of the virtual Sun (synthetic)", regions),
     "search": ("Architecture search: the virtual Sun forecast (synthetic)", search),
     "searches": ("Architecture search: emission measure and scenes (synthetic)", searches),

@@ -15,20 +15,36 @@ import logging
 import statistics
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.running import run
 from dataset_models.solar_scenes.classes import CLASSES
+from dataset_models.solar_scenes.difficulty import load_difficulty
 from dataset_models.solar_scenes.generated import GeneratedScenes
 from dataset_models.solar_scenes.resize import area_resize
 from network_models.image_classification.classifier import Classifier, open_classifier
-from network_models.image_classification.real_frames import real_scenes
+from network_models.image_classification.real_frames import none_of_the_classes, real_scenes
 from tools.abstention import given_one_of_the_classes
 from tools.classification_scores import class_scores
 
-_FRESH_SEED, _FRESH = 907, 2400
+_FRESH_SEED, _FRESH = 1907, 2400
+_SHIFTED = 1200
+# factors on the standard knobs: what other telescopes and days would do to calibration
+_SHIFTS = {
+    "four times the noise": {"noise": 4.0},
+    "twice the blur": {"blur": 2.0},
+    "three times the gradients, vignetting and dust": {"nuisance": 3.0},
+    "features at two thirds of their contrast": {
+        "filament_contrast": 0.67,
+        "ribbon_contrast": 0.67,
+        "prominence_contrast": 0.67,
+        "spot_contrast": 0.67,
+    },
+    "quiet Sun at 1.5 times its contrast": {"texture_contrast": 1.5},
+}
 _SCORES = ("balanced accuracy", "ECE-15", "Brier")
 
 
@@ -42,7 +58,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    out = {"synthetic": fresh(arguments)}
+    out = {"synthetic": fresh(arguments), "shifted": shifted(arguments)}
     out |= {**frames_per_second(arguments), **large_map(arguments)}
     if Path(arguments.data).is_dir():
         out["real"] = real(arguments)
@@ -82,16 +98,42 @@ def real(arguments: argparse.Namespace) -> dict:
         scenes += [scene.name] * len(right)
     scores = class_scores(np.concatenate(given), np.array(truth), np.array(scenes), classes=CLASSES)
     names = ("balanced accuracy", "ECE-15", "Brier", "log score")
-    return {"scenes": rows, **{name: scores[name].value for name in names}}
+    others = {}
+    for scene in none_of_the_classes(arguments.data):
+        outputs = np.stack([answer(classifier, image) for image in scene.images])
+        named = given_one_of_the_classes(outputs).argmax(axis=1)
+        others[scene.name] = {
+            "frames": len(outputs),
+            "no answer": int(np.sum([classifier.abstains(output) for output in outputs])),
+            "mean probability of none": float(outputs[:, -1].mean()),
+            "likeliest of the five": sorted({CLASSES[k] for k in named}),
+        }
+    return {"scenes": rows, "none": others, **{name: scores[name].value for name in names}}
 
 
 def fresh(arguments: argparse.Namespace) -> dict:
     """Score generated scenes of a seed that no training, test or choice has had (synthetic)."""
-    classifier = open_classifier(arguments.model)
     scenes = GeneratedScenes(_FRESH_SEED, n_observations=_FRESH, frames_per_observation=1)
+    return {"seed": _FRESH_SEED, **_scored(open_classifier(arguments.model), scenes)}
+
+
+def shifted(arguments: argparse.Namespace) -> dict:
+    """Score scenes of other knobs than those of the training, one shift at a time (synthetic)."""
+    classifier, standard = open_classifier(arguments.model), asdict(load_difficulty())
+    out = {}
+    for name, factors in _SHIFTS.items():
+        knobs = standard | {knob: standard[knob] * factor for knob, factor in factors.items()}
+        scenes = GeneratedScenes(
+            _FRESH_SEED, n_observations=_SHIFTED, frames_per_observation=1, difficulty=knobs
+        )
+        out[name] = _scored(classifier, scenes)
+    return out
+
+
+def _scored(classifier: Classifier, scenes: GeneratedScenes) -> dict[str, str]:
+    """Give scores of the five classes in words, and how many frames get no answer."""
     scenes.draw()
-    rows = np.arange(_FRESH)
-    parts = np.array_split(rows, _FRESH // 60)
+    parts = np.array_split(np.arange(len(scenes)), -(-len(scenes) // 60))
     output = np.concatenate([classifier.function(scenes.read(p)["image"]) for p in parts])
     five = scenes.primary < len(CLASSES)
     scores = class_scores(
@@ -100,7 +142,12 @@ def fresh(arguments: argparse.Namespace) -> dict:
         scenes.table.group[five],
         classes=CLASSES,
     )
-    return {"seed": _FRESH_SEED, **{name: str(scores[name]) for name in _SCORES}}
+    answered = np.array([not classifier.abstains(one) for one in output])
+    shares = {
+        "answered, of the five": float(answered[five].mean()),
+        "answered, of none of these": float(answered[~five].mean()),
+    }
+    return {**{name: str(scores[name]) for name in _SCORES}, **shares}
 
 
 def frames_per_second(arguments: argparse.Namespace) -> dict:

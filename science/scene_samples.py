@@ -100,7 +100,7 @@ def scene_run(opened: OpenedNetwork) -> tuple[SolarData, Split]:
     ValueError
         If the network belongs to no run of scenes.
     """
-    from network_models.image_classification.experiment import open_scenes, scene_split
+    from network_models.image_classification.scene_setup import open_scenes, scene_split
     from network_models.image_classification.slic.train import SceneConfig
 
     options = opened.run.config["options"] if opened.run else {}

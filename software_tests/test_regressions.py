@@ -1,9 +1,9 @@
 """The defects of the original FlareNet and its peers that this code could contain, by name.
 
-The numbers are those of the list that the project was started from. Some are tested where they could
-occur: 5 and 6 (a search that minimised the training loss, and searched strides that no network used)
-in smac/test_search_tasks.py and smac/test_stage.py, 9 in science/test_attribution.py, 7, 10 and 14 in
-test_training.py, test_streaming.py, test_history_only.py.
+The numbers are those of the list that the project was started from. Some are tested where they
+could occur: 5 and 6 (a search that minimised the training loss, and searched strides that nothing
+used) in smac/test_search_tasks.py and smac/test_stage.py, 9 in science/test_attribution.py, 7, 10
+and 14 in test_training.py, test_streaming.py, test_history_only.py.
 """
 
 import astropy.units as u

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tools.bootstrap import FEWEST_BLOCKS, EventBootstrap, interval
+from tools.class_probabilities import checked_frames
 from tools.random_streams import random_stream
 
 __all__ = [
@@ -27,13 +28,12 @@ __all__ = [
     "ClassScores",
     "Score",
     "class_scores",
+    "difference_of_sets",
     "paired_difference",
-    "require_probabilities",
 ]
 
 LEAST_PROBABILITY = 1e-12  # what counts as 0: keeps the log score of one sure mistake finite
 _N_BINS = 15
-_SUM_TOLERANCE = 1e-3  # of float32 probabilities, half precision included
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def class_scores(
         If shapes don't agree, there is no frame, a row is no distribution, or a class is none of
         the columns.
     """
-    probability, truth, groups = _checked(probability, truth, groups)
+    probability, truth, groups = checked_frames(probability, truth, groups)
     n_classes = probability.shape[1]
     names = tuple(classes) if classes is not None else tuple(map(str, range(n_classes)))
     if len(names) != n_classes:
@@ -178,7 +178,8 @@ def class_scores(
     bootstrap = _bootstrap(groups, n_draws, seed)
     parts = _parts(probability, truth)
     whole = _Scored({key: part.sum(axis=0)[None] for key, part in parts.items()}, truth)
-    drawn = _Scored({key: _drawn(bootstrap, part) for key, part in parts.items()}, truth)
+    block = bootstrap.block_of_sample
+    drawn = _Scored({key: _drawn(bootstrap, part, block) for key, part in parts.items()}, truth)
     values, draws = whole.scores(names), drawn.scores(names)
     scores = {name: _score(values[name][0], draws[name], bootstrap) for name in values}
     confusion = whole.sums["confusion"][0].reshape(n_classes, n_classes).astype(int)
@@ -228,60 +229,55 @@ def paired_difference(
             f"expected two classifiers of the same frames and classes, got {np.shape(first)} and "
             f"{np.shape(second)}"
         )
-    names = tuple(classes) if classes is not None else tuple(map(str, range(np.shape(first)[1])))
+    sets = ((given, truth, groups) for given in (first, second))
+    return difference_of_sets(*sets, classes=classes, n_draws=n_draws, seed=seed)
+
+
+def difference_of_sets(
+    first: tuple[np.ndarray, np.ndarray, np.ndarray],
+    second: tuple[np.ndarray, np.ndarray, np.ndarray],
+    *,
+    classes: Sequence[str] | None = None,
+    n_draws: int = 1000,
+    seed: int = 0,
+) -> dict[str, Score]:
+    """Give every score on a first set of frames less that on a second one.
+
+    Events are drawn from those of both sets; one that has frames in both counts as often in both.
+
+    Parameters
+    ----------
+    first, second : ((frame, class), (frame,), (frame,))
+        Probability, truth and groups of each set, as for ``class_scores``.
+    classes, n_draws, seed
+        As for ``class_scores``.
+
+    Raises
+    ------
+    ValueError
+        As for ``class_scores``, and if the sets have different classes.
+    """
+    sets = [checked_frames(*of) for of in (first, second)]
+    n_classes = sets[0][0].shape[1]
+    if sets[1][0].shape[1] != n_classes:
+        raise ValueError(f"expected {n_classes} classes in both, got {sets[1][0].shape[1]}")
+    names = tuple(classes) if classes is not None else tuple(map(str, range(n_classes)))
+    bootstrap = _bootstrap(np.concatenate([groups for *_, groups in sets]), n_draws, seed)
+    blocks = np.split(bootstrap.block_of_sample, [len(sets[0][2])])
     values, draws = [], []
-    for given in (first, second):
-        probability, columns, events = _checked(given, truth, groups)
-        bootstrap = _bootstrap(events, n_draws, seed)
-        parts = _parts(probability, columns)
+    for (probability, truth, _), block in zip(sets, blocks, strict=True):
+        parts = _parts(probability, truth)
         whole = {key: part.sum(axis=0)[None] for key, part in parts.items()}
-        values.append(_Scored(whole, columns).scores(names))
-        drawn = {key: _drawn(bootstrap, part) for key, part in parts.items()}
-        draws.append(_Scored(drawn, columns).scores(names))
+        values.append(_Scored(whole, truth).scores(names))
+        drawn = {key: _drawn(bootstrap, part, block) for key, part in parts.items()}
+        draws.append(_Scored(drawn, truth).scores(names))
     return {
         name: _score(
             (values[0][name] - values[1][name])[0], draws[0][name] - draws[1][name], bootstrap
         )
         for name in values[0]
+        if name in values[1]
     }
-
-
-def require_probabilities(probability: np.ndarray) -> np.ndarray:
-    """Give (frame, class) float64; raises ValueError where a row is no distribution."""
-    probability = np.asarray(probability, float)
-    if probability.ndim != 2 or probability.shape[1] < 2 or not len(probability):
-        raise ValueError(
-            f"expected probabilities (frame, class) of at least one frame and two classes, got the "
-            f"shape {probability.shape}"
-        )
-    total = probability.sum(axis=1)
-    good = (probability >= 0).all(axis=1) & (np.abs(total - 1) <= _SUM_TOLERANCE)
-    if not good.all():
-        k = int(np.argmin(good))
-        raise ValueError(
-            f"expected probabilities that sum to 1, got {probability[k]} in row {k}; give the "
-            "output of a softmax, not logits"
-        )
-    return probability / total[:, None]
-
-
-def _checked(
-    probability: np.ndarray, truth: np.ndarray, groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    probability = require_probabilities(probability)
-    truth, groups = np.asarray(truth), np.asarray(groups)
-    n, n_classes = probability.shape
-    if truth.shape != (n,) or groups.shape != (n,):
-        raise ValueError(
-            f"expected one class and one event for each of {n} frames, got the shapes "
-            f"{truth.shape} and {groups.shape}"
-        )
-    if not np.issubdtype(truth.dtype, np.integer) or truth.min() < 0 or truth.max() >= n_classes:
-        raise ValueError(
-            f"expected classes as integers from 0 to {n_classes - 1}, got {np.unique(truth)}; "
-            "leave out the frames of other classes"
-        )
-    return probability, truth, groups
 
 
 def _bootstrap(groups: np.ndarray, n_draws: int, seed: int) -> EventBootstrap:
@@ -313,10 +309,10 @@ def _parts(probability: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _drawn(bootstrap: EventBootstrap, part: np.ndarray) -> np.ndarray:
-    """Give the sums of each resampled set, (draw, number)."""
+def _drawn(bootstrap: EventBootstrap, part: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Give the sums of each resampled set, (draw, number), from the event of each frame."""
     per_event = np.zeros((bootstrap.n_blocks, part.shape[1]))
-    np.add.at(per_event, bootstrap.block_of_sample, part)
+    np.add.at(per_event, block, part)
     return bootstrap.counts @ per_event
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize_scalar
 
 from tools.bootstrap import FEWEST_BLOCKS, EventBootstrap, interval
-from tools.classification_scores import LEAST_PROBABILITY, Score, require_probabilities
+from tools.class_probabilities import require_probabilities
+from tools.classification_scores import LEAST_PROBABILITY, Score
 from tools.random_streams import random_stream
 
 __all__ = [
@@ -20,15 +21,12 @@ __all__ = [
     "PredictionSets",
     "SetScores",
     "TemperatureScaling",
-    "VectorScaling",
     "fit_prediction_sets",
     "fit_temperature",
-    "fit_vector_scaling",
     "set_scores",
 ]
 
 _TEMPERATURES = (0.05, 20.0)
-_PULL = 1e-3  # towards no change: keeps vector scaling finite where a class is never confused
 
 
 @dataclass(frozen=True)
@@ -43,18 +41,6 @@ class TemperatureScaling:
     def __call__(self, probability: np.ndarray) -> np.ndarray:
         """Give scaled probabilities, (..., class) float64."""
         return _softmax(_logits(probability) / self.temperature)
-
-
-@dataclass(frozen=True)
-class VectorScaling:
-    """Softmax of ``weight * log p + bias``, one of each per class (Guo et al. 2017)."""
-
-    weight: np.ndarray
-    bias: np.ndarray
-
-    def __call__(self, probability: np.ndarray) -> np.ndarray:
-        """Give scaled probabilities, (..., class) float64."""
-        return _softmax(_logits(probability) * self.weight + self.bias)
 
 
 def fit_temperature(probability: np.ndarray, truth: np.ndarray) -> TemperatureScaling:
@@ -85,37 +71,6 @@ def fit_temperature(probability: np.ndarray, truth: np.ndarray) -> TemperatureSc
         log_score, bounds=np.log(_TEMPERATURES), method="bounded", options={"xatol": 1e-6}
     )
     return TemperatureScaling(float(np.exp(found.x)))
-
-
-def fit_vector_scaling(probability: np.ndarray, truth: np.ndarray) -> VectorScaling:
-    """Fit weights and biases that give the smallest log score.
-
-    A weak pull towards no change (1e-3 of the squared distance) decides what the set does not:
-    biases have a common part that changes nothing, and a class that is never confused has no
-    finite optimum.
-
-    Parameters
-    ----------
-    probability, truth
-        As for ``fit_temperature``.
-    """
-    logits, truth = calibration_set(probability, truth)
-    n, n_classes = logits.shape
-    wanted = np.eye(n_classes)[truth]
-
-    def log_score(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        weight, bias = parameters.reshape(2, n_classes)
-        log_probability = _log_softmax(logits * weight + bias)
-        change = np.stack([weight - 1, bias])
-        value = -(wanted * log_probability).sum() / n + _PULL * (change**2).sum()
-        slope = (np.exp(log_probability) - wanted) / n
-        gradient = np.stack([(slope * logits).sum(axis=0), slope.sum(axis=0)])
-        return value, (gradient + 2 * _PULL * change).ravel()
-
-    start = np.r_[np.ones(n_classes), np.zeros(n_classes)]
-    found = minimize(log_score, start, jac=True, method="L-BFGS-B")
-    weight, bias = found.x.reshape(2, n_classes)
-    return VectorScaling(weight, bias)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dataset_models.solar_scenes.frames import list_frames, network_input
 from dataset_models.solar_scenes.groups import observation_groups
 from dataset_models.solar_scenes.header_scan import ScannedFrame, scan_frames
 from dataset_models.solar_scenes.near_copies import thumbnail
+from dataset_models.solar_scenes.scene_masks import MASK_FOLDER, mask_files, read_mask
 from dataset_models.solar_scenes.scene_table import (
     class_index,
     one_hot,
@@ -40,6 +41,11 @@ class _Label:
     primary: int
     group: str = ""
     time: str = ""
+    mask: Path | None = None
+
+
+def _masks(labels: Mapping[Path, _Label]) -> dict[Path, Path]:
+    return {path: label.mask for path, label in labels.items() if label.mask is not None}
 
 
 class SceneFolder(SolarData):
@@ -53,8 +59,9 @@ class SceneFolder(SolarData):
     ----------
     place : str or Path
         A folder with folders named by class (``CLASSES`` in any case, also ``sunspot``,
-        ``quiet_sun``, ``none`` ...); or a CSV with the columns ``file`` (relative to the CSV),
-        ``label`` and, if wanted, ``group`` and ``time`` (ISO, UTC).
+        ``quiet_sun``, ``none`` ...) and, if wanted, ``masks`` with the same folders and names
+        inside; or a CSV with the columns ``file`` (relative to the CSV), ``label`` and, if wanted,
+        ``group``, ``time`` (ISO, UTC) and ``mask`` (relative to the CSV).
     size : int or (y, x)
         Pixels of each image.
     check_data : bool, optional
@@ -95,6 +102,8 @@ class SceneFolder(SolarData):
             raise FileNotFoundError(f"no such folder or CSV: {self.place}")
         is_folder = self.place.is_dir()
         labels, self.skipped = _class_folders(self.place) if is_folder else _labels(self.place)
+        self._masks, lost = mask_files(self.place, labels) if is_folder else (_masks(labels), [])
+        self.skipped += lost
         frames, broken = scan_frames(list(labels))
         self.skipped += broken
         if check_data or (check_data is None and len(frames) <= _READ_WHOLE):
@@ -130,6 +139,29 @@ class SceneFolder(SolarData):
     def labels(self, indices: np.ndarray) -> np.ndarray:
         """Give the labels of some samples, (sample, output) float32."""
         return one_hot(self.primary[indices])
+
+    @property
+    def has_mask(self) -> np.ndarray:
+        """Whether a mask lies beside each frame, (sample,) bool."""
+        return np.array([path in self._masks for path in self.paths])
+
+    def masks(self, indices: np.ndarray) -> np.ndarray:
+        """Give where each of ``CLASSES`` is, (batch, 5, y, x) bool.
+
+        A frame's mask is of the class that it is labelled with; all is False where it has none, or
+        is labelled as none of the five.
+
+        Raises
+        ------
+        DataIntegrityError
+            If a mask can't be read or is of other pixels than its frame.
+        """
+        out = np.zeros((len(indices), len(CLASSES), *self.shape), bool)
+        for masks, row in zip(out, indices, strict=True):
+            path, k = self.paths[int(row)], self.primary[int(row)]
+            if path in self._masks and k < len(CLASSES):
+                masks[k] = read_mask(self._masks[path], path, self.shape)
+        return out
 
     def thumbnails(self, indices: np.ndarray) -> np.ndarray:
         """Give small frames with mean 0 and spread 1, NaN where they show nothing."""
@@ -198,7 +230,7 @@ def _class_folders(folder: Path) -> tuple[dict[Path, _Label], list[tuple[Path, s
     labels: dict[Path, _Label] = {}
     skipped: list[tuple[Path, str]] = []
     inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    folders = [p for p in inside if p.is_dir()]
+    folders = [p for p in inside if p.is_dir() and p.name != MASK_FOLDER]
     if not folders:
         raise DataIntegrityError(
             f"{folder}: expected folders named by class ({', '.join(CLASSES)}, none), found none"
@@ -221,8 +253,8 @@ def _labels(path: Path) -> tuple[dict[Path, _Label], list[tuple[Path, str]]]:
     missing = [name for name in ("file", "label") if name not in names]
     if missing:
         raise ValueError(
-            f"{path.name}: expected the columns file, label[, group][, time] in its first line; "
-            f"{' and '.join(missing)} not found"
+            f"{path.name}: expected the columns file, label[, group][, time][, mask] in its "
+            f"first line; {' and '.join(missing)} not found"
         )
     labels: dict[Path, _Label] = {}
     skipped = []
@@ -230,7 +262,12 @@ def _labels(path: Path) -> tuple[dict[Path, _Label], list[tuple[Path, str]]]:
         where = f"{path.name}, line {number}"
         file = path.parent / row["file"].strip()
         try:
-            label = _Label(class_index(row["label"]), row.get("group", "").strip(), _iso(row))
+            label = _Label(
+                class_index(row["label"]),
+                row.get("group", "").strip(),
+                _iso(row),
+                _mask_of(row, path.parent),
+            )
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
         if not row["file"].strip() or file in labels:
@@ -240,6 +277,13 @@ def _labels(path: Path) -> tuple[dict[Path, _Label], list[tuple[Path, str]]]:
         else:
             skipped.append((file, f"{where}: no such file: {file}"))
     return labels, skipped
+
+
+def _mask_of(row: dict, place: Path) -> Path | None:
+    name = (row.get("mask") or "").strip()
+    if name and not (place / name).is_file():
+        raise ValueError(f"no such mask: {place / name}")
+    return place / name if name else None
 
 
 def _iso(row: dict) -> str:

@@ -32,7 +32,9 @@ __all__ = [
     "network_input",
     "position_arcsec",
     "read_frame",
+    "read_pixels",
     "refuse_picture",
+    "repaired",
 ]
 
 SMALLEST_SIDE = 32  # pixels; a smaller frame shows no class of scene
@@ -96,15 +98,21 @@ def read_frame(path: str | Path) -> Frame:
         one value only, or more than half of it is missing.
     """
     path = Path(path)
+    data, header = read_pixels(path)
+    image = np.ascontiguousarray(data, np.float32)
+    with quietly():
+        wcs = frame_wcs(header, image.shape)
+    filled, bad = repaired(image, _blank_sky(image, wcs, header), path.name)
+    return Frame(filled, bad, header, wcs, frame_time(header), instrument_of(header), path)
+
+
+def read_pixels(path: Path) -> tuple[np.ndarray, dict]:
+    """Read pixels (y, x) as they are, and the readable cards; raises as ``read_frame``."""
     refuse_picture(path)
     data, header = (_npy(path), {}) if path.suffix.lower() == ".npy" else _fits(path)
     if not _is_real(data.dtype):
         raise DataIntegrityError(f"{path.name}: expected real numbers, got {data.dtype}")
-    image = np.ascontiguousarray(data, np.float32)
-    with quietly():
-        wcs = frame_wcs(header, image.shape)
-    filled, bad = _repaired(image, _blank_sky(image, wcs, header), path.name)
-    return Frame(filled, bad, header, wcs, frame_time(header), instrument_of(header), path)
+    return data, header
 
 
 def network_input(frame: Frame | str | Path, size: int | tuple | None = None) -> np.ndarray:
@@ -209,8 +217,14 @@ def check_shape(shape: tuple[int, ...], name: str) -> tuple[int, int]:
     return sides
 
 
-def _repaired(image: np.ndarray, sky: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Fill in what is missing; refuse a frame that shows too little. A blanked sky becomes 0."""
+def repaired(image: np.ndarray, sky: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Fill in what is missing: the image, and which pixels were. A blanked sky becomes 0.
+
+    Raises
+    ------
+    DataIntegrityError
+        If the frame shows too little.
+    """
     bad = find_bad_pixels(image) & ~sky
     share = bad.sum() / max((~sky).sum(), 1)
     if share > _LARGEST_BAD_SHARE or sky.all():

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.ndimage import gaussian_filter, uniform_filter1d
 
 from dataset_models.solar_scenes.limb import draw_limb
 from dataset_models.solar_scenes.noise import View, band_pass, cells, oriented
 from dataset_models.solar_scenes.strokes import brush, wavering
 from dataset_models.solar_scenes.textures import TEXTURES
+from dataset_models.solar_scenes.whole_sun import whole_corona, whole_magnetogram
 
-__all__ = ["OTHER_SCENES"]
+__all__ = ["FAULTS", "OTHER_SCENES"]
 
 
 def coronal_loops(view: View) -> np.ndarray:
-    """Give an active region in the extreme ultraviolet: arcades of thin loops, moss, haze."""
+    """Give active regions in the extreme ultraviolet: arcades of thin loops, fans, moss, haze.
+
+    On the disc or at the limb; shown as it is, or by a power of the brightness, as displays do.
+    """
     r = view.generator
     n = view.size
     image = coronal_haze(view) * r.uniform(0.1, 0.4)
@@ -29,10 +34,27 @@ def coronal_loops(view: View) -> np.ndarray:
         points = middle + np.outer(-half * np.cos(t), along) + np.outer(height * np.sin(t), across)
         strength = r.uniform(0.1, 1.0) * (0.4 + 0.6 * np.abs(np.cos(t))) * wavering(view, 60, 0.2)
         image = image + brush(view, points, max(r.uniform(0.005, 0.02) * n, 0.7), strength)
+    for _ in range(int(r.integers(0, 4))):
+        image = image + r.uniform(0.3, 1.5) * _fan(view, centre + r.normal(0, 0.6 * span, 2), span)
     y, x = view.coordinates()
     core = np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / (2 * (0.4 * span) ** 2))
     moss = np.exp(0.8 * band_pass(view, 0.8, 4.0, lifetime_s=300.0))
-    return image + r.uniform(0.0, 1.0) * core * moss
+    image = image + r.uniform(0.0, 1.0) * core * moss
+    return np.clip(image, 0, None) ** (r.uniform(0.35, 1.0) if r.random() < 0.5 else 1.0)
+
+
+def _fan(view: View, foot: np.ndarray, span: float) -> np.ndarray:
+    """Give open loops that leave one foot and spread and fade."""
+    r = view.generator
+    out, t = np.zeros(view.shape, np.float32), np.linspace(0, 1, 40)
+    middle, spread = r.uniform(0, 2 * np.pi), r.uniform(0.2, 0.9)
+    for _ in range(int(r.integers(4, 14))):
+        turn = middle + r.uniform(-spread, spread) * (0.4 + 0.6 * t) + r.normal(0, 0.2) * t**2
+        length = span * r.uniform(0.6, 2.0) * t
+        points = foot + np.stack([np.sin(turn), np.cos(turn)], 1) * length[:, None]
+        width = max(r.uniform(0.004, 0.015) * view.size, 0.6) * (1 + t)
+        out = out + brush(view, points, width, r.uniform(0.2, 1.0) * np.exp(-2 * t))
+    return out
 
 
 def coronal_haze(view: View) -> np.ndarray:
@@ -124,36 +146,77 @@ def blank(view: View) -> np.ndarray:
 
 
 def corrupted(view: View) -> np.ndarray:
-    """Give a frame spoilt on its way: shuffled or missing blocks, torn rows, overflow, stripes."""
+    """Give a frame spoilt on its way.
+
+    Shuffled blocks, torn rows, overflow, stripes, a moving telescope, no focus, particles.
+    """
     r = view.generator
     names = list(TEXTURES)
     image = TEXTURES[names[int(r.integers(len(names)))]](view, r.uniform(0.5, 1.5))
-    ny, nx = view.shape
-    step, kind = max(min(ny, nx) // int(r.integers(4, 12)), 2), int(r.integers(4))
-    if kind == 0:
-        rows, columns = np.arange(0, ny, step), np.arange(0, nx, step)
-        for a in rows:
-            for b in columns:
-                if r.random() < 0.5:
-                    image[a : a + step, b : b + step] = r.uniform(0, 1.6)
-    elif kind == 1:
-        for a in range(0, ny, step):
-            image[a : a + step] = np.roll(image[a : a + step], int(r.integers(nx)), axis=1)
-            image[a : a + step] *= r.uniform(0.2, 1.8)
-    elif kind == 2:
-        level = float(image.std()) * r.uniform(0.2, 1.0)
-        image = (image - image.mean()) % max(level, 1e-3)
-    else:
-        stripes = r.choice((0.0, 1.0, 2.0), (ny, 1), p=(0.35, 0.4, 0.25))
-        image = image * np.repeat(stripes[:: max(step // 3, 1)], max(step // 3, 1), axis=0)[:ny]
-    return image.astype(np.float32)
+    spoil = FAULTS[int(r.integers(len(FAULTS)))]
+    return spoil(r, image, max(view.size // int(r.integers(4, 12)), 2)).astype(np.float32)
 
+
+def _blocks(r: np.random.Generator, image: np.ndarray, step: int) -> np.ndarray:
+    for a in range(0, image.shape[0], step):
+        for b in range(0, image.shape[1], step):
+            if r.random() < 0.5:
+                image[a : a + step, b : b + step] = r.uniform(0, 1.6)
+    return image
+
+
+def _torn_rows(r: np.random.Generator, image: np.ndarray, step: int) -> np.ndarray:
+    for a in range(0, image.shape[0], step):
+        rows = np.roll(image[a : a + step], int(r.integers(image.shape[1])), axis=1)
+        image[a : a + step] = rows * r.uniform(0.2, 1.8)
+    return image
+
+
+def _overflow(r: np.random.Generator, image: np.ndarray, step: int) -> np.ndarray:
+    """Begin at 0 again above the largest number, along a slope: fine texture itself stays plain."""
+    y, x = (np.linspace(0, 1, n) for n in image.shape)
+    turn, wraps = r.uniform(0, 2 * np.pi), r.uniform(1.0, 4.0)
+    return (wraps * (np.sin(turn) * y[:, None] + np.cos(turn) * x[None]) + image) % 1.0
+
+
+def _stripes(r: np.random.Generator, image: np.ndarray, step: int) -> np.ndarray:
+    ny, thick = image.shape[0], max(step // 3, 1)
+    stripes = r.choice((0.0, 1.0, 2.0), (ny, 1), p=(0.35, 0.4, 0.25))
+    return image * np.repeat(stripes[::thick], thick, axis=0)[:ny]
+
+
+def _moved(r: np.random.Generator, image: np.ndarray, step: int) -> np.ndarray:
+    """Smear along rows or columns, as when the telescope moves or the shutter stays open."""
+    length = max(int(r.uniform(0.25, 0.9) * min(image.shape)), 2)
+    return uniform_filter1d(image, length, axis=int(r.integers(2)), mode="wrap")
+
+
+def _out_of_focus(r: np.random.Generator, image: np.ndarray, step: int) -> np.ndarray:
+    return gaussian_filter(image, r.uniform(0.07, 0.2) * min(image.shape), mode="wrap")
+
+
+def _particles(r: np.random.Generator, image: np.ndarray, step: int) -> np.ndarray:
+    """Add the tracks of particles, as in a storm."""
+    ny, nx = image.shape
+    n = int(image.size * np.exp(r.uniform(np.log(0.01), np.log(0.08))))
+    y, x = r.integers(ny, size=n), r.integers(nx, size=n)
+    strength = r.uniform(0.3, 3.0) * r.exponential(size=n)
+    for k in range(int(r.integers(1, 4))):
+        turn = r.uniform(0, np.pi, n)
+        rows, columns = (np.rint(k * f(turn)).astype(int) for f in (np.sin, np.cos))
+        np.add.at(image, ((y + rows) % ny, (x + columns) % nx), strength)
+    return image
+
+
+FAULTS = (_blocks, _torn_rows, _overflow, _stripes, _moved, _out_of_focus, _particles)
 
 OTHER_SCENES: dict[str, Callable[[View], np.ndarray]] = {
     "coronal loops": coronal_loops,
     "coronal haze": coronal_haze,
     "X-rays": x_rays,
     "magnetogram": magnetogram,
+    "whole corona": whole_corona,
+    "whole magnetogram": whole_magnetogram,
     "spectrum": spectrum,
     "blank": blank,
     "corrupted": corrupted,

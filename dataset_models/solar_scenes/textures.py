@@ -16,6 +16,8 @@ __all__ = ["PHOTOSPHERIC", "TEXTURES", "plage"]
 
 GRANULE_ARCSEC = (1.1, 1.6)  # mean distance of granules (Bray, Loughhead & Durrant 1984: 1.3")
 SUPERGRANULE_ARCSEC = (25.0, 45.0)  # Leighton, Noyes & Simon 1962: 30 Mm, 41"
+_UNRESOLVED = 0.6  # share of those whose granules are below the resolution
+_BRIGHT_POINTS = 0.3  # share of those with resolved granules
 _GRANULE_LIFE_S, _FIBRIL_LIFE_S, _NETWORK_LIFE_S = 480.0, 300.0, 30000.0
 
 
@@ -24,10 +26,12 @@ def _standard(field: np.ndarray) -> np.ndarray:
 
 
 def granulation(view: View, contrast: float) -> np.ndarray:
-    """Give bright granules of different brightness between dark lanes."""
+    """Give bright granules of different brightness between dark lanes, resolved or not."""
     r = view.generator
     # a telescope that does not resolve granules shows a pattern of a few pixels (HMI: about 4)
     true, seen = view.pixels(r.uniform(*GRANULE_ARCSEC)), r.uniform(1.5, 5.0)
+    if true < seen and r.random() < _UNRESOLVED:
+        return 1 + contrast * _unresolved(view)
     spacing = max(true, seen)
     inside, value = cells(view, spacing, warp=r.uniform(0.1, 0.22), lifetime_s=_GRANULE_LIFE_S)
     grain = np.tanh(r.uniform(1.2, 3) * inside) * (0.6 + r.uniform(0.3, 1.2) * value)
@@ -35,8 +39,31 @@ def granulation(view: View, contrast: float) -> np.ndarray:
     grain = grain * (1 + r.uniform(0.05, 0.3) * ragged)
     grain = gaussian_filter(grain, (0.22 if true < seen else 0.07) * spacing, mode="wrap")
     patches = band_pass(view, 1.5 * spacing, 5 * spacing, lifetime_s=3 * _GRANULE_LIFE_S)
-    field = _standard(grain) + r.uniform(0.1, 0.5) * patches
-    return 1 + contrast * r.uniform(0.03, 0.13) * field
+    # near magnetic fields granules are weaker, and bright points stand between them
+    calm = band_pass(view, 2 * spacing, 8 * spacing, lifetime_s=_NETWORK_LIFE_S)
+    field = _standard(grain) * np.clip(1 + r.uniform(0, 0.35) * calm, 0.2, 1.8)
+    field = field + r.uniform(0.1, 0.5) * patches
+    if r.random() < _BRIGHT_POINTS:
+        lanes = np.exp(-((inside / r.uniform(0.08, 0.2)) ** 2))
+        field = field + r.uniform(0.5, 3.0) * lanes * np.maximum(calm + ragged - 1, 0)
+    return 1 + contrast * r.uniform(0.03, 0.13) * (field - field.mean())
+
+
+def _unresolved(view: View) -> np.ndarray:
+    """Give the photosphere through a point spread wider than granules, about 0.
+
+    Sums of many granules are Gaussian; their grain is as fine as the point spread, its contrast
+    may be a hundredth. Faculae along the network may stand out or not.
+    """
+    r = view.generator
+    width = r.uniform(0.45, 1.8)  # pixels
+    grain = band_pass(view, width, r.uniform(2, 5) * max(width, 1.0), lifetime_s=_GRANULE_LIFE_S)
+    broad = band_pass(view, 3 * width, 15 * width, lifetime_s=_NETWORK_LIFE_S)
+    field = grain + r.uniform(0, 0.6) * broad
+    if r.random() < 0.5:
+        field = field + r.uniform(0, 2.5) * _network_borders(view) * np.exp(0.3 * grain)
+    amplitude = float(np.exp(r.uniform(np.log(0.008), np.log(0.08))))
+    return amplitude * (field - field.mean())
 
 
 def reversed_granulation(view: View, contrast: float) -> np.ndarray:

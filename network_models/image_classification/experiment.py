@@ -15,7 +15,7 @@ import numpy as np
 
 from dataset_models.solar_data import SolarData
 from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
-from dataset_models.splits import Split, grouped
+from dataset_models.splits import Split
 from network_models.checkpoint import save_network
 from network_models.image_classification.classifier import SETTINGS_FILE, ClassifierSettings
 from network_models.image_classification.leak_table import leak_rows, likeness
@@ -26,10 +26,18 @@ from network_models.image_classification.report_sections import (
     write_splits_section,
     write_training_section,
 )
+from network_models.image_classification.scaled_scenes import scaled_before
+from network_models.image_classification.scene_setup import (
+    builder_of,
+    open_scenes,
+    optimizer_of,
+    options_of,
+    scene_split,
+    small_network,
+)
 from network_models.image_classification.slic.hand_features import HandFeatureClassifier
-from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.image_classification.turned_scenes import TurnedScenes
-from network_models.training import TrainingOptions, predict, show_or_make, train
+from network_models.training import predict, show_or_make, train
 from tools.abstention import (
     RiskCoverage,
     abstention_score,
@@ -44,15 +52,7 @@ from tools.random_streams import random_stream
 from tools.report.report import write_report
 from tools.run_folder import RunFolder
 
-__all__ = [
-    "Judged",
-    "builder_of",
-    "open_scenes",
-    "optimizer_of",
-    "options_of",
-    "run_scene_experiment",
-    "scene_split",
-]
+__all__ = ["Judged", "run_scene_experiment"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,6 @@ _ANSWERED = 0.97  # of the validation frames of the five classes
 _BATCH = 64
 _FEWEST_TO_HALVE = 4  # observations
 _MOST_PIXELS = 200_000_000  # of the images that hand-made features learn from at once
-_SETS = {"validation_share": 0.12, "test_share": 0.16}
 _LEAK_FRAMES, _LEAK_SIDE, _LEAK_EPOCHS = 8, 48, 8
 
 
@@ -89,31 +88,6 @@ class Judged:
         )
 
 
-def open_scenes(config) -> SolarData:
-    """Give the scenes that a configuration names."""
-    from dataset_models.solar_scenes.folder import SceneFolder
-    from dataset_models.solar_scenes.generated import GeneratedScenes
-    from dataset_models.solar_scenes.slic_files import SlicFiles
-
-    size = config.size if config.network == "slic_lite" else 256
-    if not config.data:
-        return GeneratedScenes(
-            config.scene_seed,
-            n_observations=config.observations,
-            frames_per_observation=config.frames,
-            size=size,
-            difficulty=config.difficulty,
-        )
-    if config.data.endswith(".npz"):
-        return SlicFiles(config.data)
-    return SceneFolder(config.data, size=size)
-
-
-def scene_split(dataset: SolarData, seed: int) -> Split:
-    """Put whole observations into training, validation and test."""
-    return grouped(dataset.table, **_SETS, generator=random_stream(seed, "split of scenes"))
-
-
 def run_scene_experiment(config, *, command: str, started: float) -> tuple[RunFolder, list[str]]:
     """Train, calibrate and report, or show the run that was made before; give it and its figures.
 
@@ -134,53 +108,6 @@ def run_scene_experiment(config, *, command: str, started: float) -> tuple[RunFo
     )
 
 
-def options_of(config) -> TrainingOptions:
-    """Give the training options of a configuration."""
-    return TrainingOptions(
-        config.epochs,
-        config.batch_size,
-        config.learning_rate,
-        config.weight_decay,
-        config.seed,
-        config.keep_epochs,
-    )
-
-
-def builder_of(config):
-    """Give what builds the network."""
-    if config.network == "slic_lite":
-        return lambda: _small(config)
-    from network_models.image_classification.slic.vgg13 import as_classifier, build_slic_vgg13
-
-    slic = {
-        "tied": config.network == "vgg13",
-        "widths": _scaled(config, (64, 128, 256, 512)),
-        "hidden": _scaled(config, (4096,))[0],
-        "n_outputs": len(OUTPUTS),
-    }
-    return lambda: as_classifier(build_slic_vgg13(**slic))
-
-
-def _small(config) -> keras.Model:
-    return build_slic_lite(
-        widths=_scaled(config, (24, 48, 96)),
-        n_maps=config.maps,
-        n_blocks=config.blocks,
-        dropout=config.dropout,
-    )
-
-
-def _scaled(config, numbers: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(max(round(config.width * n), 1) for n in numbers)
-
-
-def optimizer_of(config):
-    """Give what makes the optimizer, or None for the suite's own."""
-    if config.optimizer == "adamw":
-        return None
-    return lambda: keras.optimizers.SGD(config.learning_rate, momentum=0.9, nesterov=True)
-
-
 def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) -> None:
     if not config.data:
         logger.info("Drawing %d scenes (synthetic)", len(dataset.table))
@@ -188,15 +115,20 @@ def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) 
     split = scene_split(dataset, config.seed)
     _require_classes(dataset, split)
     run.write_config({**run.config, "targets": _targets(), "command": command})
+    seen, build, as_saved = dataset, builder_of(config), None
+    if not config.data:  # files are read as they are needed
+        seen, build, as_saved = scaled_before(dataset, build)
     outcome = train(
-        builder_of(config),
+        build,
         keras.losses.CategoricalCrossentropy(),
-        dataset=TurnedScenes(dataset),
+        dataset=TurnedScenes(seen),
         split=split,
         options=options_of(config),
         run=run,
         make_optimizer=optimizer_of(config),
+        as_saved=as_saved,
     )
+    del seen  # a GiB of views
     network, settings = _calibrated(dataset, split, outcome.network, config)
     settings.to_json(run / SETTINGS_FILE)
     save_network(run.best_network, network)
@@ -376,7 +308,7 @@ def _leak(config) -> tuple[list[dict], dict]:
     harder.draw()
     rows = leak_rows(
         harder,
-        build_network=lambda: _small(config),
+        build_network=lambda: small_network(config),
         options=replace(options_of(config), epochs=min(config.epochs, _LEAK_EPOCHS)),
         n_draws=config.bootstrap_draws,
     )

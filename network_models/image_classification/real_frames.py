@@ -12,15 +12,23 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import binary_dilation, gaussian_filter
 
-from dataset_models.solar_scenes.classes import CLASSES
+from dataset_models.solar_scenes.classes import CLASSES, NONE, OUTPUTS
 from dataset_models.solar_scenes.frames import read_frame
 
-__all__ = ["RealScene", "real_scenes", "spot_free_tiles", "spot_tiles"]
+__all__ = ["RealScene", "none_of_the_classes", "real_scenes", "spot_free_tiles", "spot_tiles"]
 
 _QUIET, _SPOTS = CLASSES.index("quiet"), CLASSES.index("sunspots")
 _SMOOTHED = 6.0  # pixels: granulation is smaller
 _DARK, _SPOT = 0.85, 0.6  # of the median: what is no quiet photosphere, and what is a spot
 _MARGIN = 12  # pixels around what is dark
+# what is none of the five, by name of the scene and pattern of the files
+_OTHERS = {
+    "AIA 171, active region": "aia/*171*.fits",
+    "EIT 195 and 171, whole Sun": "eit/*.fits",
+    "XRT 2011, limb": "xrt/L1_XRT2011*.fits",
+    "XRT 2012, limb": "xrt/L1_XRT2012*.fits",
+    "HMI SHARP 377, field": "sharp_ar11158/*.[Bm][ra]*.fits",
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class RealScene:
     images : tuple of (y, x) float32
         As they were observed; missing pixels filled in.
     truth : int
-        Index into ``CLASSES``.
+        Index into ``OUTPUTS``.
     """
 
     name: str
@@ -77,6 +85,16 @@ def real_scenes(data: str | Path, *, tile: int = 96) -> list[RealScene]:
             f"{data} holds no hinode_sot/*.fits.gz, hmi/*.fits or sharp_ar11158/*continuum.fits"
         )
     return [scene for scene in out if scene.images]
+
+
+def none_of_the_classes(data: str | Path) -> list[RealScene]:
+    """Give the corona, X-rays and magnetograms of such a folder: whole frames, none of the five."""
+    found = {name: sorted(Path(data).glob(pattern)) for name, pattern in _OTHERS.items()}
+    return [
+        RealScene(name, tuple(read_frame(path).image for path in paths), OUTPUTS.index(NONE))
+        for name, paths in found.items()
+        if paths
+    ]
 
 
 def spot_free_tiles(image: np.ndarray, tile: int) -> list[np.ndarray]:

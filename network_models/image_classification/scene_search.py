@@ -9,7 +9,7 @@ import numpy as np
 
 from dataset_models.solar_data import SolarData
 from dataset_models.splits import Split
-from network_models.image_classification.experiment import (
+from network_models.image_classification.scene_setup import (
     builder_of,
     open_scenes,
     optimizer_of,

@@ -41,6 +41,9 @@ class AttributionOptions:
         Occlusion patches along a side.
     layer : str
         Of Grad-CAM; the last one with a grid of at least 4 x 4 if empty.
+    views : {1, 8}
+        Maps that the answer is the mean of: of the image as it is, or of four quarter turns,
+        mirrored and not, each turned back; for classifiers of scenes, whose answer is such a mean.
     seed : int
     """
 
@@ -50,6 +53,7 @@ class AttributionOptions:
     masks: int = 500
     blocks: int = 16
     layer: str = ""
+    views: int = 1
     seed: int = 0
 
 

@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--masks", type=int, default=500, help="masks of rise")
     parser.add_argument("--blocks", type=int, default=16, help="patches a side of occlusion")
     parser.add_argument("--layer", default="", help="layer of grad-cam")
+    parser.add_argument("--views", type=int, default=1, choices=(1, 8), help="mean of 8 turns")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--check", action="store_true", help="see whether the map may be read")
     arguments = parser.parse_args(argv)

@@ -85,3 +85,40 @@ def test_integrated_gradients_add_up_behind_the_scaling():
     assert found.target_value == pytest.approx(value, rel=1e-4)
     change = value - found.notes["baseline_target"]
     assert found.values.sum() == pytest.approx(change, rel=2e-3)
+
+
+@pytest.mark.parametrize("method", ["integrated-gradients", "gradient", "occlusion"])
+def test_the_mean_of_eight_views_turns_with_the_image(method):
+    """A mean over all turns and mirrors knows no direction: the turned image has the turned map.
+
+    The target's value is that of the eight images, one by one.
+    """
+    keras.utils.set_random_seed(1)
+    network = build_slic_lite(widths=(4, 4, 4), n_maps=8, n_blocks=1)
+    image = np.random.default_rng(2).normal(100, 10, (1, 32, 32, 1)).astype(np.float32)
+    head = log_odds(np.eye(len(OUTPUTS))[4])
+    explainer = Explainer(network, head, image="image")
+    options = AttributionOptions(views=8, blocks=4)
+    turned = np.rot90(image, axes=(1, 2))[:, :, ::-1]
+    first, second = (
+        explainer.explain({"image": np.ascontiguousarray(x)}, method, options)
+        for x in (image, turned)
+    )
+    expected = np.rot90(first.values, axes=(0, 1))[:, ::-1]
+    np.testing.assert_allclose(second.values, expected, atol=1e-4 * np.abs(expected).max())
+    views = [np.rot90(image, k, axes=(1, 2)) for k in range(4)]
+    views += [view[:, :, ::-1] for view in views]
+    values = [float(head(network({"image": np.ascontiguousarray(v)}))[0]) for v in views]
+    assert first.target_value == pytest.approx(np.mean(values), rel=1e-4)
+    assert first.notes["views"] == 8
+
+
+def test_networks_that_know_an_upper_side_have_no_mean_of_views():
+    image = keras.Input((8, 8, 1), name="image")
+    plain = keras.Model({"image": image}, keras.layers.Flatten()(image))
+    explainer = Explainer(plain, lambda output: output[:, 0], image="image")
+    sample = {"image": np.ones((1, 8, 8, 1), np.float32)}
+    with pytest.raises(ValueError, match="classifiers of scenes"):
+        explainer.explain(sample, "gradient", AttributionOptions(views=8))
+    with pytest.raises(ValueError, match="1 view or the mean of 8"):
+        explainer.explain(sample, "gradient", AttributionOptions(views=3))

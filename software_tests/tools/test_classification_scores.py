@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score, log_loss
 
-from tools.classification_scores import class_scores, paired_difference
+from tools.classification_scores import class_scores, difference_of_sets, paired_difference
 
 NAMES = ("a", "b", "c")
 
@@ -129,6 +129,26 @@ def test_a_paired_difference_is_narrower_than_either(frames, generator):
     assert all(s.value == s.low == s.high == 0 for s in same.values())
 
 
+def test_the_difference_of_two_sets_knows_which_events_they_share(frames):
+    """Sets of the same events differ by nothing in every draw; of other events, as two samples do.
+
+    The variance of a difference of independent means is the sum of their variances.
+    """
+    probability, truth, groups = frames
+    whole = probability, truth, groups
+    twice = tuple(np.concatenate([part, part]) for part in whole)  # every event, twice as often
+    found = difference_of_sets(twice, whole, n_draws=50)["Brier"]
+    assert found.value == pytest.approx(0, abs=1e-12)
+    assert max(abs(found.low), abs(found.high)) < 1e-12
+    first, second = ((probability[at], truth[at], groups[at]) for at in (groups < 30, groups >= 30))
+    apart = difference_of_sets(first, second, n_draws=4000)["accuracy"]
+    alone = [class_scores(*of, n_draws=4000)["accuracy"] for of in (first, second)]
+    assert apart.value == pytest.approx(alone[0].value - alone[1].value)
+    widths = [s.high - s.low for s in alone]
+    # of 60 events about 30 are drawn from either set, more or fewer: a little wider than the sum
+    assert 0.95 < (apart.high - apart.low) / np.hypot(*widths) < 1.15
+
+
 def test_wrong_input_gets_a_sentence(frames):
     probability, truth, groups = frames
     cases = [
@@ -146,3 +166,6 @@ def test_wrong_input_gets_a_sentence(frames):
         class_scores(probability, truth, groups, classes=("a", "b"))
     with pytest.raises(ValueError, match="same frames and classes"):
         paired_difference(probability, probability[:, :2], truth, groups)
+    two = probability[:, :2] / probability[:, :2].sum(1, keepdims=True), truth % 2, groups
+    with pytest.raises(ValueError, match="3 classes in both, got 2"):
+        difference_of_sets((probability, truth, groups), two)

@@ -120,3 +120,18 @@ def test_the_overlay_colours_the_likeliest_class_and_leaves_quiet_clear(grid):
     assert "sunspot" in labels
     assert "quiet Sun: clear" in labels
     assert "probability" in figure.axes[1].get_ylabel()
+
+
+def test_names_of_regions_that_touch_are_set_apart():
+    marks = [("flare ribbon", 30 + k % 2, 20 + 0.3 * k) for k in range(5)] + [("sunspot", 5, 35)]
+    image = np.arange(40 * 60.0).reshape(40, 60)
+    probability = np.zeros((6, 10, 15))
+    probability[3] = 1
+    figure = plot_map_overlay(image, probability, NAMES[:5], step=4, quiet=3, marks=marks)
+    figure.draw_without_rendering()
+    named = [text for text in figure.axes[0].texts if text.get_text()]
+    assert len(named) == len(marks)
+    boxes = [text.get_window_extent() for text in named]
+    pairs = [(a, b) for k, a in enumerate(boxes) for b in boxes[:k]]
+    assert not any(a.overlaps(b) for a, b in pairs)
+    assert named[-1].xyann == named[0].xyann == (4, 4)  # with room for it, a name stays

@@ -8,7 +8,6 @@ from tools.probability_calibration import (
     PredictionSets,
     fit_prediction_sets,
     fit_temperature,
-    fit_vector_scaling,
     set_scores,
 )
 
@@ -42,45 +41,10 @@ def test_the_temperature_that_made_them_is_found(calibrated, temperature):
     assert (scaling(sharpened).argmax(axis=1) == sharpened.argmax(axis=1)).all()
 
 
-def test_the_vector_that_made_them_is_found(calibrated):
-    probability, truth = calibrated
-    weight, bias = np.array([1.5, 0.8, 1.0, 2.0]), np.array([0.4, -0.2, 0.0, -0.2])
-    # log p of the given rows, so that weight * log p + bias is log of the true ones
-    logits = (np.log(probability) - bias) / weight
-    given = softmax(logits)
-    scaling = fit_vector_scaling(given, truth)
-    scored = [
-        class_scores(p, truth, np.arange(len(truth)), n_draws=5)["log score"].value
-        for p in (given, fit_temperature(given, truth)(given), scaling(given), probability)
-    ]
-    assert scored[2] < scored[1] <= scored[0]
-
-
-def test_the_gradient_of_vector_scaling_leads_to_its_minimum(calibrated):
-    probability, truth = calibrated
-    distorted = softmax(np.log(probability) * [1.0, 2.0, 1.0, 1.0] + [0.5, 0, 0, 0])
-    scaling = fit_vector_scaling(distorted, truth)
-    n = len(truth)
-
-    def value(weight, bias):
-        log_p = np.log(softmax(np.log(distorted) * weight + bias))
-        return -log_p[np.arange(n), truth].mean() + 1e-3 * (
-            ((weight - 1) ** 2).sum() + (bias**2).sum()
-        )
-
-    here = value(scaling.weight, scaling.bias)
-    for k in range(4):
-        for step in (-0.02, 0.02):
-            move = step * np.eye(4)[k]
-            assert value(scaling.weight + move, scaling.bias) > here
-            assert value(scaling.weight, scaling.bias + move) > here
-
-
 def test_a_set_without_mistakes_stays_finite():
     probability = np.array([[0.9, 0.1], [0.2, 0.8]])
     truth = np.array([0, 1])
     assert fit_temperature(probability, truth).temperature == pytest.approx(0.05, rel=1e-3)
-    assert np.isfinite(fit_vector_scaling(probability, truth)(probability)).all()
     assert np.isfinite(fit_temperature(np.eye(2), truth)(np.eye(2))).all()
 
 
@@ -135,7 +99,7 @@ def test_wrong_input_gets_a_sentence(calibrated):
     with pytest.raises(ValueError, match="not logits"):
         fit_temperature(np.log(probability), truth)
     with pytest.raises(ValueError, match="one integer from 0 to 3"):
-        fit_vector_scaling(probability, truth[:-1])
+        fit_temperature(probability, truth[:-1])
     with pytest.raises(ValueError, match="between 0 and 1"):
         fit_prediction_sets(probability, truth, truth, level=90)
     with pytest.raises(ValueError, match="an event for each"):

@@ -11,7 +11,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
+from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.transforms import Bbox
 
 from tools.abstention import RiskCoverage
 from tools.classification_scores import ClassReliability
@@ -32,6 +34,7 @@ OUTPUT_COLOURS = ("#009E73", "#E69F00", "#CC79A7", "#999999", "#56B4E9", "#00000
 _LOWEST = 1e-6  # of a logarithmic axis of probabilities
 _BRIGHTNESS = (0.5, 99.5)  # percentiles of the image from black to white
 _LARGEST_SIDE = 700  # pixels of a drawn image along its shorter side, at least
+_LINE, _MOST_LINES = 8.5, 9  # points between names that would lie on one another; tried for each
 _STRONGEST = 0.75  # share of the colour over the image where the probability is 1
 
 
@@ -279,11 +282,14 @@ def plot_map_overlay(
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.set_xlabel(place.format("x"))
     axes.set_ylabel(place.format("y"))
-    for name, x, y in marks:
+    named = [
         _mark(axes, name, (x0 + x * size, y0 + y * size), is_right=x > 0.7 * wide)
+        for name, x, y in marks
+    ]
     _legend(figure, axes, names, quiet, step)
     if title:
         axes.set_title(title, fontsize=9)
+    _set_apart(figure, named)
     return figure
 
 
@@ -326,11 +332,11 @@ def _hatch(axes: Axes, is_none: np.ndarray, extent: tuple) -> None:
     drawn.set_linewidth(0)
 
 
-def _mark(axes: Axes, name: str, place: tuple[float, float], *, is_right: bool) -> None:
+def _mark(axes: Axes, name: str, place: tuple[float, float], *, is_right: bool) -> Annotation:
     """Mark a place and name it, inside the picture and legible on any brightness."""
     outline = [withStroke(linewidth=1.5, foreground="black")]
     axes.plot(*place, "+", color="white", markersize=6, path_effects=outline)
-    axes.annotate(
+    return axes.annotate(
         name,
         place,
         xytext=(-4 if is_right else 4, 4),
@@ -340,6 +346,26 @@ def _mark(axes: Axes, name: str, place: tuple[float, float], *, is_right: bool) 
         fontsize=7,
         path_effects=outline,
     )
+
+
+def _set_apart(figure: Figure, named: Sequence[Annotation]) -> None:
+    """Move names up or down, line by line, until none lies on another; most stay where they are."""
+    if len(named) < 2:
+        return
+    figure.draw_without_rendering()  # where things come to lie
+    kept: list[Bbox] = []
+    for text in named:
+        x, y = text.xyann
+        for line in range(_MOST_LINES):
+            # beside the mark, below it, above the first, ...
+            text.xyann = (x, y + _LINE * (line // 2 if line % 2 == 0 else -(line // 2 + 1)))
+            box = text.get_window_extent()
+            if not any(box.overlaps(other) for other in kept):
+                break
+        else:
+            text.xyann = (x, y)
+            box = text.get_window_extent()
+        kept.append(box)
 
 
 def _legend(figure: Figure, axes: Axes, names: Sequence[str], quiet: int, step: int) -> None:

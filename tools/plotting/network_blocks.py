@@ -61,12 +61,15 @@ class VectorColumn:
         What led to them, written between the columns.
     names : tuple of str
         Of each number; none where they are too many.
+    has_weights : bool
+        Whether weights lead to it from the column before, or a function that learns nothing.
     """
 
     n: int
     text: str
     before: str = ""
     names: tuple[str, ...] = ()
+    has_weights: bool = True
 
 
 def draw_stages(
@@ -140,6 +143,9 @@ def draw_classifier(columns: Sequence[VectorColumn], path: str | Path, *, title:
     step, radius = 2.6, 0.13
     heights = [_circle_heights(column.n) for column in columns]
     for k in range(1, len(columns)):
+        if not columns[k].has_weights:
+            _draw_function(axes, (k - 1) * step, k * step, heights[k], columns[k].before)
+            continue
         for start in heights[k - 1]:
             for end in heights[k]:
                 ends = [(k - 1) * step + radius, k * step - radius]
@@ -162,6 +168,21 @@ def draw_classifier(columns: Sequence[VectorColumn], path: str | Path, *, title:
     axes.set_axis_off()
     axes.set_title(title)
     return save_figure(figure, path)
+
+
+def _draw_function(
+    axes: Axes, left: float, right: float, heights: Sequence[float], name: str
+) -> None:
+    """Draw a function of all numbers together as a box that each goes into and comes out of."""
+    middle, half = 0.5 * (left + right), 0.16
+    low, high = min(heights) - 0.3, max(heights) + 0.3
+    corners = [(middle - half, low), (middle - half, high), (middle + half, high)]
+    corners.append((middle + half, low))
+    axes.add_patch(Polygon(corners, facecolor="#F4F4F4", edgecolor="0.4"))
+    axes.text(middle, 0.5 * (low + high), name, ha="center", va="center", rotation=90, fontsize=9)
+    for height in heights:
+        for ends in ((left + 0.13, middle - half), (middle + half, right - 0.13)):
+            axes.plot(ends, [height, height], color="0.6", linewidth=0.6, zorder=0)
 
 
 def _size(block: MapBlock, largest: int) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,10 +112,11 @@ def classifier_columns(network: keras.Model) -> list[VectorColumn]:
         elif name == "ReLU" and columns:
             before.append("ReLU")
         elif name == "ClassProbabilities":
-            columns.append(VectorColumn(output.shape[1], "probabilities", before="softmax"))
-    last = columns.pop()
-    names = (*CLASS_TITLES, NONE)[: last.n]
-    return [*columns, VectorColumn(last.n, last.text, before=last.before, names=names)]
+            columns.append(
+                VectorColumn(output.shape[1], "probabilities", before="softmax", has_weights=False)
+            )
+    names = (*CLASS_TITLES, NONE)[: columns[-1].n]
+    return [*columns[:-1], replace(columns[-1], names=names)]
 
 
 _KINDS = {

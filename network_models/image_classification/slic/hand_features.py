@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from scipy.fft import rfft2
 from scipy.ndimage import gaussian_filter, label, sobel
@@ -9,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from dataset_models.solar_scenes.classes import OUTPUTS
+from dataset_models.store_workers import usable_processes
 
 __all__ = ["FEATURES", "HandFeatureClassifier", "hand_features"]
 
@@ -72,7 +75,9 @@ def hand_features(images: np.ndarray) -> np.ndarray:
         )
     if not np.isfinite(images).all():
         raise ValueError("hand features need finite pixels; fill the missing ones first")
-    return np.array([_features(image) for image in images]).reshape(len(images), len(FEATURES))
+    with ThreadPoolExecutor(usable_processes()) as threads:  # filters and sorts leave Python's lock
+        rows = list(threads.map(_features, images))
+    return np.array(rows).reshape(len(images), len(FEATURES))
 
 
 def _features(image: np.ndarray) -> list[float]:

@@ -27,12 +27,12 @@ class SceneConfig:
 
     network: str = option("slic_lite", "which network", choices=NETWORKS)
     data: str = option(
-        "", "folder of class folders, CSV of labels, or Slic's .npz; the generator if not given"
+        "", "class folders, CSV of files or of tiles of stores, Slic's .npz; else the generator"
     )
     observations: int = option(13000, "observations that the generator draws")
     frames: int = option(1, "frames of each observation")
     difficulty: str = option("standard", "of the generator: standard, harder, or a JSON file")
-    scene_seed: int = option(21, "seed of the generator")
+    scene_seed: int = option(58, "seed of the generator")
     size: int = option(96, "pixels along a side; the vgg13 networks always take 256")
     width: float = option(
         1.0,

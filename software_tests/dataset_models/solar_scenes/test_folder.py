@@ -238,3 +238,47 @@ def test_nine_frames_of_one_scan_are_one_scene(shared, tmp_path):
     assert len(dataset) == 9
     assert len(set(dataset.table.group)) == 1
     assert CLASSES[dataset.primary[0]] == "sunspots"
+
+
+def test_masks_lie_in_a_folder_of_their_own_and_are_resized_with_their_frames(tmp_path):
+    class_folders(tmp_path, n_scenes=1, n_frames=3)
+    inside = np.zeros((64, 64))
+    inside[:32, 16:48] = 7  # any number but 0
+    inside[0, 0] = np.nan
+    write_frame(tmp_path / "masks/sunspots/100.fits", inside)
+    write_frame(tmp_path / "masks/sunspots/999.fits", inside)
+    np.save(tmp_path / "masks/sunspots/101.npy", inside[:32])
+    dataset = SceneFolder(tmp_path, size=32)
+    assert len(dataset) == 6  # no mask counts as a frame
+    assert [(path.name, reason) for path, reason in dataset.skipped] == [
+        ("999.fits", "sunspots/999: a mask of no frame")
+    ]
+    names = [path.name for path in dataset.paths]
+    first, second = names.index("100.fits"), names.index("101.fits")
+    assert np.flatnonzero(dataset.has_mask).tolist() == [first, second]
+    masks = dataset.masks(np.array([first, 0]))
+    spots = CLASSES.index("sunspots")
+    expected = np.zeros((32, 32), bool)
+    expected[:16, 8:24] = True  # half as many pixels along each side
+    np.testing.assert_array_equal(masks[0, spots], expected)
+    assert masks.sum() == expected.sum()
+    with pytest.raises(DataIntegrityError, match="pixels of its frame, 64 x 64, not 32 x 64"):
+        dataset.masks(np.array([second]))
+
+
+def test_a_csv_names_masks(tmp_path):
+    write_frame(tmp_path / "a.fits", texture(1))
+    write_frame(tmp_path / "b.fits", texture(2))
+    inside = np.zeros((64, 64), np.uint8)
+    inside[40:] = 1
+    np.save(tmp_path / "where.npy", inside)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file,label,mask\na.fits,filament,where.npy\nb.fits,quiet,\n")
+    dataset = SceneFolder(labels, size=64)
+    assert dataset.has_mask.tolist() == [True, False]
+    masks = dataset.masks(np.arange(2))
+    np.testing.assert_array_equal(masks[0, CLASSES.index("filaments")], inside > 0)
+    assert not masks[1].any()
+    labels.write_text("file,label,mask\na.fits,filament,nowhere.npy\n")
+    with pytest.raises(ValueError, match="line 2: no such mask: .*nowhere.npy"):
+        SceneFolder(labels)

@@ -7,7 +7,7 @@ from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
 from dataset_models.solar_scenes.difficulty import load_difficulty
 from dataset_models.solar_scenes.noise import View
 from dataset_models.solar_scenes.observation import draw_observation
-from dataset_models.solar_scenes.other_scenes import OTHER_SCENES
+from dataset_models.solar_scenes.other_scenes import FAULTS, OTHER_SCENES
 from dataset_models.solar_scenes.scene import draw_scene
 from dataset_models.solar_scenes.strokes import brush
 from dataset_models.solar_scenes.textures import TEXTURES, plage
@@ -67,6 +67,48 @@ def test_other_scenes_are_finite(name):
         image = OTHER_SCENES[name](View((64, 64), 0.6, np.random.default_rng(seed)))
         assert image.shape == (64, 64)
         assert np.isfinite(image).all()
+
+
+def neighbours(image):
+    """Correlation of each pixel with the one to its right."""
+    return np.corrcoef(image[:, :-1].ravel(), image[:, 1:].ravel())[0, 1]
+
+
+def test_granules_that_are_not_resolved_leave_a_grain_as_wide_as_the_point_spread():
+    """White noise, which is all that a blank frame has, has none.
+
+    Noise behind a Gaussian of standard deviation s pixels correlates by exp(-1 / 4 s^2) with its
+    neighbour: 0.29 for the narrowest, 0.45 pixels, and less where the mean is taken off it.
+    """
+    for seed in range(12):
+        view = View((96, 96), 2.0, np.random.default_rng(seed))
+        assert neighbours(TEXTURES["granulation"](view, 1.0)) > 0.15
+    white = View((96, 96), 2.0, np.random.default_rng(0)).generator.normal(size=(96, 96))
+    assert abs(neighbours(white)) < 0.05
+
+
+def test_a_whole_corona_has_a_disc_and_darkness_far_from_it():
+    """Two solar radii from the middle the corona is e^-5 to e^-25 of the limb; at least half."""
+    seen = 0
+    for seed in range(40):
+        image = OTHER_SCENES["whole corona"](View((96, 96), 2.0, np.random.default_rng(seed)))
+        corners = [image[y, x] for y in (0, -1) for x in (0, -1)]
+        seen += min(corners) < 0.5 * np.median(image[32:64, 32:64])
+    assert seen >= 30  # the disc fills some frames to their corners
+
+
+def test_spoilt_frames_are_spoilt_as_they_are_named():
+    r = np.random.default_rng(3)
+    view = View((96, 96), 0.2, np.random.default_rng(4))
+    plain = TEXTURES["granulation"](view, 1.0)
+    spoilt = {fault.__name__: fault(r, plain.copy(), 12) for fault in FAULTS}
+    along = [np.diff(spoilt["_moved"], axis=k).std() for k in (0, 1)]
+    assert min(along) < 0.3 * max(along)  # a mean over a quarter of the frame at least
+    assert spoilt["_out_of_focus"].std() < 0.3 * plain.std()
+    assert spoilt["_overflow"].min() >= 0
+    assert spoilt["_overflow"].max() < 1
+    assert (spoilt["_particles"] >= plain).all()
+    assert (spoilt["_particles"] > plain).mean() > 0.005
 
 
 @pytest.mark.parametrize("kind", range(6))

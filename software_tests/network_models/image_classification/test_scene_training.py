@@ -54,11 +54,14 @@ def test_the_leaking_splits_are_refused_by_the_audit_and_known_from_training(run
     rows = json.loads((run / "performance/scores.json").read_text())["splits"]
     grouped, random, every_tenth = rows
     assert grouped["audit"] == "passed"
+    assert grouped["network above the first split"] is None
     assert grouped["frames whose observation is in training"] == 0
     near = [row["likeness"]["above 0.95"] / row["likeness"]["frames"] for row in rows]
     assert near[0] < 0.5 * min(near[1:])  # a neighbour in time is nearly the same frame
     for row in (random, every_tenth):
         assert row["audit"] != "passed"
+        above = row["network above the first split"]["value"]
+        assert above == pytest.approx(row["network"]["value"] - grouped["network"]["value"])
         assert row["frames whose observation is in training"] > 0.9 * row["frames"]
 
 

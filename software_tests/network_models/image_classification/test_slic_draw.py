@@ -8,6 +8,8 @@ from PIL import Image
 from network_models.image_classification.slic.draw import classifier_columns, main, map_blocks
 from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.image_classification.slic.vgg13 import build_slic_vgg13
+from tools.plotting import network_blocks
+from tools.plotting.network_blocks import VectorColumn
 
 
 def without_weights(build, **options):
@@ -53,6 +55,19 @@ def test_columns_of_the_classifiers():
     columns = classifier_columns(without_weights(build_slic_lite, side=96))
     assert [column.n for column in columns] == [256, 6, 6]
     assert columns[-1].names[-1] == "none of these"
+    # softmax learns nothing: 1,542 weights lead to the logits, none from them to probabilities
+    assert [column.has_weights for column in columns[1:]] == [True, False]
+
+
+def test_a_function_without_weights_is_drawn_without_a_web_of_lines(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(network_blocks, "save_figure", lambda figure, path: drawn.append(figure))
+    lines = []
+    for has_weights in (True, False):
+        columns = [VectorColumn(6, "a"), VectorColumn(6, "b", "f", has_weights=has_weights)]
+        network_blocks.draw_classifier(columns, tmp_path / "x.png", title="")
+        lines.append(len(drawn[-1].axes[0].lines))
+    assert lines == [36, 12]  # 6 x 6 weights; 6 in and 6 out
 
 
 @pytest.mark.parametrize("network", ["vgg13", "slic_lite"])
