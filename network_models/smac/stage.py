@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 
 from network_models.smac.proposers import Proposer
@@ -93,7 +94,8 @@ class Stage:
                     )
             ready = [number for number, promise in pending.items() if promise.done()]
             for number in ready:
-                self._take(number, pending.pop(number), before + time.monotonic() - start)
+                elapsed = before + time.monotonic() - start
+                self._take(number, pending.pop(number), elapsed, waiting)
             if not ready:
                 time.sleep(_LOOK_S)
 
@@ -134,14 +136,15 @@ class Stage:
             logger.info("%s: %d finished trials%s", self.name, len(done), again)
         return waiting
 
-    def _take(self, number: int, promise: Promise, elapsed: float) -> None:
+    def _take(self, number: int, promise: Promise, elapsed: float, waiting: list[Trial]) -> None:
         """Write a result down and learn from it."""
         trial, now = self._asked[number], time.time()
         try:
             answer = promise.result()
-        except (
-            Exception
-        ) as error:  # a worker that was lost for good: the trial failed, not the search
+        except CancelledError:  # its scheduler is gone, or forgot it: nobody knows what came of it
+            waiting.append(trial)
+            return
+        except Exception as error:  # its workers were lost again and again
             answer = {"status": "crash", "reason": f"its worker was lost ({type(error).__name__})"}
         is_success = answer["status"] == "success"
         known = ("status", "reason", "cost", "started", "ended", "error")

@@ -73,7 +73,15 @@ class _Dask:
         )
 
     def n_slots(self) -> int:
-        return len(self._client.nthreads())
+        if self._client.status != "running":
+            raise ValueError(
+                "the dask scheduler is gone; start it again and give the same command: what is "
+                "finished is kept"
+            )
+        try:
+            return len(self._client.nthreads())
+        except (OSError, TimeoutError):
+            return 0
 
 
 @contextmanager
