@@ -76,7 +76,7 @@ def _killed(folder: Path, trials: int) -> dict:
     """Kill a driver five times, and count beside a search that nobody killed."""
     found = {}
     for name, kills in (("nobody killed", 0), ("killed five times", 5)):
-        output = folder / name.replace(" ", "_")
+        output, n_killed = folder / name.replace(" ", "_"), 0
         command = [
             sys.executable,
             _OPTIMIZE,
@@ -90,10 +90,11 @@ def _killed(folder: Path, trials: int) -> dict:
         for kill in range(kills):
             driver = subprocess.Popen(command, stdout=sys.stderr)
             _wait_for(output, driver, 1 + kill * trials // 6)
+            n_killed += driver.poll() is None
             driver.kill()
             driver.wait()
         subprocess.run(command, stdout=sys.stderr, check=True)
-        found[name] = _counted(output)
+        found[name] = {**_counted(output), "killed while it searched": n_killed}
     return found
 
 

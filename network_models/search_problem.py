@@ -42,7 +42,11 @@ class SearchProblem:
     training_share : float
         Of the training set that a trial learns from.
     options : dict
-        Options of a search that differ from the script's defaults.
+        Options of trials that differ from the script's defaults and do not make the network: their
+        data. The best is trained with the script's own.
+    architecture : dict
+        Options of the network that is searched around, where it is not the script's default one;
+        trials and trainings have them.
     smoke : dict
         Of a search of a minute.
     """
@@ -54,6 +58,7 @@ class SearchProblem:
     crash_cost: float
     training_share: float = 1.0
     options: Mapping[str, object] = field(default_factory=dict)
+    architecture: Mapping[str, object] = field(default_factory=dict)
     smoke: Mapping[str, object] = field(default_factory=dict)
 
 

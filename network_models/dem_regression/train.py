@@ -93,16 +93,14 @@ SEARCH = SearchProblem(
     score="mean loss of validation pixels (relative L1, distance along log T, misfit), no unit",
     crash_cost=20.0,  # an emission measure of 0 has about 6
     # other pixels than a training has, whose own size is given in numbers
-    options={
-        "seed": 1001,
+    options={"seed": 1001, "steps_per_epoch": 60, "library": 2000},
+    architecture={
         "size": "fast",
         "width": 32,
         "first_layers": 2,
         "steps": 1,
         "step_layers": 1,
         "activation": "relu",
-        "steps_per_epoch": 60,
-        "library": 2000,
     },
     smoke={"steps_per_epoch": 10, "library": 200},
 )

@@ -13,6 +13,8 @@ from network_models.smac.search_space import plain_values
 
 __all__ = ["DefaultFirst", "RecordedSelector"]
 
+_REPEATS = 200  # so many draws of known configurations in a row: there is nothing else
+
 
 class DefaultFirst(RandomInitialDesign):
     """SMAC's random design behind the space's default, which SMAC would put last."""
@@ -43,8 +45,8 @@ class RecordedSelector(ConfigSelector):
     def __iter__(self) -> Iterator[Configuration]:
         """Give configurations without end, each once."""
         given: set[Configuration] = set()
-        fresh = None
-        while True:
+        fresh, known = None, 0
+        while known < _REPEATS:
             if self.repeated:
                 configuration = self.repeated.popleft()
             else:
@@ -53,7 +55,9 @@ class RecordedSelector(ConfigSelector):
                 if configuration is None:
                     return
                 if configuration in given:
+                    known += 1
                     continue
+            known = 0
             given.add(configuration)
             self.drawn.append(plain_values(configuration))
             yield configuration

@@ -16,6 +16,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from network_models.search_problem import SearchProblem, open_problem, searchable_scripts
@@ -40,57 +41,73 @@ def main(argv: Sequence[str] | None = None) -> int:
     parsed = _parsed(own)
     problem = open_problem(parsed.script)
     from network_models.smac.search_config import SearchConfig, open_search_folder
-    from network_models.smac.search_space import build_space
+    from network_models.smac.search_space import build_space, require_enough
 
     config = config_from(SearchConfig, parsed)
     base, explicit = _base(problem, given, smoke=parsed.smoke)
     space = build_space(base, names=config.search, fixed=explicit, seed=config.seed)
+    if config.mode == "budgets":
+        require_enough(space, base)
     from network_models.smac.search import Searched
 
     searched = Searched(problem, base, space, config)
     command = shlex.join(["python", _SCRIPT, *arguments])
-    with open_search_folder(config, problem, dataclasses.asdict(base), str(space)) as folder:
+    with open_search_folder(config, problem, asdict(base), str(space)) as folder:
         logger.info("Search folder %s: %d options are searched", folder, len(space))
         return _search(searched, explicit, folder, command, smoke=parsed.smoke)
 
 
 def _search(searched, explicit: dict, folder: Path, command: str, *, smoke: bool) -> int:
     from network_models.smac.outcome import best_configuration
-    from network_models.smac.retraining import judge_runs, options_text, retrain
-    from network_models.smac.search import open_workers, run_stages
+    from network_models.smac.retraining import judge_runs, retrain
+    from network_models.smac.search import open_judge, open_workers, run_stages
     from network_models.smac.search_report import (
         result_lines,
         write_results,
         write_search_report,
     )
 
-    problem, folds = searched.problem, searched.plan.folds
+    folds = searched.plan.folds
     with open_workers(searched.config) as workers:
         found = run_stages(searched, folder, workers)
-    best = best_configuration(found.smac, folds)
-    if best is None:
-        raise ValueError("no trial succeeded; the reasons stand in trials.csv")
-    runs, judged = [], []
+    best = {"best of SMAC": best_configuration(found.smac, folds)}
+    if found.chance:
+        best["best of random search"] = best_configuration(found.chance, folds)
+    if best["best of SMAC"] is None:
+        raise ValueError(f"no trial succeeded; the reasons stand in {folder / 'trials.csv'}")
+    # what is found is on the disk before the trainings begin
+    results = write_results(searched, found, [], folder)
+    report = write_search_report(searched, found, results, [], folder, command=command)
     if searched.config.retrain:
-        small = ["--smoke"] if smoke else []
-        user = {n: v for n, v in explicit.items()}
-        wanted = {"the script's own": {}, "best of SMAC": best.values}
-        chance = best_configuration(found.chance, folds)
-        if chance is not None:
-            wanted["best of random search"] = chance.values
-        options = {n: small + options_text(user | v) for n, v in wanted.items()}
-        runs = retrain(problem, options, folder)
-        trained = _configuration(problem, user, problem.smoke if smoke else {})
-        with open_workers(dataclasses.replace(searched.config, scheduler="", workers=1)) as worker:
+        wanted = {"the script's own": {}}
+        wanted |= {name: found.values for name, found in best.items() if found is not None}
+        runs = retrain(
+            searched.problem,
+            {name: _options(searched, explicit, values, smoke) for name, values in wanted.items()},
+            folder,
+        )
+        data = _configuration(searched.problem, explicit, smoke=smoke, of_trials=False)
+        with open_judge() as worker:
             judged = judge_runs(
-                problem, dataclasses.asdict(trained), runs, worker, seed=searched.config.seed
+                searched.problem, asdict(data), runs, worker, seed=searched.config.seed
             )
-    results = write_results(searched, found, judged, folder)
-    report = write_search_report(searched, found, results, runs, folder, command=command)
+        results = write_results(searched, found, judged, folder)
+        report = write_search_report(searched, found, results, runs, folder, command=command)
     for line in result_lines(searched, results):
         print(line)
     print(f"Report: {report}")
     return 0
+
+
+def _options(searched, explicit: dict, values: dict, smoke: bool) -> list[str]:
+    """Give the training script's options for a configuration: those that are not its default."""
+    from network_models.smac.retraining import options_text
+
+    problem = searched.problem
+    own = problem.config_class(**(problem.smoke if smoke else {}))
+    options = {**problem.architecture, **explicit, **values}
+    changed = {name: v for name, v in options.items() if v != getattr(own, name)}
+    return [*(["--smoke"] if smoke else []), *options_text(changed)]
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -126,12 +143,16 @@ def _base(problem: SearchProblem, given: Sequence[str], *, smoke: bool) -> tuple
             f"{', '.join('--' + n.replace('_', '-') for n in refused)} behind --: the search sets "
             "it itself (--min-epochs, --max-epochs, --output, --smoke before the --)"
         )
-    options = {**problem.options, **(problem.smoke if smoke else {}), **explicit}
-    return _configuration(problem, {}, options), explicit
+    return _configuration(problem, explicit, smoke=smoke, of_trials=True), explicit
 
 
-def _configuration(problem: SearchProblem, values: dict, options: dict) -> object:
-    return problem.config_class(**{**options, **values})
+def _configuration(
+    problem: SearchProblem, explicit: dict, *, smoke: bool, of_trials: bool
+) -> object:
+    """Give the configuration that trials share, or the one of trainings."""
+    data = problem.options if of_trials else {}
+    small = problem.smoke if smoke else {}
+    return problem.config_class(**{**problem.architecture, **data, **small, **explicit})
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ __all__ = [
     "anytime_curve",
     "best_configuration",
     "counts_by_status",
+    "mean_costs",
     "total_budget",
     "write_tables",
 ]
@@ -57,54 +58,52 @@ def best_configuration(finished: Finished, folds: int = 0) -> Best | None:
         A configuration counts if all its trials on that many folds succeeded; where there is none,
         those with the most folds do. 0 where there are no folds.
     """
-    good = [(trial, result) for trial, result in finished if result.is_success]
+    good = [trial.budget for trial, result in finished if result.is_success]
     if not good:
         return None
-    largest = max(trial.budget for trial, _ in good)
-    costs: dict[tuple, dict[int | None, float]] = defaultdict(dict)
-    values = {}
-    for trial, result in good:
-        if trial.budget == largest:
-            key = tuple(sorted(trial.values.items()))
-            costs[key][trial.fold] = result.cost
-            values[key] = trial.values
-    most = max(len(c) for c in costs.values()) if folds else 1
-    means = {key: float(np.mean(list(c.values()))) for key, c in costs.items() if len(c) >= most}
-    key = min(means, key=means.get)
-    return Best(values[key], means[key], largest, len(costs[key]))
+    largest = max(good)
+    means = mean_costs(finished, largest)
+    most = max(n for _, _, n in means) if folds else 1
+    values, cost, n = min((m for m in means if m[2] >= most), key=lambda m: m[1])
+    return Best(values, cost, largest, n)
 
 
-def anytime_curve(finished: Finished, folds: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def anytime_curve(finished: Finished, folds: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Give the best cost so far after each trial that improved it.
 
-    Only trials of the largest budget count, since scores of different budgets can't be compared.
+    Only trials of the largest budget count, since scores of different budgets can't be compared;
+    with folds only configurations that were tried on all of them.
 
     Returns
     -------
     spent : (step,) float
         Passes that all trials had used by then.
-    elapsed_s : (step,) float
     cost : (step,) float
     """
-    good = [trial.budget for trial, result in finished if result.is_success]
-    largest, spent, rows = max(good, default=0.0), 0.0, []
-    for k, (trial, result) in enumerate(finished):
+    largest = max((t.budget for t, r in finished if r.is_success), default=0.0)
+    costs: dict[tuple, dict[int | None, float]] = defaultdict(dict)
+    spent, rows = 0.0, []
+    for trial, result in finished:
         spent += trial.budget
-        if result.is_success and trial.budget == largest:
-            best = best_configuration(
-                [f for f in finished[: k + 1] if f[0].budget == largest], folds
-            )
-            if not rows or best.cost != rows[-1][2]:
-                rows.append((spent, result.elapsed_s, best.cost))
-    return (
-        tuple(np.array(column) for column in zip(*rows, strict=True))
-        if rows
-        else (
-            np.array([]),
-            np.array([]),
-            np.array([]),
-        )
-    )
+        if not result.is_success or trial.budget < largest:
+            continue
+        own = costs[tuple(sorted(trial.values.items()))]
+        own[trial.fold] = result.cost
+        cost = float(np.mean(list(own.values())))
+        if len(own) >= max(folds, 1) and (not rows or cost < rows[-1][1]):
+            rows.append((spent, cost))
+    return np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
+
+
+def mean_costs(finished: Finished, budget: float) -> list[tuple[dict, float, int]]:
+    """Give each configuration's values, mean cost over folds and number of trials at a budget."""
+    costs: dict[tuple, dict[int | None, float]] = defaultdict(dict)
+    values = {}
+    for trial, result in finished:
+        if result.is_success and trial.budget == budget:
+            key = tuple(sorted(trial.values.items()))
+            costs[key][trial.fold], values[key] = result.cost, trial.values
+    return [(values[k], float(np.mean(list(c.values()))), len(c)) for k, c in costs.items()]
 
 
 def counts_by_status(finished: Finished) -> dict[str, int]:

@@ -118,7 +118,7 @@ class SMACProposer:
             "memory": StatusType.MEMORYOUT,
         }.get(result.status, StatusType.CRASHED)
         value = TrialValue(
-            cost=result.cost,
+            cost=min(result.cost, self._plan.crash_cost),  # nothing is worse than a failure
             time=result.seconds,
             status=status,
             starttime=result.started,

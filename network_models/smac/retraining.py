@@ -7,7 +7,6 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from network_models.search_problem import SearchProblem
-from network_models.smac.workers import Workers
+from network_models.smac.workers import Workers, wait_for
 from tools.atomic_files import write_json
 from tools.bootstrap import EventBootstrap, interval
 from tools.random_streams import random_stream
@@ -131,8 +130,7 @@ def _is_finished(run: str) -> bool:
 
 def _trained(script: str, options: Sequence[str]) -> tuple[str, list[str]]:
     """Run a training script; give its run folder and the lines that it printed."""
-    what = [str(_ROOT / script)] if script.endswith(".py") else ["-m", script]
-    command = [sys.executable, *what, *options]
+    command = [sys.executable, "-m", "network_models.smac.watched_script", script, *options]
     paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
@@ -189,12 +187,10 @@ def judge_runs(
             "options": dict(options),
             "network": str(Path(run.run) / "best_performing.keras"),
         }
-        promise = workers.submit(request, f"judge-{time.time_ns()}")
-        while not promise.done():
-            time.sleep(0.05)
-        answer = promise.result()
-        if answer["status"] != "success":
-            raise ValueError(f"{run.run} can't be judged: {answer['reason']}")
+        try:
+            answer = wait_for(workers, request, "judge")
+        except ValueError as error:
+            raise ValueError(f"{run.run} can't be judged: {error}") from None
         found.append((np.array(answer["losses"]), np.array(answer["events"])))
     first, events = found[0]
     draws = EventBootstrap(events, generator=random_stream(seed, "test losses"), n_draws=_DRAWS)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import logging
+import math
+import os
 import sys
-import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +20,17 @@ from network_models.search_problem import SearchProblem
 from network_models.smac.outcome import best_configuration, total_budget, write_tables
 from network_models.smac.proposers import Proposer, RandomProposer, SearchPlan, SMACProposer
 from network_models.smac.search_config import SearchConfig, usable_workers
+from network_models.smac.search_space import plain_values
 from network_models.smac.stage import Stage
 from network_models.smac.trial_worker import Limits
 from network_models.smac.trials import Trial, TrialResult
-from network_models.smac.workers import Workers, dask_workers, local_workers
+from network_models.smac.workers import Workers, dask_workers, local_workers, wait_for
 from tools.atomic_files import write_json
 from tools.journal import Journal
 
-__all__ = ["Found", "Searched", "open_workers", "run_stages"]
+__all__ = ["Found", "Searched", "open_judge", "open_workers", "run_stages"]
 
 logger = logging.getLogger(__name__)
-
-_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,14 @@ class Found:
 
 
 @contextlib.contextmanager
+def open_judge() -> Iterator[Workers]:
+    """Give one worker without limits, for finished runs."""
+    endless = float("inf")
+    with local_workers(1, Limits(endless, endless, os.cpu_count() or 1)) as worker:
+        yield worker
+
+
+@contextlib.contextmanager
 def open_workers(config: SearchConfig) -> Iterator[Workers]:
     """Give the workers that a search asks for."""
     n, threads = usable_workers(config)
@@ -132,6 +142,7 @@ def run_stages(searched: Searched, folder: Path, workers: Workers) -> Found:
     if {"keras", "tensorflow"} & set(sys.modules):
         raise RuntimeError("the driver of a search must not import keras: trials do, elsewhere")
     data = open_data(searched, workers)
+    _require_same_data(folder / "data.json", data)
     write_json(folder / "data.json", data)
     sets = ", ".join(f"{n:,} {name}" for name, n in data["sets"].items())
     logger.info("Data: %s; samples: %s; trials see %g of training", data["source"], sets,
@@ -140,16 +151,32 @@ def run_stages(searched: Searched, folder: Path, workers: Workers) -> Found:
     smac = _stage(searched, folder, workers, "trials", SMACProposer(searched.space, plan),
                   config.trials)  # fmt: skip
     if plan.folds:
-        smac = smac + _rechecked(searched, folder, workers, smac)
+        smac = smac + _on_all_folds(searched, folder, workers, smac)
     if not config.random_search:
         return Found(smac, [], data)
-    n = max(int(total_budget(smac) // plan.largest), plan.folds or 1)
-    if plan.folds:
-        n -= n % plan.folds
+    whole = plan.folds or 1  # a configuration is tried on all folds
+    n = math.ceil(total_budget(smac) / plan.largest / whole) * whole
     logger.info("Random search at equal cost: %d trials of %g passes", n, plan.largest)
     chance = _stage(searched, folder, workers, "random", RandomProposer(searched.space, plan), n,
                     most_minutes=float("inf"))  # fmt: skip
     return Found(smac, chance, data)
+
+
+def _require_same_data(file: Path, data: dict) -> None:
+    """Refuse to go on with a search whose data are no longer what they were.
+
+    Raises
+    ------
+    ValueError
+        If the fingerprints differ.
+    """
+    before = json.loads(file.read_text())["fingerprint"] if file.exists() else data["fingerprint"]
+    if before != data["fingerprint"]:
+        raise ValueError(
+            f"the data are no longer those that {file.parent} was begun with (fingerprint "
+            f"{data['fingerprint']}, then {before}): scores of both can't be compared. Give "
+            "another --output to begin again"
+        )
 
 
 def open_data(searched: Searched, workers: Workers) -> dict:
@@ -160,20 +187,10 @@ def open_data(searched: Searched, workers: Workers) -> dict:
     ValueError
         If it can't, or there is no worker.
     """
-    start = time.monotonic()
-    while not workers.n_slots():
-        if time.monotonic() - start > _PATIENCE_S:
-            raise ValueError(
-                f"the scheduler has no worker, and none came in {_PATIENCE_S:.0f} s: start some by "
-                "'dask worker ADDRESS --nthreads 1'"
-            )
-        time.sleep(0.2)
-    promise = workers.submit(searched.opening(), f"open-{time.time_ns()}")
-    while not promise.done():
-        time.sleep(0.05)
-    answer = promise.result()
-    if answer["status"] != "success":
-        raise ValueError(f"the data can't be opened: {answer['reason']}")
+    try:
+        answer = wait_for(workers, searched.opening(), "open")
+    except ValueError as error:
+        raise ValueError(f"the data can't be opened: {error}") from None
     return {name: answer[name] for name in ("source", "sets", "scheme", "fingerprint")}
 
 
@@ -208,43 +225,62 @@ def _table_writer(folder: Path, name: str, names: Sequence[str]) -> Callable:
     return lambda finished: write_tables(folder, name, finished, names)
 
 
-class _Missing:
-    """Proposes the folds that the best configuration was not tried on."""
+class _MissingFolds:
+    """Proposes the folds that some configurations were not tried on; a journal's own come first."""
 
-    def __init__(self, searched: Searched, finished: list[tuple[Trial, TrialResult]]):
-        plan, best = searched.plan, best_configuration(finished, searched.plan.folds)
-        tried = {t.fold for t, r in finished if best and t.values == best.values and r.is_success}
-        self.left = [
-            Trial(k, best.values, plan.largest, fold, plan.seed)
-            for k, fold in enumerate(sorted(set(range(plan.folds)) - tried if best else ()))
-        ]
+    def __init__(
+        self,
+        searched: Searched,
+        configurations: list[dict],
+        finished: list[tuple[Trial, TrialResult]],
+    ):
+        self._plan, self._count = searched.plan, 0
+        self._repeated: deque[dict] = deque()
+        self._drawn: list[dict] = []
+        tried = [(t.values, t.fold) for t, _ in finished]
+        folds = range(searched.plan.folds)
+        wanted = [(values, fold) for values in configurations for fold in folds]
+        self._left = [pair for pair in wanted if pair not in tried]
 
-    def __enter__(self) -> _Missing:
+    def __enter__(self) -> _MissingFolds:
         return self
 
     def __exit__(self, *error: object) -> None:
         pass
 
     def propose(self) -> Trial | None:
-        return self.left.pop(0) if self.left else None
+        if self._repeated:
+            again = self._repeated.popleft()
+            values, fold = again["values"], again["fold"]
+            self._left = [pair for pair in self._left if pair != (values, fold)]
+        elif self._left:
+            values, fold = self._left.pop(0)
+        else:
+            return None
+        self._drawn.append({"values": values, "fold": fold})
+        self._count += 1
+        return Trial(self._count - 1, values, self._plan.largest, fold, self._plan.seed)
 
     def drawn(self) -> list[dict]:
-        return []
+        drawn, self._drawn = self._drawn, []
+        return drawn
 
     def repeat(self, drawn: list[dict]) -> None:
-        pass
+        self._repeated.extend(drawn)
 
     def learn(self, trial: Trial, result: TrialResult) -> None:
         pass
 
 
-def _rechecked(
+def _on_all_folds(
     searched: Searched, folder: Path, workers: Workers, finished: list[tuple[Trial, TrialResult]]
 ) -> list[tuple[Trial, TrialResult]]:
-    """Try the best configuration on the folds that racing spared it."""
-    missing = _Missing(searched, finished)
-    if not missing.left:
-        return []
-    logger.info("The best configuration is tried on %d more folds", len(missing.left))
-    return _stage(searched, folder, workers, "recheck", missing, len(missing.left),
+    """Try the best configuration and the script's own on the folds that racing spared them."""
+    best = best_configuration(finished, searched.plan.folds)
+    wanted = [plain_values(searched.space.get_default_configuration())]
+    if best is not None and best.values not in wanted:
+        wanted.append(best.values)
+    missing = _MissingFolds(searched, wanted, finished)
+    logger.info("The best and the script's own are tried on all %d folds", searched.plan.folds)
+    return _stage(searched, folder, workers, "folds", missing, sys.maxsize,
                   most_minutes=float("inf"))  # fmt: skip

@@ -84,6 +84,10 @@ class SearchConfig:
             raise ValueError(
                 f"--max-epochs {self.max_epochs} must not be below --min-epochs {self.min_epochs}"
             )
+        if self.mode == "budgets" and self.fidelity == "epochs":
+            self._require_whole_budgets()
+        if self.mode != "budgets" and (self.fidelity != "epochs" or self.min_epochs != 1):
+            raise ValueError("--fidelity and --min-epochs are for --mode budgets: leave them out")
         if self.mode == "folds" and self.folds < 2:
             raise ValueError(f"--folds must be 2 or more, got {self.folds}")
         if not 0 <= self.training_share <= 1:
@@ -92,6 +96,19 @@ class SearchConfig:
             raise ValueError("--scheduler has its own workers: leave --workers and --dashboard out")
         if not 0 <= self.seed < 2**31:
             raise ValueError("--seed takes 0 to 2^31 - 1")
+
+    def _require_whole_budgets(self) -> None:
+        """Refuse budgets that are no whole number of passes."""
+        budget = self.max_epochs
+        while budget >= 3 * self.min_epochs and budget % 3 == 0:
+            budget //= 3
+        if budget >= 3 * self.min_epochs:
+            low = self.min_epochs
+            raise ValueError(
+                f"--max-epochs {self.max_epochs} would need budgets that are no whole passes: "
+                f"every budget is a third of the next. Take {3 * low}, {9 * low} or {27 * low}, or "
+                "--fidelity samples"
+            )
 
 
 def usable_workers(config: SearchConfig) -> tuple[int, int]:
@@ -133,7 +150,7 @@ def open_search_folder(
     folder = Path(config.output or f"network_models/smac/searches/{stem}_{identity[:8]}")
     _require_free(folder, identity)
     folder.mkdir(parents=True, exist_ok=True)
-    with claim(folder / "search.lock") as is_ours:
+    with _cleared_if_nothing_came(folder), claim(folder / "search.lock") as is_ours:
         if not is_ours:
             raise ValueError(f"another process is searching in {folder}; wait for it, or stop it")
         sweep_partial_files(folder)
@@ -151,6 +168,20 @@ def open_search_folder(
         yield folder
 
 
+@contextlib.contextmanager
+def _cleared_if_nothing_came(folder: Path) -> Iterator[None]:
+    """Remove a new folder again where the search could not even begin."""
+    is_new = not (folder / _SETTINGS).exists()
+    try:
+        yield
+    except Exception:
+        if is_new and {p.name for p in folder.iterdir()} <= {_SETTINGS, "search.lock"}:
+            for path in folder.iterdir():
+                path.unlink()
+            folder.rmdir()
+        raise
+
+
 def _require_free(folder: Path, identity: str) -> None:
     """Refuse a folder that holds something else."""
     settings = folder / _SETTINGS
@@ -166,5 +197,10 @@ def _require_free(folder: Path, identity: str) -> None:
                 f"{folder} holds another search (see its {_SETTINGS}): give another --output, or "
                 "the options that it was begun with"
             )
-    elif folder.is_dir() and any(p.name != "search.lock" for p in folder.iterdir()):
+    elif folder.is_dir() and any(not _is_left_over(p) for p in folder.iterdir()):
         raise ValueError(f"{folder} is not empty and holds no search; give another --output")
+
+
+def _is_left_over(path: Path) -> bool:
+    """Say whether a file is of a search that was killed before its settings were written."""
+    return path.name == "search.lock" or path.match(f".{_SETTINGS}.*.partial")

@@ -14,11 +14,16 @@ from network_models.smac.outcome import (
     anytime_curve,
     best_configuration,
     counts_by_status,
+    mean_costs,
     total_budget,
 )
 from network_models.smac.retraining import Difference, Retrained
 from network_models.smac.search import Found, Searched
-from network_models.smac.search_space import searchable_options, vector_of
+from network_models.smac.search_space import (
+    plain_values,
+    searchable_options,
+    vector_of,
+)
 from network_models.smac.trials import Trial, TrialResult
 from tools.atomic_files import write_json
 from tools.plotting.search import plot_anytime, plot_budgets, plot_importance, plot_parallel
@@ -41,8 +46,8 @@ def write_results(
         "score": searched.problem.score,
         "data": found.data,
         "trials": {name: _counts(f) for name, f in _stages(found).items()},
-        "default": {"values": _defaults(searched), "cost": _default_cost(searched, found)},
-        "best": {name: asdict(b) if b else None for name, b in best.items()},
+        "own": _as_dict(_own(searched, found)),
+        "best": {name: _as_dict(b) for name, b in best.items()},
         "test set": [asdict(row) for row in judged],
     }
     write_json(folder / "results.json", results)
@@ -61,12 +66,11 @@ def result_lines(searched: Searched, results: dict) -> list[str]:
             f"{f' ({failed})' if failed else ''}; {counts['passes']:g} passes, "
             f"{counts['minutes']:.1f} min"
         )
-    own = results["default"]["cost"]
-    if own is not None:
-        lines.append(f"Validation ({results['score']}): the script's own {own:.4f}")
-    for name, best in results["best"].items():
-        if best:
-            lines.append(f"  best of {name} {best['cost']:.4f}: {_values_text(best['values'])}")
+    lines.append(f"Validation, {results['score']}:")
+    for name, best in _named(results).items():
+        lines.append(f"  {name}: {_cost_text(best)}: {_values_text(best['values'])}")
+    if (why := _not_comparable(results)) is not None:
+        lines.append(f"  {why}")
     for row in results["test set"][1:]:
         lines.append(
             f"Test set, never seen by the search: {row['name']} {row['loss']:.4f}, less the "
@@ -112,22 +116,39 @@ def _counts(finished: list[tuple[Trial, TrialResult]]) -> dict:
     }
 
 
-def _defaults(searched: Searched) -> dict:
-    return {name: getattr(searched.base, name) for name in searched.space}
+def _own(searched: Searched, found: Found) -> Best | None:
+    """Give the script's own configuration with its score at the largest budget it was tried at."""
+    values = plain_values(searched.space.get_default_configuration())
+    own = [pair for pair in (*found.smac, *found.chance) if pair[0].values == values]
+    return best_configuration(own, searched.plan.folds)
 
 
-def _default_cost(searched: Searched, found: Found) -> float | None:
-    """Give the score of the script's own configuration at the largest budget, if it was tried."""
-    active = dict(searched.space.get_default_configuration())
-    every = [*found.smac, *found.chance]
-    own = [
-        (trial, result)
-        for trial, result in every
-        if trial.values == {n: getattr(v, "item", lambda v=v: v)() for n, v in active.items()}
-        and trial.budget == searched.plan.largest
-    ]
-    best = best_configuration(own, searched.plan.folds)
-    return None if best is None else best.cost
+def _as_dict(best: Best | None) -> dict | None:
+    return None if best is None else asdict(best)
+
+
+def _named(results: dict) -> dict[str, dict]:
+    """Give the configurations that have a score, by what they are called."""
+    named = {"the script's own": results["own"]}
+    named |= {f"best of {name}": best for name, best in results["best"].items()}
+    return {name: best for name, best in named.items() if best is not None}
+
+
+def _cost_text(best: dict) -> str:
+    passes = f"{best['budget']:g} pass{'' if best['budget'] == 1 else 'es'}"
+    folds = f", {best['n_trials']} folds" if best["n_trials"] > 1 else ""
+    return f"{best['cost']:.4f} ({passes}{folds})"
+
+
+def _not_comparable(results: dict) -> str | None:
+    """Say that scores of different budgets or folds stand side by side, where they do."""
+    named = _named(results)
+    if len({(best["budget"], best["n_trials"]) for best in named.values()}) < 2:
+        return None
+    return (
+        "These scores can't be compared: they are of different passes or folds, since the search "
+        "ended before its best came to the largest budget. Give it more --trials or --minutes."
+    )
 
 
 def _values_text(values: dict) -> str:
@@ -140,13 +161,9 @@ def _number(value: object) -> str:
 
 def _write_summary(searched: Searched, found: Found, results: dict, folder: Path) -> None:
     names = list(searched.space)
-    best: dict[str, Best | dict | None] = results["best"]
-    rows = [["the script's own", _cost(results["default"]["cost"]),
-             *(_number(results["default"]["values"][n]) for n in names)]]  # fmt: skip
-    rows += [
-        [f"best of {name}", _cost(b["cost"]), *(_number(b["values"].get(n, "-")) for n in names)]
-        for name, b in best.items()
-        if b
+    rows = [
+        [name, _cost_text(best), *(_number(best["values"].get(n, "-")) for n in names)]
+        for name, best in _named(results).items()
     ]
     flipped = [list(column) for column in zip(["", "score", *names], *rows, strict=True)]
     counts = [
@@ -158,7 +175,7 @@ def _write_summary(searched: Searched, found: Found, results: dict, folder: Path
     config = searched.config
     how = {
         "budgets": f"Hyperband over {config.fidelity}, {config.min_epochs} to {config.max_epochs} "
-        "passes; the best is chosen at the largest budget",
+        "passes; the best is chosen at the largest budget that came",
         "folds": f"racing over {config.folds} folds of what is not in the test set, "
         f"{config.max_epochs} passes each; the best was tried on all of them",
         "blackbox": f"every trial in full, {config.max_epochs} passes",
@@ -168,8 +185,8 @@ def _write_summary(searched: Searched, found: Found, results: dict, folder: Path
         f"{searched.share:g} of the training set and are scored on the validation set; the test "
         "set was opened by no trial.",
     ]
-    if results["default"]["cost"] is None:
-        text.append("The script's own configuration was not tried at the largest budget.")
+    if (why := _not_comparable(results)) is not None:
+        text.append(why)
     text.append(
         "The best of many noisy scores is flattered by the choice: what it is worth is seen on "
         "data that took no part."
@@ -206,7 +223,8 @@ def _write_judged(results: dict, runs: Sequence[Retrained], folder: Path, script
         f"Each configuration was trained by the training script as an ordinary run, on the whole "
         f"training set, and judged on the run's test set: {first['n_samples']:,} samples in "
         f"{first['n_events']:,} blocks that no trial of the search has seen. Differences are less "
-        "the script's own network, with 95 % intervals of a paired bootstrap over the blocks."
+        "the script's own network, with 95 % intervals of a paired bootstrap over the blocks. Each "
+        "configuration was trained once: how much another seed would change is not in the interval."
     ]
     lines = [f"{run.name}: {line}" for run in runs for line in run.lines]
     section = Section(
@@ -227,18 +245,26 @@ def _write_judged(results: dict, runs: Sequence[Retrained], folder: Path, script
 
 def _write_figures(searched: Searched, found: Found, results: dict, folder: Path) -> None:
     score, folds = searched.problem.score, searched.plan.folds
-    stages = _stages(found)
-    curves = {name: anytime_curve(f, folds) for name, f in stages.items()}
+    largest = max(best["budget"] for best in _named(results).values())
+    stages = {  # scores of smaller budgets have no place on the same axis
+        name: finished
+        for name, finished in _stages(found).items()
+        if results["best"].get(name) and results["best"][name]["budget"] == largest
+    }
+    own = results["own"]
     axes = plot_anytime(
-        {name: (spent, cost) for name, (spent, _, cost) in curves.items()},
+        {name: anytime_curve(f, folds) for name, f in stages.items()},
         ends={name: total_budget(f) for name, f in stages.items()},
-        default=results["default"]["cost"],
+        default=own["cost"] if own and own["budget"] == largest else None,
         score=score,
     )
     place = folder / "anytime"
     place.mkdir(parents=True, exist_ok=True)
     save_figure(axes.figure, place / "anytime.png")
-    caption = "Best validation score of the largest budget over all passes spent until then."
+    caption = (
+        f"Best validation score of {largest:g} passes over all passes spent until then; a search "
+        "that came to no trial of so many is not drawn."
+    )
     write_section(
         place,
         Section("How the best came down", 30, figures=[Figure("anytime.png", caption)]),
@@ -251,7 +277,7 @@ def _write_figures(searched: Searched, found: Found, results: dict, folder: Path
 def _write_budgets(finished: list, folder: Path, score: str) -> None:
     lines: dict[str, dict[float, float]] = {}
     for trial, result in finished:
-        if result.is_success and not trial.fold:
+        if result.is_success:
             lines.setdefault(str(sorted(trial.values.items())), {})[trial.budget] = result.cost
     pairs = [
         (np.array(sorted(costs)), np.array([costs[b] for b in sorted(costs)]))
@@ -288,19 +314,15 @@ def _write_importance(searched: Searched, found: Found, folder: Path) -> None:
 
 
 def _write_parallel(searched: Searched, finished: list, folder: Path) -> None:
-    good = [(t, r) for t, r in finished if r.is_success and not t.fold]
     ranges = _ranges(searched)
-    if len(good) < 2 or len(ranges) < 2:
-        return
-    highest = {}
-    for trial, result in sorted(good, key=lambda pair: pair[0].budget):
-        highest[str(sorted(trial.values.items()))] = (trial, result)
-    largest = max(t.budget for t, _ in highest.values())
-    chosen = [(t, r) for t, r in highest.values() if t.budget == largest]
-    if len(chosen) < 2:
+    largest = max((t.budget for t, r in finished if r.is_success), default=0.0)
+    chosen = mean_costs(finished, largest)
+    most = max((n for _, _, n in chosen), default=0)
+    chosen = [row for row in chosen if row[2] == most]  # with folds: those tried on most of them
+    if len(chosen) < 2 or len(ranges) < 2:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    places = np.array([vector_of(t.values, ranges, searched.base) for t, _ in chosen])
+    places = np.array([vector_of(values, ranges, searched.base) for values, _, _ in chosen])
     ticks = [
         [(k / (len(r.values) - 1), str(v)) for k, v in enumerate(r.values)]
         if r.values
@@ -309,15 +331,16 @@ def _write_parallel(searched: Searched, finished: list, folder: Path) -> None:
     ]
     axes = plot_parallel(
         places,
-        np.array([r.cost for _, r in chosen]),
+        np.array([cost for _, cost, _ in chosen]),
         list(ranges),
         ticks,
         score=searched.problem.score,
     )
     save_figure(axes.figure, folder / "parallel.png")
     caption = (
-        f"The {len(chosen)} configurations that were tried with the largest budget; the best in "
-        "orange. An option that does not count stands at its default."
+        f"The {len(chosen)} configurations that were tried with {largest:g} passes"
+        f"{f' on all of {most} folds' if most > 1 else ''}; the best in orange. An option that "
+        "does not count stands at its default."
     )
     write_section(folder, Section("Configurations", 60, figures=[Figure("parallel.png", caption)]))
 

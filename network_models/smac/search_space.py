@@ -8,13 +8,27 @@ be searched that the script doesn't have. Integers are chosen among steps: Confi
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Iterable, Mapping
 
 from ConfigSpace import Categorical, Configuration, ConfigurationSpace, Float, InCondition
 
 from tools.search_range import SearchRange
 
-__all__ = ["build_space", "plain_values", "searchable_options", "vector_of"]
+__all__ = [
+    "build_space",
+    "count_configurations",
+    "plain_values",
+    "require_enough",
+    "searchable_options",
+    "vector_of",
+]
+
+_COUNTED = 10_000
+_FEWEST = (
+    30  # configurations: Hyperband's first round of three draws 9, and ends where none is left
+)
 
 
 def searchable_options(config_class: type) -> dict[str, SearchRange]:
@@ -46,7 +60,7 @@ def build_space(
         hold.
     """
     known = searchable_options(type(base))
-    names, fixed = list(names), set(fixed)
+    names, fixed = list(dict.fromkeys(names)), set(fixed)
     _require_known(type(base), known, names, fixed)
     ranges = {n: r for n, r in known.items() if n not in fixed and (not names or n in names)}
     for name in list(ranges):
@@ -71,6 +85,43 @@ def build_space(
     return space
 
 
+def count_configurations(ranges: Mapping[str, SearchRange]) -> int | None:
+    """Count the configurations of a space; None where there are endless or very many."""
+    if any(not r.values for r in ranges.values()):
+        return None
+    if math.prod(len(r.values) for r in ranges.values()) > _COUNTED:
+        return None
+    found = set()
+    for chosen in itertools.product(*(r.values for r in ranges.values())):
+        values = dict(zip(ranges, chosen, strict=True))
+        active = {
+            name: value
+            for name, value in values.items()
+            if (when := ranges[name].when) is None
+            or when.name not in values
+            or when.holds(values[when.name])
+        }
+        found.add(tuple(active.items()))
+    return len(found)
+
+
+def require_enough(space: ConfigurationSpace, base: object) -> None:
+    """Refuse a space that Hyperband would use up.
+
+    Raises
+    ------
+    ValueError
+        If it has fewer than 30 configurations.
+    """
+    ranges = {n: r for n, r in searchable_options(type(base)).items() if n in space}
+    count = count_configurations(ranges)
+    if count is not None and count < _FEWEST:
+        raise ValueError(
+            f"{', '.join(ranges)} make only {count} configurations, and Hyperband needs {_FEWEST} "
+            "or more: use --mode blackbox, which tries every one of them, or search more options"
+        )
+
+
 def plain_values(configuration: Configuration) -> dict[str, int | float | str]:
     """Give the values of a configuration as Python's own types; inactive options are left out."""
     return {
@@ -79,13 +130,13 @@ def plain_values(configuration: Configuration) -> dict[str, int | float | str]:
     }
 
 
-def vector_of(values: Mapping[str, object], ranges: Mapping[str, SearchRange], base: object):
+def vector_of(
+    values: Mapping[str, object], ranges: Mapping[str, SearchRange], base: object
+) -> list[float]:
     """Give numbers for a forest or a plot: the place of each value in its range, 0 to 1.
 
     An option that does not count has its default's place.
     """
-    import math
-
     places = []
     for name, r in ranges.items():
         value = values.get(name, getattr(base, name))

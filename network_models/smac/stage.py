@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from network_models.smac.proposers import Proposer
 from network_models.smac.trials import STATUSES, Trial, TrialResult
-from network_models.smac.workers import Promise, Workers
+from network_models.smac.workers import PATIENCE_S, WORKER_COMMAND, Promise, Workers
 from tools.journal import Journal
 
 __all__ = ["Stage"]
@@ -23,7 +23,6 @@ __all__ = ["Stage"]
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.05
-_PATIENCE_S = 60.0  # without any worker
 _FIRST_FAILURES = 5  # so many failures and no success: it will not get better
 
 
@@ -58,6 +57,7 @@ class Stage:
     request: Callable[[Trial], dict]
     told: Callable[[list[tuple[Trial, TrialResult]]], None]
     finished: list[tuple[Trial, TrialResult]] = field(default_factory=list)
+    is_exhausted: bool = False
     _asked: dict[int, Trial] = field(default_factory=dict)
 
     def run(self, workers: Workers) -> list[tuple[Trial, TrialResult]]:
@@ -87,10 +87,10 @@ class Stage:
                     return self.finished
             else:
                 alone_since = alone_since or time.monotonic()
-                if time.monotonic() - alone_since > _PATIENCE_S:
+                if time.monotonic() - alone_since > PATIENCE_S:
                     raise ValueError(
-                        f"no worker for {_PATIENCE_S:.0f} s: start some by 'dask worker ADDRESS "
-                        "--nthreads 1' and give the same command again; what is finished is kept"
+                        f"no worker for {PATIENCE_S:.0f} s: start some by '{WORKER_COMMAND}' and "
+                        "give the same command again; what is finished is kept"
                     )
             ready = [number for number, promise in pending.items() if promise.done()]
             for number in ready:
@@ -103,10 +103,17 @@ class Stage:
         """Give the next trial: one that was running before a kill, or a new one."""
         if waiting:
             return waiting.pop(0)
-        if len(self._asked) >= self.most_trials or elapsed > self.most_seconds:
+        is_enough = len(self._asked) >= self.most_trials or elapsed > self.most_seconds
+        if is_enough or self.is_exhausted:
             return None
         trial = self.proposer.propose()
-        if trial is not None:
+        if trial is None:
+            if not self.is_exhausted:
+                logger.warning(
+                    "%s: nothing is left to try after %d trials", self.name, len(self._asked)
+                )
+            self.is_exhausted = True
+        else:
             self._asked[trial.number] = trial
             self.journal.append([{"asked": trial.to_dict(), "drawn": self.proposer.drawn()}])
         return trial
@@ -125,6 +132,11 @@ class Stage:
                         "Were SMAC or the suite changed? Give another --output to begin again"
                     )
                 self._asked[trial.number] = trial
+            elif record["told"] not in self._asked:
+                raise ValueError(
+                    f"{self.journal.path} is damaged: it has the result of trial {record['told']}, "
+                    "but not the trial. Give another --output to begin again"
+                )
             else:
                 trial, result = self._asked[record["told"]], TrialResult(**record["result"])
                 self.proposer.learn(trial, result)

@@ -21,12 +21,12 @@ from typing import IO
 
 from network_models.search_problem import SearchProblem, open_problem
 
-__all__ = ["main"]
+__all__ = ["leave_with_parent", "main"]
 
 
 def main(descriptor: int) -> None:
     """Answer requests until standard input is closed or the parent is gone."""
-    _leave_with_parent()
+    leave_with_parent()
     answers = os.fdopen(descriptor, "w")
     opened = _Opened()
     for line in sys.stdin:
@@ -103,7 +103,7 @@ def _send(answers: IO, answer: dict) -> None:
     answers.flush()
 
 
-def _leave_with_parent() -> None:
+def leave_with_parent() -> None:
     """End this process when its parent ends, however it ends."""
     parent = os.getppid()
 

@@ -7,6 +7,7 @@ new one is started where it was killed or broke.
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Limits", "TrialWorker", "run_in_this_process"]
+__all__ = ["Limits", "TrialWorker", "rest_in_this_process", "run_in_this_process"]
 
 _LOOK_S = 0.2
 _LAST_LINES = 3  # of what a broken child printed
@@ -78,6 +79,10 @@ class TrialWorker:
         answer = {"started": came, **answer, "ended": time.time(), "host": os.uname().nodename}
         answer["process"] = os.getpid()
         return answer
+
+    def is_idle(self) -> bool:
+        """Say whether no trial runs."""
+        return not self._lock.locked()
 
     def close(self) -> None:
         """End the child."""
@@ -183,7 +188,9 @@ def _status(answer: dict) -> dict:
     names = {"TooLarge": "too large", "FloatingPointError": "diverged", "MemoryError": "memory"}
     names["ResourceExhaustedError"] = "memory"
     if "error" not in answer:
-        return {"status": "success"}
+        if math.isfinite(answer.get("cost", 0.0)):
+            return {"status": "success"}
+        return {"status": "diverged", "reason": f"its score is {answer.pop('cost')}"}
     reason = f"{answer['error']}: {answer['reason']}"
     return {"status": names.get(answer["error"], "crash"), "reason": reason}
 
@@ -196,6 +203,12 @@ def _memory_mib(process: int) -> float:
 
 
 _HERE: TrialWorker | None = None
+
+
+def rest_in_this_process() -> None:
+    """End this process' child unless it is at work, so that an idle worker holds no memory."""
+    if _HERE is not None and _HERE.is_idle():
+        _HERE.close()
 
 
 def run_in_this_process(request: dict, limits: dict) -> dict:

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import queue
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Protocol
 
-from network_models.smac.trial_worker import Limits, TrialWorker, run_in_this_process
+from network_models.smac.trial_worker import (
+    Limits,
+    TrialWorker,
+    rest_in_this_process,
+    run_in_this_process,
+)
 
-__all__ = ["Workers", "dask_workers", "local_workers"]
+__all__ = [
+    "PATIENCE_S",
+    "WORKER_COMMAND",
+    "Promise",
+    "Workers",
+    "dask_workers",
+    "local_workers",
+    "wait_for",
+]
+
+PATIENCE_S = 60.0  # without any worker
+WORKER_COMMAND = "dask worker ADDRESS --nthreads 1 --host 127.0.0.1 --dashboard-address 127.0.0.1:0"
+
+logger = logging.getLogger(__name__)
 
 _ANSWER_S = 10  # a scheduler that is there answers within
 
@@ -84,6 +105,31 @@ class _Dask:
             return 0
 
 
+def wait_for(workers: Workers, request: dict, name: str) -> dict:
+    """Give the answer to one request.
+
+    Raises
+    ------
+    ValueError
+        If no worker is there for a minute, or it fails; the reason is told.
+    """
+    alone_since, promise = time.monotonic(), None
+    while promise is None or not promise.done():
+        if workers.n_slots():
+            alone_since = time.monotonic()
+            promise = promise or workers.submit(request, f"{name}-{time.time_ns()}")
+        elif time.monotonic() - alone_since > PATIENCE_S:
+            raise ValueError(
+                f"no worker for {PATIENCE_S:.0f} s: start some by '{WORKER_COMMAND}' and give the "
+                "same command again"
+            )
+        time.sleep(0.05)
+    answer = promise.result()
+    if answer["status"] != "success":
+        raise ValueError(answer["reason"])
+    return answer
+
+
 @contextmanager
 def local_workers(n: int, limits: Limits) -> Iterator[Workers]:
     """Run trials in ``n`` child processes, which end with the block."""
@@ -130,7 +176,7 @@ def dask_workers(
             Client(cluster) as client,
         ):
             if dashboard:
-                print(f"Dashboard: {cluster.dashboard_link}")
+                logger.info("Dashboard: %s", cluster.dashboard_link)
             yield _Dask(client, limits)
         return
     try:
@@ -138,7 +184,12 @@ def dask_workers(
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise ValueError(
             f"no dask scheduler answers at {scheduler} ({type(error).__name__}); start one by "
-            "'dask scheduler --host 127.0.0.1' and give the address that it prints"
+            "'dask scheduler --host 127.0.0.1 --dashboard-address 127.0.0.1:0' and give the "
+            "address that it prints"
         ) from None
     with client:
-        yield _Dask(client, limits)
+        try:
+            yield _Dask(client, limits)
+        finally:
+            with contextlib.suppress(Exception):  # the scheduler may be gone
+                client.run(rest_in_this_process)

@@ -112,22 +112,80 @@ def test_another_search_does_not_take_its_folder(finished):
     assert "holds another search" in errors
 
 
+def lines_of(table):
+    return table.read_text().count("\n") if table.exists() else 0
+
+
 def test_kills_at_five_moments_lose_nothing(tmp_path):
     options = [*FAST, "--no-random-search", "--no-retrain", "--", "--pause-s", "0.15"]
-    for wait_s in (1.5, 3.0, 3.3, 3.6, 4.0):
+    table = tmp_path / "search/trials.csv"
+    for n_lines in (0, 2, 3, 5, 7):
         process = start(tmp_path, *options)
-        time.sleep(wait_s)
+        while not (tmp_path / "search/search.json").exists() or n_lines > lines_of(table):
+            time.sleep(0.02)
+        assert process.poll() is None, "it ended before it could be killed"
         process.kill()
         process.communicate()
-        journal = tmp_path / "search/trials.journal"
-        table = tmp_path / "search/trials.csv"
         if table.exists():  # no half-written history
-            rows = list(csv.reader(table.open(newline="")))
+            rows = list(csv.reader(table.read_text().splitlines()))
             assert all(len(row) == len(rows[0]) for row in rows)
-        assert not journal.exists() or journal.stat().st_size >= 0
     out, _ = search(tmp_path, *options)
     assert "SMAC: 12 trials, 12 succeeded" in out
     assert len(trials_of(tmp_path)) == 12
+
+
+def test_folds_go_on_with_more_trials_and_all_are_tried_on_all(tmp_path):
+    folds = ["--mode", "folds", "--folds", "4", "--workers", "1", "--output", "search"]
+    folds += ["--no-retrain", "--max-epochs", "5"]
+    for trials in ("6", "7", "9"):
+        search(tmp_path, *folds, "--trials", trials)
+    results = json.loads((tmp_path / "search/results.json").read_text())
+    assert results["own"]["n_trials"] == results["best"]["SMAC"]["n_trials"] == 4
+    assert results["best"]["SMAC"]["cost"] <= results["own"]["cost"]
+
+
+def test_scores_of_different_budgets_are_not_compared(tmp_path):
+    few = ["--trials", "6", "--workers", "1", "--output", "search", "--no-retrain"]
+    out, _ = search(tmp_path, *few)
+    assert "(1 pass)" in out
+    assert "These scores can't be compared" in out
+
+
+def test_limits_of_trials_are_not_those_of_judging(tmp_path):
+    slow = ["--trials", "6", "--workers", "1", "--output", "search", "--trial-minutes", "0.05"]
+    out, _ = search(tmp_path, *slow, "--no-random-search", "--", "--judged-s", "4")
+    assert "Test set, never seen by the search" in out
+
+
+def test_other_data_are_not_mixed_in(tmp_path):
+    (tmp_path / "data").write_text("a")
+    options = [*FAST, "--no-retrain", "--no-random-search", "--", "--data-file", "data"]
+    search(tmp_path, *options)
+    (tmp_path / "data").write_text("b")
+    _, errors = search(tmp_path, *options, status=2)
+    assert (
+        "the data are no longer those that search was begun with (fingerprint b, then a)" in errors
+    )
+
+
+def test_a_failed_training_keeps_what_was_found(tmp_path):
+    (tmp_path / "runs").write_text("a file where runs would be made")
+    _, errors = search(tmp_path, *FAST, "--no-random-search", status=2)
+    assert "the training failed with status" in errors
+    assert (tmp_path / "search/report.html").exists()
+    assert json.loads((tmp_path / "search/results.json").read_text())["best"]["SMAC"]
+
+
+def test_a_search_that_was_killed_before_its_settings_were_written_begins(tmp_path):
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search/.search.json.123.partial").write_text("{")
+    (tmp_path / "search/search.lock").touch()
+    search(tmp_path, *FAST, "--no-retrain", "--no-random-search")
+
+
+def test_a_search_that_can_t_begin_leaves_no_folder(tmp_path):
+    search(tmp_path, *FAST, "--", "--broken-data", status=2)
+    assert not (tmp_path / "search").exists()
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path):
@@ -158,6 +216,9 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
         (["--trails", "3"], "did you mean --trials?"),
         (["--", "--epochs", "3"], "--epochs behind --: the search sets it itself"),
         (["--max-epochs", "2", "--min-epochs", "3"], "must not be below --min-epochs"),
+        (["--max-epochs", "5"], "--max-epochs 5 would need budgets that are no whole passes"),
+        (["--mode", "blackbox", "--fidelity", "samples"], "are for --mode budgets"),
+        (["--search", "depth", "width"], "only 13 configurations, and Hyperband needs 30"),
         (["--scheduler", "tcp://127.0.0.1:1"], "no dask scheduler answers at tcp://127.0.0.1:1"),
         (["--scheduler", "nonsense:x:y"], "no dask scheduler answers at nonsense"),
     ],
@@ -226,7 +287,7 @@ def start_on(folder, address):
     options += ["--no-random-search", "--no-retrain", "--", "--pause-s", "0.3"]
     run = start(folder, *options)
     table = folder / "search/trials.csv"
-    while run.poll() is None and not (table.exists() and table.read_text().count("\n") > 4):
+    while run.poll() is None and lines_of(table) <= 4:
         time.sleep(0.1)
     return run
 
@@ -258,8 +319,8 @@ def test_a_scheduler_that_dies_is_a_sentence_and_the_search_goes_on_elsewhere(tm
 
 
 def test_local_workers_under_dask_serve_their_dashboard_on_loopback(tmp_path):
-    out, _ = search(tmp_path, *FAST, "--dashboard", "--no-random-search", "--no-retrain")
-    assert re.search(r"Dashboard: http://127\.0\.0\.1:\d+/", out)
+    out, errors = search(tmp_path, *FAST, "--dashboard", "--no-random-search", "--no-retrain")
+    assert re.search(r"Dashboard: http://127\.0\.0\.1:\d+/", errors)
     assert "SMAC: 12 trials, 12 succeeded" in out
 
 

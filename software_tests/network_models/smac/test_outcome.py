@@ -11,6 +11,7 @@ from network_models.smac.outcome import (
     anytime_curve,
     best_configuration,
     counts_by_status,
+    mean_costs,
     total_budget,
     write_tables,
 )
@@ -61,12 +62,26 @@ def test_the_curve_falls_and_counts_all_passes():
         trial(3, 2, 9.0, 0.6),
         trial(4, 3, 9.0, 0.3),
     ]
-    spent, elapsed, cost = anytime_curve(finished)
+    spent, cost = anytime_curve(finished)
     assert spent.tolist() == [10.0, 31.0]
-    assert elapsed.tolist() == [20.0, 50.0]
     assert cost.tolist() == [0.5, 0.3]
     assert total_budget(finished) == 31.0
     assert len(anytime_curve([])[0]) == 0
+
+
+def test_the_curve_of_folds_counts_whole_configurations_and_never_rises():
+    finished = [
+        trial(0, 1, 9.0, 0.1, fold=0),
+        trial(1, 1, 9.0, 0.9, fold=1),  # 0.5 on both
+        trial(2, 2, 9.0, 0.2, fold=0),
+        trial(3, 3, 9.0, 0.5, fold=1),
+        trial(4, 3, 9.0, 0.3, fold=0),  # 0.4
+        trial(5, 2, 9.0, 0.8, fold=1),  # 0.5 again
+    ]
+    spent, cost = anytime_curve(finished, folds=2)
+    assert spent.tolist() == [18.0, 45.0]
+    assert cost == pytest.approx([0.5, 0.4])
+    assert sorted(n for _, _, n in mean_costs(finished, 9.0)) == [2, 2, 2]
 
 
 def test_tables_hold_every_trial(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from network_models.search_problem import open_problem, searchable_scripts
 from network_models.smac.search_space import (
     build_space,
+    count_configurations,
     plain_values,
     searchable_options,
     vector_of,
@@ -20,7 +21,7 @@ from tools.search_range import among, between
 
 def default_of(script):
     problem = open_problem(script)
-    return problem.config_class(**problem.options)
+    return problem.config_class(**{**problem.architecture, **problem.options})
 
 
 @pytest.mark.parametrize("script", searchable_scripts())
@@ -129,6 +130,14 @@ def test_a_condition_that_always_holds_is_none():
         units: int = option(8, "", search=among(8, 16, when=("layers", ">=", 1)))
 
     assert not build_space(Always()).conditions
+
+
+def test_configurations_are_counted():
+    ranges = searchable_options(ToyConfig)
+    few = {name: ranges[name] for name in ("depth", "width", "optimizer")}
+    # depth 0 has no width: 1 + 3 x 4, and each with two optimizers
+    assert count_configurations(few) == 26
+    assert count_configurations(ranges) is None  # a rate is endless
 
 
 def test_places_in_ranges():

@@ -12,9 +12,13 @@ from dataset_models.streaming import Batches
 from network_models.dem_regression.emission_search import EmissionTask
 from network_models.image_classification.scene_search import SceneTask
 from network_models.search_problem import TooLarge, open_problem
-from network_models.smac.search_space import searchable_options
+from network_models.smac.optimize import _options
+from network_models.smac.search import Searched
+from network_models.smac.search_config import SearchConfig
+from network_models.smac.search_space import build_space, searchable_options
 from network_models.training import compile_network
 from network_models.xray_flux_forecast.forecast_search import ForecastTask
+from tools.command_line import config_from, config_parser
 
 HISTORY = "network_models/xray_flux_forecast/history_only.py"
 IMAGES = "network_models/xray_flux_forecast/fdl1/aia_only.py"
@@ -42,7 +46,8 @@ def opened(tmp_path_factory):
         if script not in cache:
             problem = open_problem(script)
             stores = {"stores": str(folder)} if script in (IMAGES, BOTH) else {}
-            config = problem.config_class(**{**problem.options, **SMALL[script], **stores})
+            small = {**problem.architecture, **problem.options, **SMALL[script], **stores}
+            config = problem.config_class(**small)
             cache[script] = config, TASKS.get(script, ForecastTask)(problem, config)
         return cache[script]
 
@@ -89,6 +94,21 @@ def test_every_searched_option_changes_what_is_built(opened, script):
         before = own if start == base else built(task, start)
         for config in others:
             assert built(task, config) != before, (name, getattr(config, name))
+
+
+@pytest.mark.parametrize("script", [*SMALL])
+def test_what_is_trained_is_the_network_that_was_searched(opened, script):
+    base, task = opened(script)
+    problem = open_problem(script)
+    ranges = searchable_options(type(base))
+    name = next(iter(ranges))  # one option searched, all others as the search has them
+    _, (searched, *_) = neighbours(base, name, ranges)
+    space = build_space(base)
+    found = Searched(problem, base, space, SearchConfig())
+    words = _options(found, {}, {name: getattr(searched, name)}, False)
+    parser = config_parser(problem.config_class, "")
+    trained = config_from(problem.config_class, parser.parse_args(words))
+    assert built(task, trained) == built(task, searched)
 
 
 class Watched:

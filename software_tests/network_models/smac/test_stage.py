@@ -182,15 +182,12 @@ def test_folds_are_raced_over(tmp_path):
     assert max(tried.values()) == 3
 
 
-@pytest.mark.parametrize("mode", ["budgets", "blackbox"])
-def test_smac_learns_from_what_it_is_told(tmp_path, mode):
-    """What it proposes last is better than what it drew first, at equal budget."""
-    finished = run(tmp_path, Formula(), mode=mode, trials=40 if mode == "budgets" else 25)
-    smallest = min(t.budget for t, _ in finished)
-    costs = [r.cost for t, r in finished if t.budget == smallest]
-    assert len(costs) > 16
-    # the formula scatters by 0.5 among random configurations
-    assert np.mean(costs[-7:]) < np.mean(costs[:9]) - 0.2
+def test_smac_learns_from_what_it_is_told(tmp_path):
+    """Half of what it proposes is far better than half of what it drew first."""
+    costs = [r.cost for _, r in run(tmp_path, Formula(), mode="blackbox", trials=30)]
+    # random configurations of the formula scatter by 0.4; it also explores, so no mean
+    assert np.median(costs[9:]) < np.median(costs[:9]) - 0.3
+    assert min(costs) == min(costs[9:])
 
 
 def test_random_search_tries_whole_configurations(tmp_path):
@@ -219,6 +216,29 @@ def test_a_failure_after_a_success_ends_nothing(tmp_path):
     assert len(finished) == 20
 
 
+@pytest.mark.parametrize(("names", "count"), [(["depth"], 4), (["depth", "optimizer"], 8)])
+def test_a_small_space_is_used_up_and_ends(tmp_path, names, count):
+    space = build_space(BASE, names=names)
+    with (
+        Journal(tmp_path / "trials.journal") as journal,
+        SMACProposer(space, plan_of("blackbox")) as proposer,
+    ):
+        stage = Stage("trials", proposer, journal, 40, 1e9, 9.0, lambda trial: {"trial": trial},
+                      lambda finished: None)  # fmt: skip
+        finished = stage.run(Formula())
+    assert stage.is_exhausted
+    assert len({str(t.values) for t, _ in finished}) == len(finished) == count
+
+
+def test_a_damaged_journal_is_a_sentence(tmp_path):
+    run(tmp_path, Formula(), trials=3)
+    lines = (tmp_path / "trials.journal").read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2][:20] + b"x" + lines[2][21:]  # the second trial
+    (tmp_path / "trials.journal").write_bytes(b"".join(lines))
+    with pytest.raises(ValueError, match="is damaged: it has the result of trial 1, but not"):
+        run(tmp_path, Formula(), trials=3)
+
+
 def test_a_foreign_journal_is_refused(tmp_path):
     with Journal(tmp_path / "trials.journal") as journal:
         foreign = Trial(0, {"depth": 7}, 1.0, None, 0).to_dict()
@@ -228,7 +248,7 @@ def test_a_foreign_journal_is_refused(tmp_path):
 
 
 def test_without_workers_it_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("network_models.smac.stage._PATIENCE_S", 0.1)
+    monkeypatch.setattr("network_models.smac.stage.PATIENCE_S", 0.1)
     with pytest.raises(ValueError, match="no worker for .* start some by 'dask worker"):
         run(tmp_path, Formula(slots=0))
 

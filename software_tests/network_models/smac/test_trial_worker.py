@@ -83,6 +83,12 @@ def test_a_killed_process_costs_one_trial(worker):
     assert worker.run(request(), LIMITS)["status"] == "success"
 
 
+def test_a_score_that_is_no_number_is_no_success(worker):
+    answer = worker.run(request(values={"rate": float("inf")}), LIMITS)
+    assert answer["status"] == "diverged"
+    assert "its score is" in answer["reason"]
+
+
 def test_data_that_can_t_be_opened_are_a_reason(worker):
     answer = worker.run(request("open", broken_data=True), LIMITS)
     assert answer["status"] == "crash"

@@ -29,6 +29,8 @@ class ToyConfig:
     behaviour: str = option("fine", "what a trial does", choices=BEHAVIOURS)
     first_behaviour: str = option("fine", "what trials of the default do", choices=BEHAVIOURS)
     pause_s: float = option(0.0, "length of a trial, s")
+    judged_s: float = option(0.0, "how long judging takes, s")
+    data_file: str = option("", "a file whose content is the data")
     broken_data: bool = option(False, "whether the data can't be opened")
     epochs: int = option(5, "passes")
     output: str = option("runs", "where runs are made")
@@ -58,7 +60,7 @@ class ToyTask:
             scheme = "none"
 
             def fingerprint(self):
-                return "0"
+                return Path(config.data_file).read_text() if config.data_file else "0"
 
             def provenance(self):
                 return {"source": "a formula"}
@@ -98,6 +100,7 @@ class ToyTask:
     def test_losses(self, network, config):
         import numpy as np
 
+        time.sleep(config.judged_s)
         value = float(Path(network).read_text())
         return value + np.arange(40) % 4, np.repeat(np.arange(10), 4)
 
