@@ -49,6 +49,7 @@ def run_emission_experiment(config, *, command: str, started: float) -> tuple[Ru
         n_validation=_VALIDATION_BLOCKS,
         n_test=2 * -(-config.calibration_pixels // config.block_pixels),
         n_parts=config.library,
+        rough_share=config.rough_share,
     )
     return show_or_make(
         config,

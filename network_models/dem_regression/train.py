@@ -27,6 +27,9 @@ class EmissionConfig:
     block_pixels: int = option(1024, "pixels of a block")
     blocks: int = option(4, "blocks of pixels in a batch")
     library: int = option(12000, "parts of each family and place that pixels are mixed from")
+    rough_share: float = option(
+        0.0, "share of pixels whose shapes are multiplied by smooth random curves"
+    )
     learning_rate: float = option(2e-3, "largest learning rate")
     warmup_steps: int = option(200, "steps in which it rises")
     weight_decay: float = option(1e-5, "decoupled weight decay")
@@ -47,6 +50,8 @@ class EmissionConfig:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
+        if not 0 <= self.rough_share <= 1:
+            raise ValueError("--rough-share is a share, 0 to 1")
         if not 0 < self.learning_rate < 1:
             raise ValueError("--learning-rate must be positive and below 1")
         for name in ("shape_weight", "misfit_weight", "brightness_weight", "interval_weight"):
