@@ -58,7 +58,9 @@ def invert_factor(h, out, slots):
         for i in range(j + 1, m):
             value = splat_wide(0.0)
             for k in range(j, i):
-                value = value - load_wide(h, (i * m + k) * WIDE) * load_wide(out, (k * m + j) * WIDE)
+                value = value - load_wide(h, (i * m + k) * WIDE) * load_wide(
+                    out, (k * m + j) * WIDE
+                )
             store(out, (i * m + j) * WIDE, value * load_wide(h, (i * m + i) * WIDE))
 
 

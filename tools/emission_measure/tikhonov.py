@@ -30,6 +30,8 @@ from tools.emission_measure.lanes import (
 )
 from tools.emission_measure.pixels import (
     UNIT_CM5,
+    Data,
+    Out,
     Solution,
     flags_of,
     padded,
@@ -59,7 +61,7 @@ from tools.emission_measure.tikhonov_one import NEAR, solve_one
 __all__ = ["solve_tikhonov"]
 
 _REACHED = 0.1  # of the target: within it chi2, recomputed from the solution, counts as reached
-_MOST_STEPS = 14.0  # of Newton's method, before a pixel is solved by itself
+_MOST_STEPS = 20.0  # of Newton's method, before a pixel is solved by itself
 _AT_ONCE = 4.0  # arrivals that are worth the work of taking the next ones
 _LESS = 0.7  # where noise alone fits: of the chi2 of no emission measure
 
@@ -118,7 +120,7 @@ def solve_tikhonov(
     widths = np.full((n if resolution else 0, n_bins), np.nan)
     centres = (edges[:-1] + edges[1:]) / 2 if resolution else np.zeros(n_bins)
     scaled = np.ascontiguousarray(response * UNIT_CM5)
-    rows = padded(scaled.T)
+    rows, top = padded(scaled.T), scaled.max(axis=1)
     with limited_threads(n_jobs) as threads:
         chunks = 4 * threads
         _solve_map(
@@ -130,7 +132,7 @@ def solve_tikhonov(
                 np.ascontiguousarray(scaled.T),
                 scaled[:, None] * scaled,
                 rows,
-                1.0 / np.maximum(scaled.max(axis=1), 1e-300),
+                np.divide(1.0, top, out=np.zeros(m), where=top > 0),
             ),
             float(target_chi2),
             two_step,
@@ -153,34 +155,49 @@ class Small(NamedTuple):
     row: int
 
 
+class Map(NamedTuple):
+    """What belongs to all pixels: data, results, and pointers to errors, status and the response.
+
+    largest: 1 over the largest response of each channel.
+    """
+
+    data: Data
+    out: Out
+    error: int
+    status: int
+    rows: int
+    largest: int
+    target: float
+
+
 @numba.njit(cache=True)
-def _take(p, lane, data, target, g, small, largest, out, error, status, slots):
+def _take(p, lane, stage, g, given, small, slots):
     """Read a pixel into a lane and say whether it has to be solved; else write what there is."""
     m = len(slots)
-    n_seen, has_signal = read_pixel(data, p, small.y, small.spread, slots)
+    n_seen, has_signal = read_pixel(given.data, p, small.y, small.spread, slots)
     if not has_signal:
-        write_nothing(p, out, slots)
+        write_nothing(p, given.out, slots)
         for j in range(g.n):
-            error[p * g.n + j] = math.nan
-        status[p] = NO_SIGNAL if n_seen else NO_DATA
+            given.error[p * g.n + j] = math.nan
+        given.status[p] = NO_SIGNAL if n_seen else NO_DATA
         return False
     size, amount = 0.0, 0.0
     for i in range(m):
-        amount = max(amount, small.y[i] * largest[i])
+        amount = max(amount, small.y[i] * given.largest[i])
         over = 1.0 / small.spread[i] if small.spread[i] > 0.0 else 0.0
         g.over_sigma[i * WIDE + lane] = over
         g.b[i * WIDE + lane] = small.y[i] * over
         size += (small.y[i] * over) ** 2
-    g.kind[lane], g.goal[lane] = OK, n_seen * target
+    g.kind[lane], g.goal[lane] = OK, n_seen * given.target
     if size < g.goal[lane] / (1.0 - NEAR):  # noise alone fits
         g.kind[lane], g.goal[lane] = NOT_FITTED, _LESS * size
-    g.pixel[lane], g.count[lane], g.stage[lane] = p, 0.0, 0.0
-    g.least[lane] = LEAST_MU / amount
+    g.pixel[lane], g.count[lane], g.stage[lane] = p, 0.0, stage
+    g.least[lane] = LEAST_MU * math.sqrt(size) / max(amount * amount, 1e-24)
     return True
 
 
 @numba.njit(cache=True)
-def _repair(g, lane, scaled, is_last, slots):
+def _repair(g, lane, scaled, slots):
     """Solve by itself a pixel that does not arrive with the others."""
     m, n = len(slots), g.n
     a, own, p, w = np.empty((m, n)), np.empty(m), np.empty(n), np.empty(m)
@@ -193,7 +210,7 @@ def _repair(g, lane, scaled, is_last, slots):
         p[j] = g.weights[j * WIDE + lane]
     least, log_mu = math.log(g.least[lane]), math.log(g.mu[lane])
     found, log_mu, met = solve_one(a, own, p, g.goal[lane], least, log_mu, w)
-    g.done[lane] = 1.0 if met or not is_last else 2.0
+    g.done[lane] = 1.0 if met else 2.0
     g.mu[lane] = math.exp(log_mu)
     for j in range(n):
         g.x[j * WIDE + lane] = found[j]
@@ -214,9 +231,9 @@ def _move(g, lane, o, to, slots):
 
 
 @numba.njit(cache=True)
-def _write(o, filled, data, target, small, rows, out, error, status, more, slots):
+def _write(o, filled, given, small, more, slots):
     """Write the pixels that were collected, with chi2 from what they give."""
-    n = o.n
+    n, target = o.n, given.target
     width = (len(slots) + LANES - 1) // LANES * LANES
     nothing, over = splat_wide(0.0), splat_wide(1.0) / load_wide(o.mu, 0)
     for j in range(n):
@@ -226,41 +243,25 @@ def _write(o, filled, data, target, small, rows, out, error, status, more, slots
     posterior(o, slots)
     for lane in range(filled):
         p, kind = int(o.pixel[lane]), int(o.kind[lane])
-        n_seen, _ = read_pixel(data, p, small.y, small.spread, slots)
+        n_seen, _ = read_pixel(given.data, p, small.y, small.spread, slots)
         for j in range(n):
             small.row[j] = o.x[j * WIDE + lane]
-            error[p * n + j] = o.error[j * WIDE + lane] * UNIT_CM5
-        see(small.row, rows, n, small.seen, width)
-        write_pixel(small.row, small.y, small.spread, small.seen, n_seen, p, out, slots)
-        if kind == OK and not abs(out.chi2[p] - target) <= _REACHED * target:
+            given.error[p * n + j] = o.error[j * WIDE + lane] * UNIT_CM5
+        see(small.row, given.rows, n, small.seen, width)
+        write_pixel(small.row, small.y, small.spread, small.seen, n_seen, p, given.out, slots)
+        if kind == OK and not abs(given.out.chi2[p] - target) <= _REACHED * target:
             kind = NOT_FITTED
-        status[p] = kind
+        given.status[p] = kind
         if more.is_asked:
             at = p * n
             resolution_width(o, lane, more.centres, small, more.widths, at, slots)
 
 
 @numba.njit(cache=True)
-def _solve_part(
-    first,
-    last,
-    data,
-    scaled,
-    largest,
-    target,
-    two_step,
-    g,
-    o,
-    small,
-    rows,
-    out,
-    error,
-    status,
-    more,
-    slots,
-):
+def _solve_part(first, last, scaled, two_step, g, o, given, small, more, slots):
     """Solve the pixels from first to last."""
     following, n_active, filled = first, 0, 0
+    begin = 0.0 if two_step else 1.0
     for lane in range(WIDE):
         g.pixel[lane], g.count[lane] = -1.0, -math.inf
         g.mu[lane], g.goal[lane], g.least[lane] = 1.0, 1.0, 1.0
@@ -268,7 +269,7 @@ def _solve_part(
         for j in range(g.n):
             g.kept[j * WIDE + lane] = 1.0  # every bin
         while following < last and g.pixel[lane] < 0.0:
-            if _take(following, lane, data, target, g, small, largest, out, error, status, slots):
+            if _take(following, lane, begin, g, given, small, slots):
                 n_active += 1
             following += 1
     first_stage(g)
@@ -284,11 +285,11 @@ def _solve_part(
         if is_late:
             for lane in range(WIDE):
                 if g.count[lane] > _MOST_STEPS and g.done[lane] == 0.0:
-                    _repair(g, lane, scaled, g.stage[lane] == 1.0 or not two_step, slots)
+                    _repair(g, lane, scaled, slots)
         arrived = choose(load_wide(g.done, 0), splat_wide(0.0), splat_wide(1.0), splat_wide(0.0))
         if total(arrived) < min(_AT_ONCE, n_active) and not is_late:  # who has arrived stays there
             continue
-        keep_first(g)
+        keep_first(g, two_step)
         if two_step:
             second_stage(g)
         n_new = 0
@@ -298,12 +299,12 @@ def _solve_part(
             _move(g, lane, o, filled, slots)
             filled += 1
             if filled == WIDE:
-                _write(o, filled, data, target, small, rows, out, error, status, more, slots)
+                _write(o, filled, given, small, more, slots)
                 filled = 0
             n_active -= 1
             g.pixel[lane] = -1.0
             while following < last and g.pixel[lane] < 0.0:
-                if _take(following, lane, data, target, g, small, largest, out, error, status, slots):
+                if _take(following, lane, begin, g, given, small, slots):
                     n_active += 1
                     n_new += 1
                 following += 1
@@ -314,7 +315,7 @@ def _solve_part(
         if n_new:
             first_stage(g)
     if filled:
-        _write(o, filled, data, target, small, rows, out, error, status, more, slots)
+        _write(o, filled, given, small, more, slots)
 
 
 class More(NamedTuple):
@@ -326,9 +327,7 @@ class More(NamedTuple):
 
 
 @numba.njit(parallel=True, cache=True)
-def _solve_map(
-    dn, sigma, left_out, matrices, target, two_step, scratch, one, found, more, slots
-):
+def _solve_map(dn, sigma, left_out, matrices, target, two_step, scratch, one, found, more, slots):
     scaled, by_bin, products, rows, largest = matrices
     em, error, model, chi2, status = found
     centres, widths, resolution = more
@@ -338,23 +337,25 @@ def _solve_map(
         _solve_part(
             c * n_pixels // chunks,
             (c + 1) * n_pixels // chunks,
-            point_at_data(dn, sigma, left_out),
             scaled,
-            pointer_to(largest, 0),
-            target,
             two_step,
             group_of(2 * c, scratch, by_bin, products, n_bins, slots),
             group_of(2 * c + 1, scratch, by_bin, products, n_bins, slots),
+            Map(
+                point_at_data(dn, sigma, left_out),
+                point_at_out(em, model, chi2),
+                pointer_to(error, 0),
+                pointer_to(status, 0),
+                pointer_to(rows, 0),
+                pointer_to(largest, 0),
+                target,
+            ),
             Small(
                 pointer_to(one, at),
                 pointer_to(one, at + width),
                 pointer_to(one, at + 2 * width),
                 pointer_to(one, at + 3 * width),
             ),
-            pointer_to(rows, 0),
-            point_at_out(em, model, chi2),
-            pointer_to(error, 0),
-            pointer_to(status, 0),
             More(pointer_to(centres, 0), pointer_to(widths, 0), resolution),
             slots,
         )

@@ -13,10 +13,10 @@ import numpy as np
 
 from tools.emission_measure.small_systems import solve_positive
 
-__all__ = ["LARGEST_LOG_MU", "NEAR", "solve_one"]
+__all__ = ["LOG_MU_RANGE", "NEAR", "solve_one"]
 
 NEAR = 0.08  # of the target: how near chi2 has to come
-LARGEST_LOG_MU = 22.0
+LOG_MU_RANGE = 32.0  # above its least value
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
@@ -78,7 +78,7 @@ def solve_one(a, b, weights, goal, least_log_mu, log_mu, w):
     log_mu and w, which is changed, are where the search begins.
     """
     n = a.shape[1]
-    low, high = least_log_mu, LARGEST_LOG_MU
+    low, high = least_log_mu, least_log_mu + LOG_MU_RANGE
     low_gap, high_gap = -math.inf, math.inf  # of log |w|^2, unknown yet
     log_mu, step, met = min(max(log_mu, low), high), 1.0, False
     for _ in range(60):
