@@ -6,10 +6,12 @@ import argparse
 from pathlib import Path
 
 from benchmarks.dem_tables import dem_tables
+from benchmarks.figure_text import listed, markdown
 from benchmarks.running import ROOT, run
 from tools.atomic_files import write_bytes
+from tools.report.report import Table
 
-__all__ = ["corona", "emission_measure", "emission_networks"]
+__all__ = ["corona", "emission_measure", "emission_networks", "emission_trials"]
 
 _TRAIN = "network_models/dem_regression/train.py"
 _DEEPEM = "network_models/dem_regression/deepem/train.py"
@@ -49,6 +51,34 @@ def emission_networks(folder: Path, _: argparse.Namespace) -> list[str]:
         lines += [f"`python {script} {' '.join(options)}`: {outcome.cost}.\n"]
         lines += [f"```\n{_without_paths(outcome.text)}\n```\n"]
     return lines
+
+
+def emission_trials(folder: Path, arguments: argparse.Namespace) -> list[str]:
+    """Try what was not kept: imitating solvers, random curves in the training, finer factors."""
+    outcome = run("benchmarks/distillation.py")
+    held_out = outcome.json.pop("held out")
+    lines = [
+        f"`python benchmarks/distillation.py`: {outcome.seconds:.0f} s; "
+        + ", ".join(f"{key}: {value}" for key, value in outcome.json.items() if key != "held out")
+        + ".\n"
+    ]
+    for place, arms in held_out.items():
+        rows = [[arm, *(", ".join(map(str, v)) for v in own.values())] for arm, own in arms.items()]
+        lines.append(
+            markdown(Table(f"Medians of {place}, one for each seed", ["", "L1", "W1, dex"], rows))
+        )
+    trained, options = arguments.curves, ("--rough-share", "0.3")
+    if not trained:
+        outcome = run(_TRAIN, *options, "--output", str(folder / "runs"))
+        lines += [f"`python {_TRAIN} {' '.join(options)}`: {outcome.cost}.\n"]
+        (path,) = (folder / "runs").iterdir()
+        trained = str(path)
+    outcome = run("benchmarks/interval_trials.py", "--run", trained)
+    lines.append(
+        f"`python benchmarks/interval_trials.py --run RUN`, a run of `python {_TRAIN} "
+        f"{' '.join(options)}`: {outcome.seconds:.0f} s.\n"
+    )
+    return [*lines, listed(outcome.json)]
 
 
 def _without_paths(text: str) -> str:

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.figure_dem import corona, emission_measure, emission_networks
+from benchmarks.figure_dem import corona, emission_measure, emission_networks, emission_trials
 from benchmarks.figure_scenes import regions, scene_maps, scenes, slic_speed
 from benchmarks.figure_search import robust_search, search, searches
 from benchmarks.figure_text import listed, markdown, processor, verdicts
@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--x-ray-files", nargs="*", default=[], help="real GOES X-ray days")
     parser.add_argument("--keep", default="", help="a folder in which runs and stores are kept")
     parser.add_argument("--deepem", default="", help="run of the seed's network by its own recipe")
+    parser.add_argument("--curves", default="", help="run of train.py --rough-share 0.3")
     parser.add_argument("--kills", type=int, default=100, help="random kill -9 in the resume test")
     arguments = parser.parse_args()
     os.chdir(ROOT)
@@ -325,6 +326,7 @@ PARTS = {
     "dem": ("Emission measure of simulated maps (synthetic)", emission_measure),
     "corona": ("Emission measure of the virtual Sun (synthetic)", corona),
     "networks": ("Training the networks of emission measure (synthetic)", emission_networks),
+    "trials": ("Trials with the networks of emission measure (synthetic)", emission_trials),
     "scenes": ("Classes of solar scenes (synthetic training)", scenes),
     "scene-maps": (
         "The packaged classifier of scenes, and where its maps lie",

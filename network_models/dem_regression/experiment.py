@@ -72,6 +72,7 @@ def open_pixels(config) -> SimulatedPixels:
         n_validation=_VALIDATION_BLOCKS,
         n_test=2 * -(-config.calibration_pixels // config.block_pixels),
         n_parts=config.library,
+        rough_share=config.rough_share,
     )
 
 

@@ -2,8 +2,9 @@
 
 Each pixel is a sum of parts from a library: log-normals, boxes, power laws, single temperatures,
 bells whose two sides differ, CHIANTI's quiet Sun and active region; placed as in the corona, with
-flares of 9 to 19 MK, or anywhere. Any noise, exposure time, binning, loss of throughput and version
-of the responses. The families that networks are judged on are refused.
+flares of 9 to 19 MK, or anywhere; on request some are multiplied by random curves. Any noise,
+exposure time, binning, loss of throughput and version of the responses. The families that
+networks are judged on are refused.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from dataset_models.solar_data import INPUT, TARGET, ArrayInfo, SampleTable, SolarData
 from dataset_models.splits import Split
+from network_models.dem_regression.random_curves import roughened
 from tools.channels import CAMERA
 from tools.emission_measure.families import FINE_LOG_T, FROZEN_HASH, profile, require_in_prior
 from tools.emission_measure.response import RESPONSE_CHANNELS, RESPONSE_VERSIONS, aia_response
@@ -45,10 +47,13 @@ class PixelSimulator:
         Parts in the library, of each family and place.
     seed : int
         Of the library.
+    rough_share : float
+        Of the pixels, whose parts are multiplied by random curves (``random_curves``).
     """
 
-    def __init__(self, n_parts: int = 12000, seed: int = 0):
+    def __init__(self, n_parts: int = 12000, seed: int = 0, *, rough_share: float = 0.0):
         require_in_prior(TRAINING_FAMILIES)
+        self.rough_share = rough_share
         generator = random_stream(seed, "library of emission measure")
         responses = [aia_response(FINE_LOG_T, version=v) * _UNIT_CM5 for v in RESPONSE_VERSIONS]
         stacked = np.concatenate(responses)  # (version x channel, temperature)
@@ -67,6 +72,11 @@ class PixelSimulator:
         )
         parts.append(_bins(fine))
         seen.append((fine @ stacked.T).astype(np.float32))
+        if rough_share:
+            for place in _PLACES:
+                fine = _rough(place, n_parts, generator)
+                parts.append(_bins(fine))
+                seen.append((fine @ stacked.T).astype(np.float32))
         self.n_parts = n_parts
         self._em = np.concatenate(parts)
         self._seen = np.concatenate(seen).reshape(-1, len(RESPONSE_VERSIONS), N_CHANNELS)
@@ -136,6 +146,11 @@ class PixelSimulator:
         for k in (0, 1):
             drawn = first + k * self.n_parts + generator.integers(self.n_parts, size=n)
             rows[tables, k] = drawn[tables]
+        if self.rough_share:
+            rough = generator.random(n) < self.rough_share
+            drawn = first + (2 + place) * self.n_parts
+            drawn += generator.integers(self.n_parts, size=rows.shape)
+            rows[rough] = drawn[rough]
         empty = ~np.isfinite(log_em).any(axis=1)
         log_em[empty, 0] = 26.0
         return rows, log_em
@@ -172,6 +187,18 @@ def _uneven_bell(
     p = np.where(x < 0, exponent[0][:, None], exponent[1][:, None])
     value = np.exp(-0.5 * np.abs(x / np.maximum(w, 0.01)) ** p) + 1e-12
     return value / value.sum(axis=1, keepdims=True)
+
+
+def _rough(place: str, n: int, generator: np.random.Generator) -> np.ndarray:
+    """Give log-normals, boxes, power laws and uneven bells times random curves: (n, 180)."""
+    centre, width = _placed(place, n, generator)
+    width = np.minimum(width * np.exp(generator.normal(0.3, 0.4, n)), 0.6)
+    kind = generator.choice(4, n, p=[0.4, 0.15, 0.2, 0.25])
+    fine = np.empty((n, len(FINE_LOG_T)))
+    for k, family in enumerate(("log-normal", "box", "power law")):
+        fine[kind == k] = profile(family, centre[kind == k], width[kind == k])
+    fine[kind == 3] = _uneven_bell(centre[kind == 3], width[kind == 3], generator)
+    return roughened(fine, generator)
 
 
 def _chianti(name: str, n: int, generator: np.random.Generator) -> np.ndarray:
@@ -228,6 +255,8 @@ class SimulatedPixels(SolarData):
         Blocks. In every epoch the training blocks are new ones, so that none is seen twice.
     n_parts : int
         Of ``PixelSimulator``.
+    rough_share : float
+        Of ``PixelSimulator``.
     """
 
     def __init__(
@@ -239,10 +268,11 @@ class SimulatedPixels(SolarData):
         n_validation: int = 32,
         n_test: int = 32,
         n_parts: int = 12000,
+        rough_share: float = 0.0,
     ):
         self.seed, self.block_pixels, self.rows_at_once = seed, block_pixels, 8
         self._sizes = _Sizes(n_training, n_validation, n_test)
-        self._simulator = PixelSimulator(n_parts, seed)
+        self._simulator = PixelSimulator(n_parts, seed, rough_share=rough_share)
         n = n_training + n_validation + n_test
         time = np.datetime64("2010-05-01T00:00:00", "s") + np.arange(n) * np.timedelta64(12, "s")
         hashes = np.array([hash((seed, k)) & (2**63 - 1) for k in range(n)], np.uint64)
@@ -278,9 +308,12 @@ class SimulatedPixels(SolarData):
 
     def provenance(self) -> dict:
         """Say how the pixels are made."""
+        share = self._simulator.rough_share
+        rough = {"share of pixels times random curves": share} if share else {}
         return {
             "source": "simulated pixels (synthetic)",
             "families": [*_LIBRARY, "CHIANTI", "flares"],
+            **rough,
             "out of prior (refused), SHA-256 of the list": FROZEN_HASH,
             "seed": self.seed,
         }

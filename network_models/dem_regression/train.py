@@ -49,6 +49,9 @@ class EmissionConfig:
     block_pixels: int = option(1024, "pixels of a block")
     blocks: int = option(4, "blocks of pixels in a batch")
     library: int = option(12000, "parts of each family and place that pixels are mixed from")
+    rough_share: float = option(
+        0.0, "share of pixels whose shapes are multiplied by smooth random curves"
+    )
     learning_rate: float = option(
         2e-3, "largest learning rate", search=between(3e-4, 2e-2, is_log=True)
     )
@@ -71,6 +74,8 @@ class EmissionConfig:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
+        if not 0 <= self.rough_share <= 1:
+            raise ValueError("--rough-share is a share, 0 to 1")
         if min(self.width, self.first_layers, self.step_layers) < 0 or self.steps < -1:
             raise ValueError("--width, --first-layers, --steps and --step-layers: see --help")
         if not 0 < self.learning_rate < 1:

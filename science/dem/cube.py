@@ -1,4 +1,9 @@
-"""Emission measure maps on disk: one FITS file that is filled tile by tile, in one step."""
+"""Emission measure maps on disk: one FITS file that is filled tile by tile, in one step.
+
+Files that belong to it, figures and arrays, are written out of sight, too; they get their names
+just before it. An earlier FITS file of that name goes before them: where there is a FITS file, the
+files beside it are its own, whenever the process was killed.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +39,7 @@ class Cube:
     def __init__(self, path: Path, places: dict[str, tuple[int, tuple[int, ...], str]]):
         self._path, self._places = path, places
         self._file = open(path, "r+b")
+        self.beside: dict[Path, Path] = {}  # final names, and where the files are until then
 
     def write(self, rows: slice, **arrays: np.ndarray) -> None:
         """Write some rows of arrays (y, x) or (y, x, bin or channel)."""
@@ -55,23 +61,27 @@ class Cube:
         small = np.stack([plane[::every, ::every] for plane in planes])
         return small.astype(np.dtype(kind).newbyteorder("=")).reshape(*size[:-2], *small.shape[-2:])
 
+    def place(self, path: str | Path) -> Path:
+        """Give where to write a file that belongs to this one until it gets its name at the end.
+
+        If nothing is written there, an earlier file of that name goes all the same.
+        """
+        path = Path(path)
+        self.beside[path] = path.with_name(f".{path.name}.partial")
+        return self.beside[path]
+
     def save_array(self, name: str, path: Path) -> None:
-        """Write an array as float32 .npy in one step, plane by plane."""
+        """Write an array as float32 .npy beside this file, plane by plane."""
         offset, size, kind = self._places[name]
-        scratch = path.with_name(f".{path.name}.partial")
         plane_bytes = int(np.prod(size[-2:])) * np.dtype(kind).itemsize
         self._file.flush()
-        try:
-            with open(scratch, "wb") as out, open(self._path, "rb") as own:
-                head = {"descr": "<f4", "fortran_order": False, "shape": tuple(size)}
-                npy_format.write_array_header_1_0(out, head)
-                own.seek(offset)
-                for _ in range(int(np.prod(size[:-2]))):
-                    plane = np.frombuffer(own.read(plane_bytes), kind)
-                    out.write(plane.astype("<f4").data)
-            commit_file(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        with open(self.place(path), "wb") as out, open(self._path, "rb") as own:
+            head = {"descr": "<f4", "fortran_order": False, "shape": tuple(size)}
+            npy_format.write_array_header_1_0(out, head)
+            own.seek(offset)
+            for _ in range(int(np.prod(size[:-2]))):
+                plane = np.frombuffer(own.read(plane_bytes), kind)
+                out.write(plane.astype("<f4").data)
 
     def set_cards(self, cards: dict[str, float]) -> None:
         """Give keywords of the primary, which the header has already, their values."""
@@ -164,10 +174,19 @@ def open_cube(
         opened = Cube(scratch, places)
         yield opened
         opened.close()
+        if opened.beside:
+            path.unlink(missing_ok=True)
+        for final, own in opened.beside.items():
+            if own.exists():
+                commit_file(own, final)
+            else:
+                final.unlink(missing_ok=True)
         commit_file(scratch, path)
     finally:
         if opened is not None:
             opened.close()
+            for own in opened.beside.values():
+                own.unlink(missing_ok=True)
         scratch.unlink(missing_ok=True)
 
 

@@ -65,7 +65,7 @@ def invert_map(
     with_array: bool = False,
     header: dict | None = None,
 ) -> InvertedMap:
-    """Invert data tile by tile into a FITS file, which appears when all is done.
+    """Invert data tile by tile into a FITS file, which appears last of all, when all is done.
 
     Parameters
     ----------
@@ -212,11 +212,12 @@ def _draw(
     when = f"{given.time[:19]}, " if given.time else ""
     title = f"{output.name}: {what}{when}{plan.method}, {table.name}"
     stem = output.with_suffix("")
-    save_figure(plot_bins(em, plan.edges, title=title), Path(f"{stem}_bins.png"))
+    places = {name: cube.place(f"{stem}_{name}.png") for name in ("bins", "channels", "mean")}
+    save_figure(plot_bins(em, plan.edges, title=title), places["bins"])
     shown = np.unique(np.linspace(0, len(observed) - 1, _DRAWN_CHANNELS).astype(int))
     names = tuple(given.channels[k] for k in shown)
     figure = plot_channels(observed[shown], model[shown], names, title=title, unit=given.unit)
-    save_figure(figure, Path(f"{stem}_channels.png"))
+    save_figure(figure, places["channels"])
     if np.isfinite(mean).all():
         label = f"{plan.method}{' (synthetic)' if given.is_synthetic else ''}"
-        save_figure(plot_mean_curve({label: mean}, plan.edges), Path(f"{stem}_mean.png"))
+        save_figure(plot_mean_curve({label: mean}, plan.edges), places["mean"])

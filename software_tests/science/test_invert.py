@@ -1,5 +1,6 @@
 """The inversion command: what it reads, what it writes, what it refuses."""
 
+import os
 import warnings
 
 import numpy as np
@@ -97,6 +98,59 @@ def test_an_array_gives_an_array(tmp_path):
     found = np.load(tmp_path / "em.npy")
     with fits.open(output) as hdus:
         np.testing.assert_array_equal(found, hdus[0].data)
+
+
+def test_at_any_kill_the_files_beside_a_fits_file_are_its_own(tmp_path, monkeypatch):
+    # what is there before and after every change of a name is what a kill would leave
+    em, dn, _ = simulated_map(16, 64)
+    names = ("em.fits", "em.npy", "em_bins.png", "em_channels.png", "em_mean.png")
+
+    def contents():
+        found = [tmp_path / name for name in names]
+        return [path.read_bytes() if path.exists() else None for path in found]
+
+    def invert(factor):
+        image = np.moveaxis(dn.reshape(16, 16, 6) * factor, -1, 0)
+        np.save(tmp_path / "image.npy", image)
+        main([str(tmp_path / "image.npy"), "--output", str(tmp_path / "em.fits")])
+        return contents()
+
+    first = invert(1.0)
+    seen = []
+
+    def watched(change):
+        def changed(*args, **options):
+            seen.append(contents())
+            change(*args, **options)
+            seen.append(contents())
+
+        return changed
+
+    monkeypatch.setattr(os, "replace", watched(os.replace))
+    monkeypatch.setattr(os, "unlink", watched(os.unlink))
+    second = invert(2.0)
+    assert None not in first + second
+    assert all(a != b for a, b in zip(first, second, strict=True))
+    assert len(seen) >= 2 * len(names)
+    for state in seen:
+        assert state in (first, second) or state[0] is None
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_figure_that_can_not_be_drawn_leaves_no_earlier_one(tmp_path, monkeypatch):
+    _, dn, _ = simulated_map(16, 64)
+    np.save(tmp_path / "image.npy", np.moveaxis(dn.reshape(16, 16, 6), -1, 0))
+    command = [str(tmp_path / "image.npy"), "--output", str(tmp_path / "em.fits")]
+    main(command)
+
+    def fails(*_, **__):
+        raise ValueError("no picture")
+
+    monkeypatch.setattr("tools.plotting.dem.plot_channels", fails)
+    main(command)
+    assert (tmp_path / "em.fits").exists()
+    assert sorted(path.name for path in tmp_path.glob("em*png")) == ["em_bins.png"]
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_saturated_pixel_is_left_out_and_damage_is_read(tmp_path):

@@ -1,6 +1,6 @@
-"""Small symmetric systems, solved for one pixel or for eight at once; all functions are compiled.
+"""Small symmetric systems, solved for one pixel or for sixteen at once; all functions are compiled.
 
-Numbers of eight pixels stand side by side; slots has as many entries as a system has rows.
+Numbers of sixteen pixels stand side by side; slots has as many entries as a system has rows.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 
 import numba
 
-from tools.emission_measure.lanes import LANES, load, root, splat, store
+from tools.emission_measure.lanes import WIDE, load_wide, root, splat_wide, store
 
 __all__ = ["factor_lanes", "invert_factor", "solve_positive", "substitute_lanes"]
 
@@ -19,17 +19,17 @@ def factor_lanes(h, slots):
     """Give the Cholesky factor in place, with the reciprocals of its diagonal."""
     m = len(slots)
     for j in range(m):
-        value = load(h, (j * m + j) * LANES)
+        value = load_wide(h, (j * m + j) * WIDE)
         for k in range(j):
-            part = load(h, (j * m + k) * LANES)
+            part = load_wide(h, (j * m + k) * WIDE)
             value = value - part * part
-        over = splat(1.0) / root(value)
-        store(h, (j * m + j) * LANES, over)
+        over = splat_wide(1.0) / root(value)
+        store(h, (j * m + j) * WIDE, over)
         for i in range(j + 1, m):
-            value = load(h, (i * m + j) * LANES)
+            value = load_wide(h, (i * m + j) * WIDE)
             for k in range(j):
-                value = value - load(h, (i * m + k) * LANES) * load(h, (j * m + k) * LANES)
-            store(h, (i * m + j) * LANES, value * over)
+                value = value - load_wide(h, (i * m + k) * WIDE) * load_wide(h, (j * m + k) * WIDE)
+            store(h, (i * m + j) * WIDE, value * over)
 
 
 @numba.njit(cache=True)
@@ -37,16 +37,16 @@ def substitute_lanes(h, b, out, slots):
     """Solve with the factor."""
     m = len(slots)
     for i in range(m):
-        value = load(b, i * LANES)
+        value = load_wide(b, i * WIDE)
         for k in range(i):
-            value = value - load(h, (i * m + k) * LANES) * load(out, k * LANES)
-        store(out, i * LANES, value * load(h, (i * m + i) * LANES))
+            value = value - load_wide(h, (i * m + k) * WIDE) * load_wide(out, k * WIDE)
+        store(out, i * WIDE, value * load_wide(h, (i * m + i) * WIDE))
     for back in range(m):
         i = m - 1 - back
-        value = load(out, i * LANES)
+        value = load_wide(out, i * WIDE)
         for k in range(i + 1, m):
-            value = value - load(h, (k * m + i) * LANES) * load(out, k * LANES)
-        store(out, i * LANES, value * load(h, (i * m + i) * LANES))
+            value = value - load_wide(h, (k * m + i) * WIDE) * load_wide(out, k * WIDE)
+        store(out, i * WIDE, value * load_wide(h, (i * m + i) * WIDE))
 
 
 @numba.njit(cache=True)
@@ -54,12 +54,14 @@ def invert_factor(h, out, slots):
     """Give the inverse of the factor, below and on the diagonal."""
     m = len(slots)
     for j in range(m):
-        store(out, (j * m + j) * LANES, load(h, (j * m + j) * LANES))
+        store(out, (j * m + j) * WIDE, load_wide(h, (j * m + j) * WIDE))
         for i in range(j + 1, m):
-            value = splat(0.0)
+            value = splat_wide(0.0)
             for k in range(j, i):
-                value = value - load(h, (i * m + k) * LANES) * load(out, (k * m + j) * LANES)
-            store(out, (i * m + j) * LANES, value * load(h, (i * m + i) * LANES))
+                value = value - load_wide(h, (i * m + k) * WIDE) * load_wide(
+                    out, (k * m + j) * WIDE
+                )
+            store(out, (i * m + j) * WIDE, value * load_wide(h, (i * m + i) * WIDE))
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -4,21 +4,34 @@ Minimise |A x - b|^2 + mu sum x_j^2 / p_j over x >= 0, with A the response and b
 sigma. Its conditions collapse to ``(A P A^T + I) w = b``, where P is p_j / mu for the bins with
 (A^T w)_j > 0 and 0 for the others; then x = P A^T w, and w is what is left of the data. mu is found
 so that |w|^2 is the number of channels (the discrepancy principle). Bins and mu are found together,
-by Newton's method on both, for eight pixels at once; where that does not arrive, each pixel is
-solved by itself with a line search, since full steps can cycle. Error bars are those of the
-Gaussian posterior on the same bins.
+by Newton's method on both, for sixteen pixels at once, the next pixel taking the place of one that
+has arrived; what does not arrive is solved by itself with a line search. Error bars are those of
+the Gaussian posterior on the same bins.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from tools.emission_measure.lanes import LANES, pointer_to, splat, store
+from tools.emission_measure.lanes import (
+    LANES,
+    WIDE,
+    any_positive,
+    choose,
+    load_wide,
+    pointer_to,
+    splat_wide,
+    store,
+    total,
+)
 from tools.emission_measure.pixels import (
     UNIT_CM5,
+    Data,
+    Out,
     Solution,
     flags_of,
     padded,
@@ -32,19 +45,24 @@ from tools.emission_measure.pixels import (
 from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK
 from tools.emission_measure.threads import limited_threads
 from tools.emission_measure.tikhonov_lanes import (
+    LEAST_MU,
     assemble,
-    eight_of,
-    newton,
-    next_weights,
+    first_stage,
+    group_of,
+    keep_first,
+    newton_step,
     posterior,
-    resolution_widths,
+    resolution_width,
     scratch_size,
+    second_stage,
 )
 from tools.emission_measure.tikhonov_one import NEAR, solve_one
 
 __all__ = ["solve_tikhonov"]
 
 _REACHED = 0.1  # of the target: within it chi2, recomputed from the solution, counts as reached
+_MOST_STEPS = 20.0  # of Newton's method, before a pixel is solved by itself
+_AT_ONCE = 4.0  # arrivals that are worth the work of taking the next ones
 _LESS = 0.7  # where noise alone fits: of the chi2 of no emission measure
 
 
@@ -102,17 +120,24 @@ def solve_tikhonov(
     widths = np.full((n if resolution else 0, n_bins), np.nan)
     centres = (edges[:-1] + edges[1:]) / 2 if resolution else np.zeros(n_bins)
     scaled = np.ascontiguousarray(response * UNIT_CM5)
-    rows = padded(scaled.T)
+    rows, top = padded(scaled.T), scaled.max(axis=1)
     with limited_threads(n_jobs) as threads:
         chunks = 4 * threads
         _solve_map(
             np.ascontiguousarray(dn, float),
             np.ascontiguousarray(sigma, float),
             flags_of(left_out, m),
-            (scaled, np.ascontiguousarray(scaled.T), scaled[:, None] * scaled, rows),
+            (
+                scaled,
+                np.ascontiguousarray(scaled.T),
+                scaled[:, None] * scaled,
+                rows,
+                np.divide(1.0, top, out=np.zeros(m), where=top > 0),
+            ),
             float(target_chi2),
             two_step,
-            np.zeros((chunks, scratch_size(m, n_bins))),
+            np.zeros((2 * chunks, scratch_size(m, n_bins))),
+            np.zeros((chunks, 3 * rows.shape[1] + n_bins)),
             (em, error, model, chi2, status),
             (np.ascontiguousarray(centres, float), widths, resolution),
             (0,) * m,
@@ -121,148 +146,216 @@ def solve_tikhonov(
     return Solution(em, error, chi2, status, model, extra)
 
 
-@numba.njit(cache=True)
-def _take_eight(first, last, data, target, e, slots):
-    """Read eight pixels; the last one stands for those beyond it."""
-    m = len(slots)
-    for lane in range(LANES):
-        n_seen, has_signal = read_pixel(data, min(first + lane, last - 1), e.y, e.spread, slots)
-        size = 0.0
-        for i in range(m):
-            over = 1.0 / e.spread[i] if e.spread[i] > 0.0 else 0.0
-            e.over_sigma[i * LANES + lane] = over
-            e.b[i * LANES + lane] = e.y[i] * over
-            size += (e.y[i] * over) ** 2
-        kind, goal = OK, max(n_seen, 1) * target
-        if not has_signal:
-            kind = NO_SIGNAL if n_seen else NO_DATA
-        elif size < goal / (1.0 - NEAR):  # noise alone fits
-            kind, goal = NOT_FITTED, _LESS * size
-        e.kinds[lane] = kind
-        e.goal[lane] = goal
+class Small(NamedTuple):
+    """Pointers to scratch of one pixel."""
+
+    y: int
+    spread: int
+    seen: int
+    row: int
 
 
-@numba.njit(cache=True)
-def _repair(e, lane, scaled, is_last, slots):
-    """Solve by itself a pixel that did not arrive with the others."""
-    m, n = len(slots), e.n
-    a, own, p = np.empty((m, n)), np.empty(m), np.empty(n)
-    for i in range(m):
-        own[i] = e.b[i * LANES + lane]
-        for j in range(n):
-            a[i, j] = scaled[i, j] * e.over_sigma[i * LANES + lane]
-    for j in range(n):
-        p[j] = e.weights[j * LANES + lane]
-    found, log_mu, met = solve_one(a, own, p, e.goal[lane])
-    if not met and e.kinds[lane] == OK and is_last:
-        e.kinds[lane] = NOT_FITTED
-    e.mu[lane] = math.exp(log_mu)
-    for j in range(n):
-        e.x[j * LANES + lane] = found[j]
+class Map(NamedTuple):
+    """What belongs to all pixels: data, results, and pointers to errors, status and the response.
 
-
-@numba.njit(cache=True)
-def _solve_stage(e, kept, is_last, scaled, slots):
-    """Solve eight pixels with their weights, from the eight before; say whether one was repaired.
-
-    kept: where in e.kept this stage's mu and w of the eight pixels before stand.
+    largest: 1 over the largest response of each channel.
     """
+
+    data: Data
+    out: Out
+    error: int
+    status: int
+    rows: int
+    largest: int
+    target: float
+
+
+@numba.njit(cache=True)
+def _take(p, lane, stage, g, given, small, slots):
+    """Read a pixel into a lane and say whether it has to be solved; else write what there is."""
     m = len(slots)
-    for lane in range(LANES):
-        known = e.kept[kept + lane] > 0.0
-        e.mu[lane] = e.kept[kept + lane] if known else 1.0
-        for i in range(m):
-            at = i * LANES + lane
-            e.w[at] = e.kept[kept + LANES + at] if known else e.b[at]
-    newton(e, slots)
-    repaired = False
-    for lane in range(LANES):
-        e.kept[kept + lane] = 0.0
-        if e.done[lane] == 1.0:
-            e.kept[kept + lane] = e.mu[lane]
-            for i in range(m):
-                at = i * LANES + lane
-                e.kept[kept + LANES + at] = e.w[at]
-        elif e.done[lane] == 2.0:
-            if e.kinds[lane] == OK and is_last:
-                e.kinds[lane] = NOT_FITTED
-        elif e.kinds[lane] == OK or e.kinds[lane] == NOT_FITTED:
-            _repair(e, lane, scaled, is_last, slots)
-            repaired = True
-    return repaired
+    n_seen, has_signal = read_pixel(given.data, p, small.y, small.spread, slots)
+    if not has_signal:
+        write_nothing(p, given.out, slots)
+        for j in range(g.n):
+            given.error[p * g.n + j] = math.nan
+        given.status[p] = NO_SIGNAL if n_seen else NO_DATA
+        return False
+    size, amount = 0.0, 0.0
+    for i in range(m):
+        amount = max(amount, small.y[i] * given.largest[i])
+        over = 1.0 / small.spread[i] if small.spread[i] > 0.0 else 0.0
+        g.over_sigma[i * WIDE + lane] = over
+        g.b[i * WIDE + lane] = small.y[i] * over
+        size += (small.y[i] * over) ** 2
+    g.kind[lane], g.goal[lane] = OK, n_seen * given.target
+    if size < g.goal[lane] / (1.0 - NEAR):  # noise alone fits
+        g.kind[lane], g.goal[lane] = NOT_FITTED, _LESS * size
+    g.pixel[lane], g.count[lane], g.stage[lane] = p, 0.0, stage
+    g.least[lane] = LEAST_MU * math.sqrt(size) / max(amount * amount, 1e-24)
+    return True
 
 
 @numba.njit(cache=True)
-def _write_eight(first, last, data, target, e, rows, out, error, status, slots):
-    """Write eight pixels, with chi2 from what they give."""
-    width = (len(slots) + LANES - 1) // LANES * LANES
-    n = e.n
-    for lane in range(min(LANES, last - first)):
-        p, kind = first + lane, e.kinds[lane]
-        if kind == NO_SIGNAL or kind == NO_DATA:
-            write_nothing(p, out, slots)
-            for j in range(n):
-                error[p * n + j] = np.nan
-            status[p] = kind
-            continue
-        n_seen, _ = read_pixel(data, p, e.y, e.spread, slots)
+def _repair(g, lane, scaled, slots):
+    """Solve by itself a pixel that does not arrive with the others."""
+    m, n = len(slots), g.n
+    a, own, p, w = np.empty((m, n)), np.empty(m), np.empty(n), np.empty(m)
+    for i in range(m):
+        own[i] = g.b[i * WIDE + lane]
+        w[i] = g.w[i * WIDE + lane]
         for j in range(n):
-            e.row[j] = e.x[j * LANES + lane]
-            error[p * n + j] = e.error[j * LANES + lane] * UNIT_CM5
-        see(e.row, rows, n, e.seen, width)
-        write_pixel(e.row, e.y, e.spread, e.seen, n_seen, p, out, slots)
-        if kind == OK and not abs(out.chi2[p] - target) <= _REACHED * target:
-            kind = NOT_FITTED
-        status[p] = kind
+            a[i, j] = scaled[i, j] * g.over_sigma[i * WIDE + lane]
+    for j in range(n):
+        p[j] = g.weights[j * WIDE + lane]
+    least, log_mu = math.log(g.least[lane]), math.log(g.mu[lane])
+    found, log_mu, met = solve_one(a, own, p, g.goal[lane], least, log_mu, w)
+    g.done[lane] = 1.0 if met else 2.0
+    g.mu[lane] = math.exp(log_mu)
+    for j in range(n):
+        g.x[j * WIDE + lane] = found[j]
+        g.signal[j * WIDE + lane] = found[j] / p[j]
 
 
 @numba.njit(cache=True)
-def _solve_part(
-    first, last, data, scaled, target, two_step, e, rows, out, error, status, more, slots
-):
+def _move(g, lane, o, to, slots):
+    """Move a solved pixel from its lane to where results are collected."""
+    o.pixel[to], o.mu[to] = g.pixel[lane], g.mu[lane]
+    is_missed = g.kind[lane] == OK and g.done[lane] == 2.0
+    o.kind[to] = NOT_FITTED if is_missed else g.kind[lane]
+    for i in range(len(slots)):
+        o.over_sigma[i * WIDE + to] = g.over_sigma[i * WIDE + lane]
+    for j in range(g.n):
+        o.x[j * WIDE + to] = g.x[j * WIDE + lane]
+        o.weights[j * WIDE + to] = g.weights[j * WIDE + lane]
+
+
+@numba.njit(cache=True)
+def _write(o, filled, given, small, more, slots):
+    """Write the pixels that were collected, with chi2 from what they give."""
+    n, target = o.n, given.target
+    width = (len(slots) + LANES - 1) // LANES * LANES
+    nothing, over = splat_wide(0.0), splat_wide(1.0) / load_wide(o.mu, 0)
+    for j in range(n):
+        p = load_wide(o.weights, j * WIDE) * over
+        store(o.used, j * WIDE, choose(load_wide(o.x, j * WIDE), nothing, p, nothing))
+    assemble(o, slots)
+    posterior(o, slots)
+    for lane in range(filled):
+        p, kind = int(o.pixel[lane]), int(o.kind[lane])
+        n_seen, _ = read_pixel(given.data, p, small.y, small.spread, slots)
+        for j in range(n):
+            small.row[j] = o.x[j * WIDE + lane]
+            given.error[p * n + j] = o.error[j * WIDE + lane] * UNIT_CM5
+        see(small.row, given.rows, n, small.seen, width)
+        write_pixel(small.row, small.y, small.spread, small.seen, n_seen, p, given.out, slots)
+        if kind == OK and not abs(given.out.chi2[p] - target) <= _REACHED * target:
+            kind = NOT_FITTED
+        given.status[p] = kind
+        if more.is_asked:
+            at = p * n
+            resolution_width(o, lane, more.centres, small, more.widths, at, slots)
+
+
+@numba.njit(cache=True)
+def _solve_part(first, last, scaled, two_step, g, o, given, small, more, slots):
     """Solve the pixels from first to last."""
-    stages = 2 if two_step else 1
-    for block in range(first, last, LANES):
-        _take_eight(block, last, data, target, e, slots)
-        repaired = False
-        for j in range(e.n):
-            store(e.weights, j * LANES, splat(1.0))
-        for stage in range(stages):
-            if stage == 1:
-                next_weights(e)
-            kept = stage * LANES * (len(slots) + 1)
-            repaired = _solve_stage(e, kept, stage == stages - 1, scaled, slots)
-        if repaired:  # the factor is not that of every pixel
-            for j in range(e.n):
-                for lane in range(LANES):
-                    at = j * LANES + lane
-                    e.used[at] = e.weights[at] / e.mu[lane] if e.x[at] > 0.0 else 0.0
-            assemble(e, slots)
-        posterior(e, slots)
-        if more[2]:
-            resolution_widths(e, more[0], e.seen, more[1], block, last, e.row, slots)
-        _write_eight(block, last, data, target, e, rows, out, error, status, slots)
+    following, n_active, filled = first, 0, 0
+    begin = 0.0 if two_step else 1.0
+    for lane in range(WIDE):
+        g.pixel[lane], g.count[lane] = -1.0, -math.inf
+        g.mu[lane], g.goal[lane], g.least[lane] = 1.0, 1.0, 1.0
+        g.kept[g.n * WIDE + lane] = 1.0
+        for j in range(g.n):
+            g.kept[j * WIDE + lane] = 1.0  # every bin
+        while following < last and g.pixel[lane] < 0.0:
+            if _take(following, lane, begin, g, given, small, slots):
+                n_active += 1
+            following += 1
+    first_stage(g)
+    while n_active:
+        newton_step(g, slots)
+        late = choose(
+            load_wide(g.count, 0),
+            splat_wide(_MOST_STEPS),
+            splat_wide(1.0) - load_wide(g.done, 0),
+            splat_wide(0.0),
+        )
+        is_late = any_positive(late)
+        if is_late:
+            for lane in range(WIDE):
+                if g.count[lane] > _MOST_STEPS and g.done[lane] == 0.0:
+                    _repair(g, lane, scaled, slots)
+        arrived = choose(load_wide(g.done, 0), splat_wide(0.0), splat_wide(1.0), splat_wide(0.0))
+        if total(arrived) < min(_AT_ONCE, n_active) and not is_late:  # who has arrived stays there
+            continue
+        keep_first(g, two_step)
+        if two_step:
+            second_stage(g)
+        n_new = 0
+        for lane in range(WIDE):
+            if g.done[lane] == 0.0:
+                continue
+            _move(g, lane, o, filled, slots)
+            filled += 1
+            if filled == WIDE:
+                _write(o, filled, given, small, more, slots)
+                filled = 0
+            n_active -= 1
+            g.pixel[lane] = -1.0
+            while following < last and g.pixel[lane] < 0.0:
+                if _take(following, lane, begin, g, given, small, slots):
+                    n_active += 1
+                    n_new += 1
+                following += 1
+            if g.pixel[lane] < 0.0:  # no pixel is left for it
+                g.count[lane] = -math.inf
+                for i in range(len(slots)):
+                    g.b[i * WIDE + lane] = 0.0
+        if n_new:
+            first_stage(g)
+    if filled:
+        _write(o, filled, given, small, more, slots)
+
+
+class More(NamedTuple):
+    """Pointers to what the resolution needs, and whether it is asked for."""
+
+    centres: int
+    widths: int
+    is_asked: bool
 
 
 @numba.njit(parallel=True, cache=True)
-def _solve_map(dn, sigma, left_out, matrices, target, two_step, scratch, found, more, slots):
-    scaled, by_bin, products, rows = matrices
+def _solve_map(dn, sigma, left_out, matrices, target, two_step, scratch, one, found, more, slots):
+    scaled, by_bin, products, rows, largest = matrices
     em, error, model, chi2, status = found
     centres, widths, resolution = more
-    n_pixels, chunks, n_bins = len(dn), len(scratch), em.shape[1]
+    n_pixels, chunks, n_bins, width = len(dn), len(one), em.shape[1], rows.shape[1]
     for c in numba.prange(chunks):
+        at = c * one.shape[1]
         _solve_part(
             c * n_pixels // chunks,
             (c + 1) * n_pixels // chunks,
-            point_at_data(dn, sigma, left_out),
             scaled,
-            target,
             two_step,
-            eight_of(c, scratch, by_bin, products, n_bins, rows.shape[1], slots),
-            pointer_to(rows, 0),
-            point_at_out(em, model, chi2),
-            pointer_to(error, 0),
-            pointer_to(status, 0),
-            (pointer_to(centres, 0), pointer_to(widths, 0), resolution),
+            group_of(2 * c, scratch, by_bin, products, n_bins, slots),
+            group_of(2 * c + 1, scratch, by_bin, products, n_bins, slots),
+            Map(
+                point_at_data(dn, sigma, left_out),
+                point_at_out(em, model, chi2),
+                pointer_to(error, 0),
+                pointer_to(status, 0),
+                pointer_to(rows, 0),
+                pointer_to(largest, 0),
+                target,
+            ),
+            Small(
+                pointer_to(one, at),
+                pointer_to(one, at + width),
+                pointer_to(one, at + 2 * width),
+                pointer_to(one, at + 3 * width),
+            ),
+            More(pointer_to(centres, 0), pointer_to(widths, 0), resolution),
             slots,
         )

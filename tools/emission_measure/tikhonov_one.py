@@ -13,10 +13,10 @@ import numpy as np
 
 from tools.emission_measure.small_systems import solve_positive
 
-__all__ = ["LARGEST_LOG_MU", "LEAST_LOG_MU", "NEAR", "solve_one"]
+__all__ = ["LOG_MU_RANGE", "NEAR", "solve_one"]
 
 NEAR = 0.08  # of the target: how near chi2 has to come
-LEAST_LOG_MU, LARGEST_LOG_MU = -10.0, 22.0
+LOG_MU_RANGE = 32.0  # above its least value
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
@@ -72,27 +72,37 @@ def _solve_fixed(a, b, p, w):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def solve_one(a, b, weights, goal):
-    """Solve one pixel within a bracket of log mu; give x, log mu and whether the goal was met."""
+def solve_one(a, b, weights, goal, least_log_mu, log_mu, w):
+    """Solve one pixel within a bracket of log mu; give x, log mu and whether the goal was met.
+
+    log_mu and w, which is changed, are where the search begins.
+    """
     n = a.shape[1]
-    low, high = LEAST_LOG_MU, LARGEST_LOG_MU
-    w, log_mu = b.copy(), low
-    square = _solve_fixed(a, b, weights * math.exp(-log_mu), w)
-    met = square <= goal * (1.0 + NEAR)  # else no weight is small enough
-    if met and square < goal * (1.0 - NEAR):
-        low_gap, high_gap = math.log(square / goal), math.log((b * b).sum() / goal)
-        met = False
-        for step in range(40):
-            share = low_gap / (low_gap - high_gap) if step % 3 < 2 else 0.5
-            log_mu = low + min(max(share, 0.05), 0.95) * (high - low)
-            square = _solve_fixed(a, b, weights * math.exp(-log_mu), w)
-            if abs(square / goal - 1.0) < NEAR:
-                met = True
+    low, high = least_log_mu, least_log_mu + LOG_MU_RANGE
+    low_gap, high_gap = -math.inf, math.inf  # of log |w|^2, unknown yet
+    log_mu, step, met = min(max(log_mu, low), high), 1.0, False
+    for _ in range(60):
+        square = _solve_fixed(a, b, weights * math.exp(-log_mu), w)
+        if abs(square / goal - 1.0) < NEAR:
+            met = True
+            break
+        gap = math.log(max(square / goal, 1e-9))
+        if gap > 0.0:
+            if log_mu <= low:  # no weight is small enough
                 break
-            if square > goal:
-                high, high_gap = log_mu, math.log(square / goal)
-            else:
-                low, low_gap = log_mu, math.log(max(square / goal, 1e-9))
+            high, high_gap = log_mu, gap
+        else:
+            low, low_gap = log_mu, gap
+        if math.isinf(low_gap):
+            log_mu = max(log_mu - step, low)
+        elif math.isinf(high_gap):
+            log_mu = min(log_mu + step, high)
+        else:
+            share = low_gap / (low_gap - high_gap) if step < 0.0 else 0.5
+            step = -1.0 if step > 0.0 else 1.0  # in turn, so that the bracket shrinks
+            log_mu = low + min(max(share, 0.05), 0.95) * (high - low)
+            continue
+        step *= 2.0
     x = np.zeros(n)
     for j in range(n):
         s = 0.0

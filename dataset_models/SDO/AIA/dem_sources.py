@@ -1,4 +1,4 @@
-"""Where pairs of an AIA image and its emission measure come from: .npy files, the virtual Sun."""
+"""Where pairs of AIA image and emission measure come from: .npy files, a store, the virtual Sun."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from dataset_models.plain_arrays import open_array
+from dataset_models.SDO.AIA.six_channel_series import ImageTimes
+from dataset_models.SDO.sources import StoreImages
 from dataset_models.solar_data import DataIntegrityError
+from dataset_models.store import ImageStore
 from dataset_models.virtual_sun.images import VirtualImages
 from dataset_models.virtual_sun.process import VirtualRecord
 from dataset_models.virtual_sun.record import VIRTUAL_START
@@ -24,6 +27,7 @@ __all__ = [
     "DEMSource",
     "ImagePair",
     "PairFolder",
+    "StorePairs",
     "VirtualPairs",
     "read_array",
 ]
@@ -262,6 +266,69 @@ class VirtualPairs(DEMSource):
             if not self._images.is_bad(k) and np.isfinite(self._images.image(k)[six]).all():
                 return k
         raise ValueError(f"no whole frame within {_HOURS_TRIED} h of {self._images.times[row]}")
+
+
+class StorePairs(DEMSource):
+    """Images of a store, some of them far apart; a solver or a file gives the emission measure.
+
+    From the last image backwards those are taken that are not marked as bad, have a value in every
+    channel, and lie far enough from the one taken before.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of an image store with the six channels.
+    n_images : int
+        At most; all of them are kept in memory, 25 MB for 512 x 512 pixels with the solution.
+    apart_days : float
+        Least distance of two images.
+
+    Raises
+    ------
+    ValueError
+        If it is no store, lacks a channel, or has no such image.
+    """
+
+    solutions = ""
+
+    def __init__(self, path: str | Path, *, n_images: int, apart_days: float = 26.0):
+        store = ImageStore(path)
+        self._images = StoreImages(store, store.size, RESPONSE_CHANNELS)
+        self._times = ImageTimes(self._images)
+        self.size = (store.size, store.size)
+        apart, taken = apart_days * np.timedelta64(86400, "s"), []
+        for row in range(len(store) - 1, -1, -1):
+            if len(taken) == n_images:
+                break
+            if taken and store.times[taken[-1]] - store.times[row] < apart:
+                continue
+            if not self._images.is_bad(row) and self._has_all(row):
+                taken.append(row)
+        if not taken:
+            raise DataIntegrityError(
+                f"{store.path} holds no image that has a value in all of "
+                f"{', '.join(map(str, RESPONSE_CHANNELS))} angstrom and is not marked as bad"
+            )
+        self._rows = taken[::-1]
+        self.times = store.times[self._rows]
+        self.names = tuple(str(time) for time in self.times)
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def pair(self, index: int) -> ImagePair:
+        """Read one image; it has no emission measure."""
+        six = self._times.read(self._rows[index])
+        dn, sigma, saturated = six.tile(slice(0, self.size[0]))
+        status = np.full(self.size, OK, np.uint8)
+        return ImagePair(dn, sigma.astype(np.float32), saturated, None, status)
+
+    def describe(self) -> dict:
+        """Say what the store's images are, and which were taken."""
+        return self._images.describe() | {"images": list(self.names)}
+
+    def _has_all(self, row: int) -> bool:
+        return bool(np.isfinite(self._images.image(row)).any(axis=(1, 2)).all())
 
 
 class _SeenPlasma(VirtualImages):

@@ -1,7 +1,7 @@
 """Train DeepEM: a perceptron on every pixel, from six AIA channels to the emission measure.
 
     python network_models/dem_regression/deepem/train.py                     (virtual Sun)
-    python network_models/dem_regression/deepem/train.py --data FOLDER       (.npy pairs)
+    python network_models/dem_regression/deepem/train.py --data FOLDER       (.npy pairs, a store)
     python network_models/dem_regression/deepem/train.py --teacher NAME|FILE (other solutions)
 
 The same command goes on where a killed one stopped, and shows a finished run again.
@@ -30,7 +30,7 @@ class DeepEMConfig:
     data: str = option(
         "",
         "folder with NAME_2011-01-27.aia.npy (6, y, x) and NAME_2011-01-27.emcube.npy (18, y, x) "
-        "for each date; the virtual Sun if not given",
+        "for each date, or an image store (with a --teacher); the virtual Sun if not given",
     )
     teacher: str = option(
         "own",
@@ -44,7 +44,9 @@ class DeepEMConfig:
         choices=_RESPONSES,
     )
     size: int = option(512, "pixels along a side of a virtual image")
-    images: int = option(3, "virtual images, a rotation apart: the last two validate and test")
+    images: int = option(
+        3, "images of the virtual Sun or a store, a rotation apart: the last two validate and test"
+    )
     virtual_seed: int = option(1, "seed of the virtual Sun")
     start_day: int = option(1000, "day of the first virtual image, from a cycle's start")
     apart_days: float = option(26.0, "least distance of two sets: a solar rotation, days")
@@ -125,9 +127,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def open_pairs(config: DeepEMConfig):
     """Open the images with their teacher, and split them."""
     from dataset_models.SDO.AIA.dem_pairs import OWN_SOLUTIONS, DEMPairs, split_by_rotation
-    from dataset_models.SDO.AIA.dem_sources import PairFolder, VirtualPairs
+    from dataset_models.SDO.AIA.dem_sources import PairFolder, StorePairs, VirtualPairs
+    from dataset_models.SDO.sources import is_store
 
-    if config.data:
+    if config.data and is_store(config.data):
+        source = StorePairs(config.data, n_images=config.images, apart_days=config.apart_days)
+    elif config.data:
         source = PairFolder(config.data, solutions=config.teacher == OWN_SOLUTIONS)
     else:
         from dataset_models.virtual_sun.parameters import FlareProcessParameters

@@ -9,11 +9,13 @@ from network_models.dem_regression.calibration import ONE_SIGMA, calibrate
 from network_models.dem_regression.emission_layers import BrightnessFeatures, Misfit, Synthesis
 from network_models.dem_regression.emission_loss import EmissionLoss
 from network_models.dem_regression.emission_network import NetworkSize, build_emission_network
+from network_models.dem_regression.random_curves import random_curves, roughened
 from network_models.dem_regression.simulated_pixels import (
     MISSING_SIGMA,
     PixelSimulator,
     SimulatedPixels,
 )
+from network_models.dem_regression.train import EmissionConfig
 from network_models.model_files import load_network
 from tools.emission_measure import families
 from tools.emission_measure.families import LOG_T_EDGES, OUT_OF_PRIOR, require_in_prior
@@ -123,6 +125,34 @@ def test_simulated_pixels_are_what_the_responses_give():
     assert np.mean(np.abs(away) < 1) == pytest.approx(ONE_SIGMA, abs=0.03)
     assert 0.01 < (~seen).any(axis=1).mean() < 0.05
     np.testing.assert_array_equal(inputs[:, :12], targets[:, 18:30])
+
+
+def test_random_curves_have_the_covariance_that_they_say():
+    scale = np.full(20000, 0.15)
+    curves = random_curves(20000, np.random.default_rng(2), scale=scale)
+    assert abs(curves.mean()) < 0.02
+    for lag in (0, 5, 15, 30):  # hundredths of a dex; 20000 draws know a correlation to 0.007
+        expected = np.exp(-((0.01 * lag) ** 2) / (2 * 0.15**2))
+        assert np.mean(curves[:, 40] * curves[:, 40 + lag]) == pytest.approx(expected, abs=0.03)
+    flat = roughened(np.full((500, 180), 1 / 180), np.random.default_rng(3))
+    np.testing.assert_allclose(flat.sum(axis=1), 1)
+    assert (flat > 0).all()
+    nothing = roughened(np.zeros((3, 180)), np.random.default_rng(3))
+    np.testing.assert_array_equal(nothing, 0)
+
+
+def test_random_curves_change_only_the_pixels_that_are_asked_for():
+    draw = lambda share: PixelSimulator(50, rough_share=share).draw(  # noqa: E731
+        3000, np.random.default_rng(0)
+    )
+    inputs, targets = draw(1.0)
+    assert np.isfinite(inputs).all()
+    assert (targets[:, :18].sum(axis=1) > 0).all()
+    expected = np.einsum("nct,nt->nc", TABLE[inputs[:, 12:].argmax(axis=1)], targets[:, :18])
+    assert np.median(np.abs(expected / targets[:, 30:] - 1)) < 0.05
+    np.testing.assert_array_equal(draw(0.0)[0], some_pixels(3000)[0])
+    with pytest.raises(ValueError, match="--rough-share"):
+        EmissionConfig(rough_share=1.5)
 
 
 def test_every_epoch_has_pixels_of_its_own():

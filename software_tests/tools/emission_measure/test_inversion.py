@@ -280,3 +280,39 @@ def test_basis_pursuit_takes_many_channels_and_many_bins():
         assert found.extra["objective"][p] == pytest.approx(expected.fun, rel=1e-8)
         solved += 1
     assert solved > 4
+
+
+@pytest.mark.parametrize("two_step", [False, True])
+def test_tikhonov_scales_with_the_emission_measure(two_step):
+    # the problem is homogeneous: c times the data and their errors have c times the solution; mu is
+    # found to 8 % of chi2, by another path, which moves a solution by a few per cent
+    _, dn, sigma = simulated_map(24, 64)
+    one = solve_tikhonov(dn, sigma, RESPONSE, two_step=two_step)
+    for factor in (1e-4, 1e3):
+        found = solve_tikhonov(factor * dn, factor * sigma, RESPONSE, two_step=two_step)
+        assert np.mean(found.status == one.status) > 0.995
+        fitted = (one.status == OK) & (found.status == OK)
+        away = np.abs(found.em / factor - one.em).sum(axis=1) / one.em.sum(axis=1)
+        assert np.median(away[fitted]) < 0.03
+
+
+def test_tikhonov_of_a_pixel_hardly_depends_on_its_neighbours():
+    # where the search begins and which pixel takes its place: chi2 is met to 8 % either way
+    _, dn, sigma = simulated_map(24, 1)
+    dn[7::29] = -1.0  # no signal: not in the way of others
+    dn[5::31] = np.nan  # no data
+    n = len(dn)
+    together = solve_tikhonov(dn, sigma, RESPONSE, n_jobs=2)
+    order = np.random.default_rng(3).permutation(n)
+    mixed = solve_tikhonov(dn[order], sigma[order], RESPONSE)
+    back = np.empty(n, int)
+    back[order] = np.arange(n)
+    assert np.mean(mixed.status[back] == together.status) > 0.99
+    np.testing.assert_array_equal(together.status[5::31], NO_DATA)
+    few = np.arange(0, n, 97)
+    for p in few:
+        alone = solve_tikhonov(dn[p : p + 1], sigma[p : p + 1], RESPONSE)
+        if alone.status[0] == OK == together.status[p]:
+            assert alone.chi2[0] == pytest.approx(together.chi2[p], abs=0.17)
+        else:
+            assert alone.status[0] == together.status[p]

@@ -5,8 +5,9 @@ import pytest
 
 from dataset_models.audit import audit
 from dataset_models.SDO.AIA.dem_pairs import DEMPairs, split_by_rotation
-from dataset_models.SDO.AIA.dem_sources import PairFolder, VirtualPairs
+from dataset_models.SDO.AIA.dem_sources import PairFolder, StorePairs, VirtualPairs
 from dataset_models.solar_data import DataIntegrityError
+from dataset_models.store import StoreError, build_store
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.plasma import LOG_T_EDGES
 from dataset_models.virtual_sun.process import simulate_record
@@ -226,3 +227,89 @@ def test_a_teacher_of_another_shape_or_none_is_refused(tmp_path):
         DEMPairs(source, teacher="basis-pursiut")
     with pytest.raises(ValueError, match="no solutions come with these images"):
         DEMPairs(source)
+
+
+SIX = (94, 131, 171, 193, 211, 335)
+IN_STORE = (304, *reversed(SIX))
+
+
+class KnownImages:
+    """A store's source whose images are response times known emission measure, by day."""
+
+    size, pixels_averaged = 16, 4.0
+
+    def __init__(self, days, bad=(), lacking=(), channels=IN_STORE):
+        self.times = np.datetime64("2011-01-01", "s") + np.array(days) * np.timedelta64(86400, "s")
+        self._bad, self._lacking, self.channels = bad, lacking, channels
+        response = bin_response(BIN_EDGES)
+        self.em = np.random.default_rng(4).lognormal(np.log(1e26), 0.5, (len(days), 18, 16, 16))
+        self.dn = np.einsum("ct,ntyx->ncyx", response, self.em)
+
+    def __len__(self):
+        return len(self.times)
+
+    def image(self, index):
+        image = np.ones((len(self.channels), 16, 16), np.float32)
+        for k, channel in enumerate(self.channels):
+            if channel in SIX:
+                image[k] = self.dn[index, SIX.index(channel)]
+                if index in self._lacking and channel == 131:
+                    image[k] = np.nan
+        return image
+
+    def is_bad(self, index):
+        return index in self._bad
+
+    def describe(self):
+        return {"source": "known images", "synthetic": False}
+
+
+def test_a_store_gives_whole_images_that_lie_far_apart(tmp_path):
+    source = KnownImages([0, 30, 58, 60, 90], bad=[3], lacking=[4])
+    build_store(tmp_path / "store", source)
+    pairs = StorePairs(tmp_path / "store", n_images=3, apart_days=26)
+    # the last one lacks 131 angstrom, the one before is bad
+    assert [str(t)[:10] for t in pairs.times] == ["2011-01-01", "2011-01-31", "2011-02-28"]
+    for k, row in enumerate((0, 1, 2)):
+        given = pairs.pair(k)
+        # coded to 16 bits: a tenth of the photon noise at most
+        away = np.moveaxis(given.dn, -1, 0) - source.dn[row]
+        assert (np.abs(away) < 0.2 * np.moveaxis(given.sigma, -1, 0)).all()
+        assert given.em is None
+        assert not given.saturated.any()
+    few = StorePairs(tmp_path / "store", n_images=2, apart_days=50)
+    assert [str(t)[:10] for t in few.times] == ["2011-01-01", "2011-02-28"]
+    split = split_by_rotation(pairs.times)
+    assert [list(rows) for rows in (split.training, split.validation, split.test)] == [
+        [0],
+        [1],
+        [2],
+    ]
+
+
+def test_a_store_needs_a_teacher_who_then_fits_its_images(tmp_path):
+    build_store(tmp_path / "store", KnownImages([0, 30]))
+    pairs = StorePairs(tmp_path / "store", n_images=2)
+    with pytest.raises(ValueError, match="give a teacher"):
+        DEMPairs(pairs)
+    data = DEMPairs(pairs, teacher="basis-pursuit", response_version="v10_evenorm_chiantifix")
+    assert data.provenance()["source"] == "known images"
+    arrays = data.read(np.arange(2))
+    response = bin_response(BIN_EDGES, version="v10_evenorm_chiantifix")
+    again = arrays["emission_measure"].astype(float) @ response.T
+    sigma = np.stack([pairs.pair(k).sigma for k in range(2)])
+    solved = np.stack([data.pair(k).status for k in range(2)]) == 0
+    assert solved.mean() > 0.9
+    # basis pursuit asks for 1.4, then 2.1, at most 3.15 sigma in each channel
+    assert (np.abs(again - arrays["aia"]) <= 3.2 * sigma)[solved].all()
+
+
+def test_what_is_no_store_of_six_channels_is_refused(tmp_path):
+    with pytest.raises(StoreError, match="no store"):
+        StorePairs(tmp_path, n_images=3)
+    build_store(tmp_path / "few", KnownImages([0], channels=(171, 193)))
+    with pytest.raises(ValueError, match="lacks the channels 94"):
+        StorePairs(tmp_path / "few", n_images=3)
+    build_store(tmp_path / "bad", KnownImages([0], bad=[0]))
+    with pytest.raises(DataIntegrityError, match="holds no image"):
+        StorePairs(tmp_path / "bad", n_images=3)
