@@ -24,7 +24,7 @@ from network_models.dem_regression.simulated_pixels import N_BINS, N_INPUTS
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.response import RESPONSE_VERSIONS, bin_response
 
-__all__ = ["SIZES", "NetworkSize", "build_emission_network"]
+__all__ = ["SIZES", "NetworkSize", "build_emission_network", "size_from"]
 
 _UNIT_CM5 = 1e26
 
@@ -56,6 +56,13 @@ SIZES = {
     "fast": NetworkSize(width=32, first_layers=2, steps=1, step_layers=1, activation="relu"),
     "accurate": NetworkSize(width=192, first_layers=2, steps=3, step_layers=2),
 }
+
+
+def size_from(settings: dict) -> NetworkSize:
+    """Give the size of a trained network from its ``network.json``."""
+    if "shape" in settings:
+        return NetworkSize(**settings["shape"])
+    return SIZES[settings["size"]]
 
 
 def build_emission_network(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -148,6 +149,7 @@ def _calibrated(
     save_network(run / CALIBRATED, network)
     settings = {
         "size": config.size,
+        "shape": asdict(size_of(config)),
         "log_temperature_edges": LOG_T_EDGES.tolist(),
         "calibration": found.to_dict(),
         "out of prior, SHA-256": FROZEN_HASH,

@@ -11,7 +11,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from network_models.dem_regression.emission_network import SIZES, build_emission_network
+from network_models.dem_regression.emission_network import (
+    SIZES,
+    NetworkSize,
+    build_emission_network,
+    size_from,
+)
 from network_models.dem_regression.simulated_pixels import (
     MISSING_SIGMA,
     N_BINS,
@@ -169,13 +174,13 @@ def _opened(folder: Path, version: str) -> tuple[Callable, dict]:
     settings = json.loads(path.read_text())
     if not np.allclose(settings["log_temperature_edges"], LOG_T_EDGES):
         raise ValueError(f"{path}: its temperatures are not those of this suite's networks")
-    return _compiled(_for_version(folder, settings["size"], version)), settings["calibration"]
+    return _compiled(_for_version(folder, size_from(settings), version)), settings["calibration"]
 
 
-def _for_version(folder: Path, size: str, version: str) -> keras.Model:
+def _for_version(folder: Path, size: NetworkSize, version: str) -> keras.Model:
     """Give a trained network, built for one version of the responses."""
     trained = load_network(folder / NETWORK_FILE)
-    network = build_emission_network(SIZES[size], version=version)
+    network = build_emission_network(size, version=version)
     network.set_weights(trained.get_weights())
     network.get_layer("intervals").table = trained.get_layer("intervals").table
     return network
@@ -189,7 +194,7 @@ def packaged_network(size: str, version: str) -> keras.Model:
     ValueError
         If there is no such network.
     """
-    return _for_version(_packaged(size), size, version)
+    return _for_version(_packaged(size), SIZES[size], version)
 
 
 def _compiled(network: keras.Model) -> Callable:

@@ -26,7 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     with quiet_start():
         from network_models.checkpoint import save_network
-        from network_models.dem_regression.emission_network import SIZES, build_emission_network
+        from network_models.dem_regression.emission_network import (
+            SIZES,
+            build_emission_network,
+            size_from,
+        )
         from network_models.dem_regression.inversion import NETWORK_FILE, SETTINGS_FILE
         from network_models.model_files import load_network
     from tools.atomic_files import write_json
@@ -41,7 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         settings = json.loads((run / SETTINGS_FILE).read_text())
         trained = load_network(run / NETWORK_FILE)
-        network = build_emission_network(SIZES[settings["size"]])
+        network = build_emission_network(size_from(settings))
+        if size_from(settings) != SIZES[settings["size"]]:
+            raise ValueError(
+                f"{run.path} is no {settings['size']} network: its width, layers or steps were "
+                "changed. Packaged are the sizes as they stand; use it by --run"
+            )
         network.set_weights(trained.get_weights())
         network.get_layer("intervals").table = trained.get_layer("intervals").table
     folder = Path(arguments.output) / settings["size"]

@@ -120,6 +120,19 @@ def test_train_package_and_invert(tmp_path, capsys):
     assert "was made before" not in capsys.readouterr().out
 
 
+def test_a_network_of_another_shape_inverts_but_is_not_packaged(tmp_path):
+    options = ["--smoke", "--size", "fast", "--epochs", "1", "--steps-per-epoch", "4"]
+    options += ["--calibration-pixels", "10000", "--output", str(tmp_path / "runs")]
+    options += ["--width", "24", "--steps", "2", "--first-layers", "1", "--activation", "silu"]
+    assert train.main(options) == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    given = simulated_map("box", 8, 64, seed=5, version=VERSION)
+    found = invert_with_network(given.dn, given.sigma, run=run)
+    assert np.isfinite(found.em).all()
+    with pytest.raises(ValueError, match="is no fast network: its width, layers or steps"):
+        package.main([str(run), "--output", str(tmp_path / "packaged")])
+
+
 def test_an_image_network_is_explained(tmp_path):
     options = ["--height", "6", "--width", "5", "--pixels-averaged", "64", "--size", "fast"]
     assert image_network.main([*options, "--output", str(tmp_path / "run")]) == 0
