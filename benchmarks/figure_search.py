@@ -15,9 +15,10 @@ __all__ = ["robust_search", "search", "searches"]
 
 _OPTIMIZE = "network_models/smac/optimize.py"
 _PICTURES = ROOT / "docs" / "pictures"
+_SHORT = ("--trials", "24", "--minutes", "6", "--no-retrain")
 _OTHERS = {
-    "networks of emission measure": ("network_models/dem_regression/train.py",),
-    "classifiers of scenes": ("network_models/image_classification/slic/train.py",),
+    "networks of emission measure": "network_models/dem_regression/train.py",
+    "classifiers of scenes": "network_models/image_classification/slic/train.py",
 }
 
 
@@ -36,10 +37,12 @@ def search(folder: Path, _: argparse.Namespace) -> list[str]:
 def searches(folder: Path, _: argparse.Namespace) -> list[str]:
     """Search the networks of emission measure and the classifiers."""
     lines = []
-    for name, (script,) in _OTHERS.items():
+    for name, script in _OTHERS.items():
         output = folder / name.replace(" ", "_")
-        outcome = run(_OPTIMIZE, script, "--no-retrain", "--output", str(output))
-        lines += [f"`network_models/smac/optimize.sh {script} --no-retrain`: {outcome.cost}.\n"]
+        outcome = run(_OPTIMIZE, script, *_SHORT, "--output", str(output))
+        command = " ".join([script, *_SHORT])
+        lines += [f"### {name.capitalize()}\n"]
+        lines += [f"`network_models/smac/optimize.sh {command}`: {outcome.cost}.\n"]
         lines += _tables(output, outcome)
     return lines
 
