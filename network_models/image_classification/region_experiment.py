@@ -17,9 +17,10 @@ from network_models.image_classification.report_sections import (
     write_scores_section,
     write_training_section,
 )
+from network_models.image_classification.scene_setup import options_of
 from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.image_layers import BrightnessScaling
-from network_models.training import TrainingOptions, predict, show_or_make, train
+from network_models.training import predict, show_or_make, train
 from tools.atomic_files import write_json
 from tools.channels import AIA_CHANNELS
 from tools.classification_scores import class_scores, paired_difference
@@ -87,14 +88,7 @@ def _train_and_report(config, dataset: RegionTiles, run: RunFolder, command: str
         keras.losses.CategoricalCrossentropy(),
         dataset=dataset,
         split=split,
-        options=TrainingOptions(
-            config.epochs,
-            config.batch_size,
-            config.learning_rate,
-            config.weight_decay,
-            config.seed,
-            config.keep_epochs,
-        ),
+        options=options_of(config),
         run=run,
     )
     rows = split.test

@@ -11,6 +11,7 @@ from dataset_models.solar_scenes.classes import OUTPUTS
 from dataset_models.splits import Split, grouped
 from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.training import TrainingOptions
+from tools.command_line import part_of
 from tools.random_streams import random_stream
 
 __all__ = [
@@ -49,14 +50,7 @@ def scene_split(dataset: SolarData, seed: int) -> Split:
 
 def options_of(config) -> TrainingOptions:
     """Give the training options of a configuration."""
-    return TrainingOptions(
-        config.epochs,
-        config.batch_size,
-        config.learning_rate,
-        config.weight_decay,
-        config.seed,
-        config.keep_epochs,
-    )
+    return part_of(config, TrainingOptions)
 
 
 def builder_of(config) -> Callable[[], keras.Model]:
