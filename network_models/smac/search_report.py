@@ -69,7 +69,7 @@ def result_lines(searched: Searched, results: dict) -> list[str]:
     lines.append(f"Validation, {results['score']}:")
     for name, best in _named(results).items():
         lines.append(f"  {name}: {_cost_text(best)}: {_values_text(best['values'])}")
-    if (why := _not_comparable(results)) is not None:
+    if (why := _verdict(results)) is not None:
         lines.append(f"  {why}")
     for row in results["test set"][1:]:
         lines.append(
@@ -140,10 +140,12 @@ def _cost_text(best: dict) -> str:
     return f"{best['cost']:.4f} ({passes}{folds})"
 
 
-def _not_comparable(results: dict) -> str | None:
-    """Say that scores of different budgets or folds stand side by side, where they do."""
-    named = _named(results)
-    if len({(best["budget"], best["n_trials"]) for best in named.values()}) < 2:
+def _verdict(results: dict) -> str | None:
+    """Say that nothing better was found, or that the scores can't be compared, where it is so."""
+    named, best, own = _named(results), results["best"]["SMAC"], results["own"]
+    if len({(one["budget"], one["n_trials"]) for one in named.values()}) < 2:
+        if best and own and own["cost"] <= best["cost"]:
+            return "SMAC found nothing better than the script's own configuration."
         return None
     return (
         "These scores can't be compared: they are of different passes or folds, since the search "
@@ -185,7 +187,7 @@ def _write_summary(searched: Searched, found: Found, results: dict, folder: Path
         f"{searched.share:g} of the training set and are scored on the validation set; the test "
         "set was opened by no trial.",
     ]
-    if (why := _not_comparable(results)) is not None:
+    if (why := _verdict(results)) is not None:
         text.append(why)
     text.append(
         "The best of many noisy scores is flattered by the choice: what it is worth is seen on "
