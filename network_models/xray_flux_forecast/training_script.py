@@ -132,7 +132,7 @@ class ForecastScript:
 
 
 def forecast_search(
-    kind: ForecastScript, *, training_share: float = 1.0, **options
+    kind: ForecastScript, *, training_share: float = 1.0, **architecture: object
 ) -> SearchProblem:
     """Say how a script's network is searched: by the log score of the validation years."""
     return SearchProblem(
@@ -142,7 +142,7 @@ def forecast_search(
         score="mean log score of the validation years, nats",
         crash_cost=_CRASH_COST,
         training_share=training_share,
-        options=options,
+        architecture=architecture,
         smoke=kind.smoke,
     )
 

@@ -21,7 +21,7 @@ from network_models.checkpoint import (
     save_state,
 )
 from network_models.losses import BinnedLogScore
-from network_models.training import _compile
+from network_models.training import compile_network
 from software_tests.conftest import ROOT
 from software_tests.network_models.faulty_disk import FaultyDisk, SimulatedKill
 from software_tests.network_models.small_training import BINS, OPTIONS, small_network, small_train
@@ -48,12 +48,12 @@ def train(folder):
 @pytest.fixture(scope="module", autouse=True)
 def eagerly():
     """Train without tracing graphs: seventy trainings in a minute."""
-    compile_network = keras.Model.compile
+    plain_compile = keras.Model.compile
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             keras.Model,
             "compile",
-            lambda self, *given, **named: compile_network(self, *given, run_eagerly=True, **named),
+            lambda self, *given, **named: plain_compile(self, *given, run_eagerly=True, **named),
         )
         yield
 
@@ -108,7 +108,7 @@ def test_really_killed_at_every_operation_and_resumed(tmp_path):
 @pytest.fixture
 def compiled():
     network = small_network(dropout=0.3)
-    _compile(network, BinnedLogScore(list(BINS.edges)), OPTIONS, 10)
+    compile_network(network, BinnedLogScore(list(BINS.edges)), OPTIONS, 10)
     network.optimizer.build(network.trainable_variables)
     return network
 
@@ -154,7 +154,7 @@ def test_all_variables_come_back_seeds_and_optimizer_included(compiled, tmp_path
     assert any("seed" in name for name in arrays)
     assert any("momentum" in name for name in arrays)
     other = small_network(dropout=0.3)
-    _compile(other, "mse", OPTIONS, 10)
+    compile_network(other, "mse", OPTIONS, 10)
     restore_state(other, arrays)
     save_state(tmp_path, other, progress(2))
     again, _ = load_state(tmp_path)
@@ -167,7 +167,7 @@ def test_a_state_of_another_network_is_refused(compiled, tmp_path, change):
     save_state(tmp_path, compiled, progress(1))
     arrays, _ = load_state(tmp_path)
     other = small_network(**{"dropout": 0.3, **change})
-    _compile(other, "mse", OPTIONS, 10)
+    compile_network(other, "mse", OPTIONS, 10)
     with pytest.raises(CheckpointError, match="another network|has shape"):
         restore_state(other, arrays)
 

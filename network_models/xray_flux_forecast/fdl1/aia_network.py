@@ -62,7 +62,7 @@ class NetworkShape:
     rates : int
         Rates per cell.
     sums_layers, sums_units : int
-        Dense layers behind the sums over the disc, beside a direct path.
+        Dense layers behind the sums over the disc, beside a direct path; 0 units: twice ``width``.
     """
 
     width: int = 48
@@ -72,7 +72,7 @@ class NetworkShape:
     region_size: float = 0.4
     rates: int = 16
     sums_layers: int = 1
-    sums_units: int = 96
+    sums_units: int = 0
 
 
 def build_aia_network(
@@ -158,9 +158,10 @@ def build_aia_network(
         features.append(standardise(known, "side_scaling")(side))
     x = keras.layers.Concatenate(name="features")(features)
     hidden = x
+    units = shape.sums_units or 2 * shape.width
     for k in range(shape.sums_layers):
         name = _numbered("hidden_sums", k)
-        hidden = keras.layers.Dense(shape.sums_units, activation="gelu", name=name)(hidden)
+        hidden = keras.layers.Dense(units, activation="gelu", name=name)(hidden)
     if shape.sums_layers:
         if dropout:
             hidden = keras.layers.Dropout(dropout, name="dropout")(hidden)

@@ -88,7 +88,9 @@ class AIAConfig(ForecastConfig):
     )
     sums_layers: int = option(1, "layers behind the sums", search=among(0, 1, 2))
     sums_units: int = option(
-        96, "units of each", search=among(32, 64, 96, 192, when=("sums_layers", ">=", 1))
+        0,
+        "units of each; twice the feature maps if 0",
+        search=among(32, 64, 96, 192, when=("sums_layers", ">=", 1)),
     )
     dropout: float = option(
         0.2,
@@ -111,10 +113,10 @@ class AIAConfig(ForecastConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("size", "rates", "cadence_h", "pixel_layers", "sums_units"):
+        for name in ("size", "rates", "cadence_h", "pixel_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
-        for name in ("neighbour_layers", "sums_layers"):
+        for name in ("neighbour_layers", "sums_layers", "sums_units"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name.replace('_', '-')} must not be negative")
         if self.neighbour_side < 1 or self.neighbour_side % 2 == 0:
