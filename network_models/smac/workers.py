@@ -165,6 +165,8 @@ def dask_workers(
     """
     from dask.distributed import Client, LocalCluster
 
+    for name in ("distributed", "distributed.client"):  # what goes wrong is told in a sentence
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if not scheduler:
         with (
             LocalCluster(
