@@ -174,7 +174,7 @@ def _cleared_if_nothing_came(folder: Path) -> Iterator[None]:
     is_new = not (folder / _SETTINGS).exists()
     try:
         yield
-    except Exception:
+    except Exception:  # any error: it is raised again, only the empty folder goes
         if is_new and {p.name for p in folder.iterdir()} <= {_SETTINGS, "search.lock"}:
             for path in folder.iterdir():
                 path.unlink()
