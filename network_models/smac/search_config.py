@@ -150,22 +150,23 @@ def open_search_folder(
     folder = Path(config.output or f"network_models/smac/searches/{stem}_{identity[:8]}")
     _require_free(folder, identity)
     folder.mkdir(parents=True, exist_ok=True)
-    with _cleared_if_nothing_came(folder), claim(folder / "search.lock") as is_ours:
+    with claim(folder / "search.lock") as is_ours:
         if not is_ours:
             raise ValueError(f"another process is searching in {folder}; wait for it, or stop it")
-        sweep_partial_files(folder)
-        if not (folder / _SETTINGS).exists():
-            settings = {
-                "identity": identity,
-                "script": problem.script,
-                "options": dict(options),
-                "search": asdict(config),
-                "space": space.splitlines(),
-                "score": problem.score,
-                "versions": software_versions(),
-            }
-            write_json(folder / _SETTINGS, json.loads(json.dumps(settings)))
-        yield folder
+        with _cleared_if_nothing_came(folder):  # ours alone: nobody else's is cleared
+            sweep_partial_files(folder)
+            if not (folder / _SETTINGS).exists():
+                settings = {
+                    "identity": identity,
+                    "script": problem.script,
+                    "options": dict(options),
+                    "search": asdict(config),
+                    "space": space.splitlines(),
+                    "score": problem.score,
+                    "versions": software_versions(),
+                }
+                write_json(folder / _SETTINGS, json.loads(json.dumps(settings)))
+            yield folder
 
 
 @contextlib.contextmanager
