@@ -15,7 +15,7 @@ __all__ = ["robust_search", "search", "searches"]
 
 _OPTIMIZE = "network_models/smac/optimize.py"
 _PICTURES = ROOT / "docs" / "pictures"
-_SHORT = ("--trials", "20", "--minutes", "3", "--no-retrain")
+_SHORT = ("--trials", "40", "--minutes", "6", "--no-retrain")
 _OTHERS = {
     "networks of emission measure": "network_models/dem_regression/train.py",
     "classifiers of scenes": "network_models/image_classification/slic/train.py",
@@ -57,7 +57,7 @@ def _tables(folder: Path, outcome: Outcome) -> list[str]:
     """Give what a search found, as its report has it."""
     results = json.loads((folder / "results.json").read_text())
     said = [line for line in outcome.text.splitlines() if not line.startswith("Report: ")]
-    lines = [*(f"- {line.strip()}" for line in said[:2]), ""]
+    lines = [*(f"- {line.strip()}" for line in said[:3]), ""]
     sections = {s.title: s for _, s in read_sections(folder / "sections")}
     lines += [f"{line}\n" for line in sections["What was found"].text]
     lines += [markdown(table) for table in sections["What was found"].tables]

@@ -70,7 +70,7 @@ def _search(searched, explicit: dict, folder: Path, command: str, *, smoke: bool
     folds = searched.plan.folds
     with open_workers(searched.config) as workers:
         found = run_stages(searched, folder, workers)
-    best = {"best of SMAC": best_configuration(found.smac, folds)}
+    best = {"best of SMAC": best_configuration(found.guided, folds)}
     if found.chance:
         best["best of random search"] = best_configuration(found.chance, folds)
     if best["best of SMAC"] is None:
@@ -93,7 +93,7 @@ def _search(searched, explicit: dict, folder: Path, command: str, *, smoke: bool
             )
         results = write_results(searched, found, judged, folder)
         report = write_search_report(searched, found, results, runs, folder, command=command)
-    for line in result_lines(searched, results):
+    for line in result_lines(results):
         print(line)
     print(f"Report: {report}")
     return 0

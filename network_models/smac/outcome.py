@@ -18,6 +18,7 @@ __all__ = [
     "Best",
     "anytime_curve",
     "best_configuration",
+    "best_of_budgets",
     "counts_by_status",
     "mean_costs",
     "total_budget",
@@ -58,14 +59,26 @@ def best_configuration(finished: Finished, folds: int = 0) -> Best | None:
         A configuration counts if all its trials on that many folds succeeded; where there is none,
         those with the most folds do. 0 where there are no folds.
     """
-    good = [trial.budget for trial, result in finished if result.is_success]
-    if not good:
-        return None
-    largest = max(good)
-    means = mean_costs(finished, largest)
-    most = max(n for _, _, n in means) if folds else 1
-    values, cost, n = min((m for m in means if m[2] >= most), key=lambda m: m[1])
-    return Best(values, cost, largest, n)
+    best = best_of_budgets(finished, folds)
+    return best[0] if best else None
+
+
+def best_of_budgets(finished: Finished, folds: int = 0) -> list[Best]:
+    """Give the best configuration of each budget that some trial reached, the largest first.
+
+    Parameters
+    ----------
+    finished, folds
+        As in ``best_configuration``.
+    """
+    found = []
+    budgets = {trial.budget for trial, result in finished if result.is_success}
+    for budget in sorted(budgets, reverse=True):
+        means = mean_costs(finished, budget)
+        most = max(n for _, _, n in means) if folds else 1
+        values, cost, n = min((m for m in means if m[2] >= most), key=lambda m: m[1])
+        found.append(Best(values, cost, budget, n))
+    return found
 
 
 def anytime_curve(finished: Finished, folds: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -12,14 +12,16 @@ import tempfile
 import warnings
 from collections import deque
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from ConfigSpace import ConfigurationSpace
 
 from network_models.smac.search_space import plain_values
 from network_models.smac.trials import Trial, TrialResult
 
-__all__ = ["Proposer", "RandomProposer", "SMACProposer", "SearchPlan"]
+__all__ = ["FinalsProposer", "Proposer", "RandomProposer", "SMACProposer", "SearchPlan"]
+
+logger = logging.getLogger(__name__)
 
 _N_FIRST = 9  # drawn before a model is asked, as many as Hyperband's first round has
 
@@ -92,6 +94,7 @@ class SMACProposer:
             try:
                 info = self._smac.ask()
             except self._ends:
+                logger.warning("SMAC: nothing is left to try after %d trials", len(self._asked))
                 return None
         self._asked.append(info)
         budget = self._plan.largest if info.budget is None else round(float(info.budget), 6)
@@ -133,39 +136,19 @@ class SMACProposer:
         self._folder.cleanup()  # SMAC's own scratch
 
 
-class RandomProposer:
-    """Configurations drawn at random, each tried in full; the script's defaults come first, too."""
+class _WithoutModel:
+    """What a proposer that learns nothing has of ``Proposer``; a journal's values come first."""
 
-    def __init__(self, space: ConfigurationSpace, plan: SearchPlan):
-        self._space, self._plan = space, plan
-        self._space.seed(plan.seed + 1)
-        self._count, self._values = 0, {}
-        self._drawn, self._repeated = [], deque()
+    def __init__(self, plan: SearchPlan):
+        self._plan, self._count = plan, 0
+        self._drawn: list[dict] = []
+        self._repeated: deque[dict] = deque()
 
-    def __enter__(self) -> RandomProposer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         pass
-
-    def propose(self) -> Trial:
-        """Draw the next; with folds, each configuration is tried on all of them."""
-        folds = self._plan.folds
-        first = not folds or self._count % folds == 0
-        if first:
-            self._values = self._new()
-            self._drawn.append(self._values)
-        fold = self._count % folds if folds else None
-        trial = Trial(self._count, self._values, self._plan.largest, fold, self._plan.seed)
-        self._count += 1
-        return trial
-
-    def _new(self) -> dict:
-        if self._count == 0:
-            values = plain_values(self._space.get_default_configuration())
-        else:
-            values = plain_values(self._space.sample_configuration())
-        return self._repeated.popleft() if self._repeated else values
 
     def drawn(self) -> list[dict]:
         """Give what was drawn."""
@@ -178,6 +161,71 @@ class RandomProposer:
 
     def learn(self, trial: Trial, result: TrialResult) -> None:
         """Learn nothing."""
+
+    def _in_full(self, values: dict, fold: int | None) -> Trial:
+        self._count += 1
+        return Trial(self._count - 1, values, self._plan.largest, fold, self._plan.seed)
+
+
+class RandomProposer(_WithoutModel):
+    """Configurations drawn at random, each tried in full; the script's defaults come first, too."""
+
+    def __init__(self, space: ConfigurationSpace, plan: SearchPlan):
+        super().__init__(plan)
+        self._space, self._values = space, {}
+        self._space.seed(plan.seed + 1)
+
+    def propose(self) -> Trial:
+        """Draw the next; with folds, each configuration is tried on all of them."""
+        folds = self._plan.folds
+        if not folds or self._count % folds == 0:
+            self._values = self._new()
+            self._drawn.append(self._values)
+        return self._in_full(self._values, self._count % folds if folds else None)
+
+    def _new(self) -> dict:
+        if self._count == 0:
+            values = plain_values(self._space.get_default_configuration())
+        else:
+            values = plain_values(self._space.sample_configuration())
+        return self._repeated.popleft() if self._repeated else values
+
+
+class FinalsProposer(_WithoutModel):
+    """Tries configurations in full: the largest budget, and all folds, where that is missing.
+
+    Parameters
+    ----------
+    plan : SearchPlan
+    configurations : list of dict
+    finished : list of (Trial, TrialResult)
+        What is not to be tried again.
+    """
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        configurations: list[dict],
+        finished: list[tuple[Trial, TrialResult]],
+    ):
+        super().__init__(plan)
+        tried = [(t.values, t.fold) for t, _ in finished if t.budget == plan.largest]
+        folds = range(plan.folds) if plan.folds else [None]
+        wanted = [(values, fold) for values in configurations for fold in folds]
+        self._left = [pair for pair in wanted if pair not in tried]
+
+    def propose(self) -> Trial | None:
+        """Give what a journal has, then what is left."""
+        if self._repeated:
+            again = self._repeated.popleft()
+            values, fold = again["values"], again["fold"]
+            self._left = [pair for pair in self._left if pair != (values, fold)]
+        elif self._left:
+            values, fold = self._left.pop(0)
+        else:
+            return None
+        self._drawn.append({"values": values, "fold": fold})
+        return self._in_full(values, fold)
 
 
 def _facade(space: ConfigurationSpace, plan: SearchPlan, folder: str) -> tuple:

@@ -9,7 +9,6 @@ import logging
 import math
 import os
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,14 @@ from pathlib import Path
 from ConfigSpace import ConfigurationSpace
 
 from network_models.search_problem import SearchProblem
-from network_models.smac.outcome import best_configuration, total_budget, write_tables
-from network_models.smac.proposers import Proposer, RandomProposer, SearchPlan, SMACProposer
+from network_models.smac.outcome import best_of_budgets, total_budget, write_tables
+from network_models.smac.proposers import (
+    FinalsProposer,
+    Proposer,
+    RandomProposer,
+    SearchPlan,
+    SMACProposer,
+)
 from network_models.smac.search_config import SearchConfig, usable_workers
 from network_models.smac.search_space import plain_values
 from network_models.smac.stage import Stage
@@ -98,14 +103,22 @@ class Found:
 
     Attributes
     ----------
-    smac, chance : list of (Trial, TrialResult)
+    smac, finals, chance : list of (Trial, TrialResult)
+        SMAC's; those that brought its best, and the script's own, to the largest budget; random
+        search's.
     data : dict
         What the data are: source, sizes of the sets, fingerprint.
     """
 
     smac: list[tuple[Trial, TrialResult]]
+    finals: list[tuple[Trial, TrialResult]]
     chance: list[tuple[Trial, TrialResult]]
     data: dict
+
+    @property
+    def guided(self) -> list[tuple[Trial, TrialResult]]:
+        """All trials but random search's."""
+        return [*self.smac, *self.finals]
 
 
 @contextlib.contextmanager
@@ -150,16 +163,15 @@ def run_stages(searched: Searched, folder: Path, workers: Workers) -> Found:
     config, plan = searched.config, searched.plan
     smac = _stage(searched, folder, workers, "trials", SMACProposer(searched.space, plan),
                   config.trials)  # fmt: skip
-    if plan.folds:
-        smac = smac + _on_all_folds(searched, folder, workers, smac)
+    found = Found(smac, _finals(searched, folder, workers, smac), [], data)
     if not config.random_search:
-        return Found(smac, [], data)
+        return found
     whole = plan.folds or 1  # a configuration is tried on all folds
-    n = math.ceil(total_budget(smac) / plan.largest / whole) * whole
+    n = math.ceil(total_budget(found.guided) / plan.largest / whole) * whole
     logger.info("Random search at equal cost: %d trials of %g passes", n, plan.largest)
     chance = _stage(searched, folder, workers, "random", RandomProposer(searched.space, plan), n,
                     most_minutes=float("inf"))  # fmt: skip
-    return Found(smac, chance, data)
+    return dataclasses.replace(found, chance=chance)
 
 
 def _require_same_data(file: Path, data: dict) -> None:
@@ -225,62 +237,19 @@ def _table_writer(folder: Path, name: str, names: Sequence[str]) -> Callable:
     return lambda finished: write_tables(folder, name, finished, names)
 
 
-class _MissingFolds:
-    """Proposes the folds that some configurations were not tried on; a journal's own come first."""
-
-    def __init__(
-        self,
-        searched: Searched,
-        configurations: list[dict],
-        finished: list[tuple[Trial, TrialResult]],
-    ):
-        self._plan, self._count = searched.plan, 0
-        self._repeated: deque[dict] = deque()
-        self._drawn: list[dict] = []
-        tried = [(t.values, t.fold) for t, _ in finished]
-        folds = range(searched.plan.folds)
-        wanted = [(values, fold) for values in configurations for fold in folds]
-        self._left = [pair for pair in wanted if pair not in tried]
-
-    def __enter__(self) -> _MissingFolds:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def propose(self) -> Trial | None:
-        if self._repeated:
-            again = self._repeated.popleft()
-            values, fold = again["values"], again["fold"]
-            self._left = [pair for pair in self._left if pair != (values, fold)]
-        elif self._left:
-            values, fold = self._left.pop(0)
-        else:
-            return None
-        self._drawn.append({"values": values, "fold": fold})
-        self._count += 1
-        return Trial(self._count - 1, values, self._plan.largest, fold, self._plan.seed)
-
-    def drawn(self) -> list[dict]:
-        drawn, self._drawn = self._drawn, []
-        return drawn
-
-    def repeat(self, drawn: list[dict]) -> None:
-        self._repeated.extend(drawn)
-
-    def learn(self, trial: Trial, result: TrialResult) -> None:
-        pass
-
-
-def _on_all_folds(
+def _finals(
     searched: Searched, folder: Path, workers: Workers, finished: list[tuple[Trial, TrialResult]]
 ) -> list[tuple[Trial, TrialResult]]:
-    """Try the best configuration and the script's own on the folds that racing spared them."""
-    best = best_configuration(finished, searched.plan.folds)
+    """Try the script's own configuration and the best of every budget in full.
+
+    Scores of different budgets, or of different folds, can't be compared.
+    """
+    best = best_of_budgets(finished, searched.plan.folds)
+    if not best:
+        return []
     wanted = [plain_values(searched.space.get_default_configuration())]
-    if best is not None and best.values not in wanted:
-        wanted.append(best.values)
-    missing = _MissingFolds(searched, wanted, finished)
-    logger.info("The best and the script's own are tried on all %d folds", searched.plan.folds)
-    return _stage(searched, folder, workers, "folds", missing, sys.maxsize,
+    wanted += [one.values for one in best if one.values not in wanted]
+    logger.info("Finals: the script's own and the best of every budget are tried in full")
+    finals = FinalsProposer(searched.plan, wanted, finished)
+    return _stage(searched, folder, workers, "finals", finals, sys.maxsize,
                   most_minutes=float("inf"))  # fmt: skip

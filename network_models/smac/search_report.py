@@ -40,12 +40,11 @@ def write_results(
 ) -> dict:
     """Write ``results.json``: counts, best configurations, differences; give it."""
     folds = searched.plan.folds
-    best = {"SMAC": found.smac, "random search": found.chance}
-    best = {name: best_configuration(f, folds) for name, f in best.items() if f}
+    best = {name: best_configuration(f, folds) for name, f in _compared(found).items()}
     results = {
         "score": searched.problem.score,
         "data": found.data,
-        "trials": {name: _counts(f) for name, f in _stages(found).items()},
+        "trials": {name: _counts(f) for name, f in _stages(found)},
         "own": _as_dict(_own(searched, found)),
         "best": {name: _as_dict(b) for name, b in best.items()},
         "test set": [asdict(row) for row in judged],
@@ -54,7 +53,7 @@ def write_results(
     return results
 
 
-def result_lines(searched: Searched, results: dict) -> list[str]:
+def result_lines(results: dict) -> list[str]:
     """Give the results as sentences to print."""
     lines = []
     for name, counts in results["trials"].items():
@@ -102,9 +101,16 @@ def write_search_report(
     )
 
 
-def _stages(found: Found) -> dict[str, list[tuple[Trial, TrialResult]]]:
-    stages = {"SMAC": found.smac, "random search": found.chance}
-    return {name: finished for name, finished in stages.items() if finished}
+def _stages(found: Found) -> list[tuple[str, list[tuple[Trial, TrialResult]]]]:
+    """Give the trials as they were spent."""
+    stages = [("SMAC", found.smac), ("finals", found.finals), ("random search", found.chance)]
+    return [(name, finished) for name, finished in stages if finished]
+
+
+def _compared(found: Found) -> dict[str, list[tuple[Trial, TrialResult]]]:
+    """Give the trials of either way to search, at equal cost."""
+    ways = {"SMAC": found.guided, "random search": found.chance}
+    return {name: finished for name, finished in ways.items() if finished}
 
 
 def _counts(finished: list[tuple[Trial, TrialResult]]) -> dict:
@@ -119,7 +125,7 @@ def _counts(finished: list[tuple[Trial, TrialResult]]) -> dict:
 def _own(searched: Searched, found: Found) -> Best | None:
     """Give the script's own configuration with its score at the largest budget it was tried at."""
     values = plain_values(searched.space.get_default_configuration())
-    own = [pair for pair in (*found.smac, *found.chance) if pair[0].values == values]
+    own = [pair for pair in (*found.guided, *found.chance) if pair[0].values == values]
     return best_configuration(own, searched.plan.folds)
 
 
@@ -148,8 +154,8 @@ def _verdict(results: dict) -> str | None:
             return "SMAC found nothing better than the script's own configuration."
         return None
     return (
-        "These scores can't be compared: they are of different passes or folds, since the search "
-        "ended before its best came to the largest budget. Give it more --trials or --minutes."
+        "These scores can't be compared: they are of different passes or folds, since the trials "
+        "that would have made them equal failed; the reasons stand in finals.csv."
     )
 
 
@@ -177,9 +183,10 @@ def _write_summary(searched: Searched, found: Found, results: dict, folder: Path
     config = searched.config
     how = {
         "budgets": f"Hyperband over {config.fidelity}, {config.min_epochs} to {config.max_epochs} "
-        "passes; the best is chosen at the largest budget that came",
+        "passes; at last the best of every budget and the script's own were tried with "
+        f"{config.max_epochs}, and the best is chosen there",
         "folds": f"racing over {config.folds} folds of what is not in the test set, "
-        f"{config.max_epochs} passes each; the best was tried on all of them",
+        f"{config.max_epochs} passes each; the best and the script's own were tried on all",
         "blackbox": f"every trial in full, {config.max_epochs} passes",
     }[config.mode]
     text = [
@@ -250,7 +257,7 @@ def _write_figures(searched: Searched, found: Found, results: dict, folder: Path
     largest = max(best["budget"] for best in _named(results).values())
     stages = {  # scores of smaller budgets have no place on the same axis
         name: finished
-        for name, finished in _stages(found).items()
+        for name, finished in _compared(found).items()
         if results["best"].get(name) and results["best"][name]["budget"] == largest
     }
     own = results["own"]
@@ -271,9 +278,9 @@ def _write_figures(searched: Searched, found: Found, results: dict, folder: Path
         place,
         Section("How the best came down", 30, figures=[Figure("anytime.png", caption)]),
     )
-    _write_budgets(found.smac, folder / "budgets", score)
+    _write_budgets(found.guided, folder / "budgets", score)
     _write_importance(searched, found, folder / "importance")
-    _write_parallel(searched, found.smac, folder / "parallel")
+    _write_parallel(searched, found.guided, folder / "parallel")
 
 
 def _write_budgets(finished: list, folder: Path, score: str) -> None:
@@ -296,7 +303,7 @@ def _write_budgets(finished: list, folder: Path, score: str) -> None:
 
 def _write_importance(searched: Searched, found: Found, folder: Path) -> None:
     ranges = _ranges(searched)
-    every = [*found.smac, *found.chance]
+    every = [*found.guided, *found.chance]
     importance = option_importance(every, ranges, searched.base, seed=searched.config.seed)
     if importance is None:
         text = ["Too few successful trials to say what the score depends on."]
@@ -355,7 +362,7 @@ def _ranges(searched: Searched) -> dict:
 def _write_trials(searched: Searched, found: Found, folder: Path, command: str) -> None:
     tables, failures = [], []
     names = list(searched.space)
-    for name, finished in _stages(found).items():
+    for name, finished in _stages(found):
         rows = [
             [str(t.number), f"{t.budget:g}", "-" if t.fold is None else str(t.fold), r.status,
              _cost(r.cost) if r.is_success else "-", f"{r.seconds:.1f}",

@@ -108,10 +108,6 @@ class Stage:
             return None
         trial = self.proposer.propose()
         if trial is None:
-            if not self.is_exhausted:
-                logger.warning(
-                    "%s: nothing is left to try after %d trials", self.name, len(self._asked)
-                )
             self.is_exhausted = True
         else:
             self._asked[trial.number] = trial

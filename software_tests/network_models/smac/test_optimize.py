@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from network_models.smac.search_report import result_lines
 from network_models.smac.trials import finished_trials
 from software_tests.network_models.smac.toy_problem import NAME
 from tools.journal import Journal
@@ -69,8 +70,10 @@ def test_a_search_accounts_for_all_trials_and_judges_its_best(finished):
     assert best["loss"] - own["loss"] == pytest.approx(best["difference"])
     assert best["low"] <= best["difference"] <= best["high"]
     assert best["n_events"] == 10
-    counts = results["trials"]["random search"]
-    assert counts["passes"] <= results["trials"]["SMAC"]["passes"]
+    counts = results["trials"]
+    spent = counts["SMAC"]["passes"] + counts["finals"]["passes"]
+    largest = results["best"]["SMAC"]["budget"]
+    assert 0 <= counts["random search"]["passes"] - spent < largest
     assert "Test set, never seen by the search: best of SMAC" in out
 
 
@@ -144,11 +147,35 @@ def test_folds_go_on_with_more_trials_and_all_are_tried_on_all(tmp_path):
     assert results["best"]["SMAC"]["cost"] <= results["own"]["cost"]
 
 
-def test_scores_of_different_budgets_are_not_compared(tmp_path):
+def test_the_best_and_the_script_s_own_are_tried_in_full_however_early_it_ends(tmp_path):
     few = ["--trials", "6", "--workers", "1", "--output", "search", "--no-retrain"]
     out, _ = search(tmp_path, *few)
-    assert "(1 pass)" in out
-    assert "These scores can't be compared" in out
+    assert {trial.budget for trial, _ in trials_of(tmp_path)} == {1.0}
+    results = json.loads((tmp_path / "search/results.json").read_text())
+    own, best = results["own"], results["best"]["SMAC"]
+    assert own["budget"] == best["budget"] == 9.0
+    assert best["cost"] <= own["cost"]
+    assert "SMAC: 6 trials" in out
+    finals = trials_of(tmp_path, "finals")
+    assert len(finals) == len({str(trial.values) for trial, _ in finals}) == 2
+    again, _ = search(tmp_path, *few[:1], "7", *few[2:])  # more trials: no final is run twice
+    assert trials_of(tmp_path, "finals")[:2] == finals
+    assert "SMAC: 7 trials" in again
+
+
+def test_scores_of_different_budgets_are_not_compared():
+    named = {"values": {"depth": 2}, "cost": 0.5, "n_trials": 1}
+    counts = {"trials": 2, "by status": {"success": 2}, "passes": 12, "minutes": 1.0}
+    results = {
+        "score": "formula",
+        "trials": {"SMAC": counts},
+        "own": {**named, "budget": 9.0},
+        "best": {"SMAC": {**named, "budget": 3.0}},
+        "test set": [],
+    }
+    assert "These scores can't be compared" in result_lines(results)[-1]
+    results["best"]["SMAC"]["budget"] = 9.0
+    assert "nothing better" in result_lines(results)[-1]
 
 
 def test_limits_of_trials_are_not_those_of_judging(tmp_path):

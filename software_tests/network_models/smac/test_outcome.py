@@ -10,6 +10,7 @@ from network_models.smac.importance import option_importance
 from network_models.smac.outcome import (
     anytime_curve,
     best_configuration,
+    best_of_budgets,
     counts_by_status,
     mean_costs,
     total_budget,
@@ -38,6 +39,18 @@ def test_the_best_is_chosen_at_the_largest_budget():
     assert best.values["depth"] == 3
     assert (best.cost, best.budget, best.n_trials) == (0.4, 9.0, 1)
     assert best_configuration(finished[3:]) is None
+
+
+def test_every_budget_has_its_best():
+    finished = [
+        trial(0, 1, 1.0, 0.1),
+        trial(1, 2, 1.0, 0.2),
+        trial(2, 2, 9.0, 0.5),
+        trial(3, 0, 3.0, 0.0, status="crash"),
+    ]
+    best = best_of_budgets(finished)
+    assert [(b.values["depth"], b.budget) for b in best] == [(2, 9.0), (1, 1.0)]
+    assert best_of_budgets([]) == []
 
 
 def test_folds_are_averaged_and_a_lucky_single_fold_does_not_win():

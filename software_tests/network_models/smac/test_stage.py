@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from network_models.smac.outcome import counts_by_status
-from network_models.smac.proposers import RandomProposer, SearchPlan, SMACProposer
+from network_models.smac.proposers import FinalsProposer, RandomProposer, SearchPlan, SMACProposer
 from network_models.smac.search_space import build_space
 from network_models.smac.stage import Stage
 from network_models.smac.trials import Trial, TrialResult, finished_trials
@@ -195,6 +195,20 @@ def test_random_search_tries_whole_configurations(tmp_path):
     values = [t.values for t, _ in finished]
     assert values[0] == values[1] == values[2] != values[3]
     assert [t.fold for t, _ in finished] == [0, 1, 2] * 4
+
+
+def test_finals_try_what_is_missing_in_full():
+    finished = [
+        (Trial(0, {"depth": 1}, 9.0, None, 0), None),
+        (Trial(1, {"depth": 2}, 3.0, None, 0), None),
+    ]
+    finals = FinalsProposer(plan_of("budgets"), [{"depth": 2}, {"depth": 1}], finished)
+    assert finals.propose() == Trial(0, {"depth": 2}, 9.0, None, 0)
+    assert finals.propose() is None
+    finished = [(Trial(0, {"depth": 2}, 9.0, 1, 0), None)]
+    again = FinalsProposer(plan_of("folds"), [{"depth": 2}], finished)
+    again.repeat([{"values": {"depth": 2}, "fold": 2}])  # as its journal says
+    assert [again.propose().fold, again.propose().fold, again.propose()] == [2, 0, None]
 
 
 def test_a_search_in_which_nothing_works_stops(tmp_path):
