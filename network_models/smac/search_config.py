@@ -42,7 +42,7 @@ class SearchConfig:
         "cross-validation folds; blackbox: every trial in full",
         choices=("budgets", "folds", "blackbox"),
     )
-    trials: int = option(40, "most trials; give more and the same search goes on")
+    trials: int = option(60, "most trials; give more and the same search goes on")
     minutes: float = option(15.0, "no trial begins after so many minutes; running ones end")
     fidelity: str = option(
         "epochs", "what a smaller budget has fewer of", choices=("epochs", "samples")

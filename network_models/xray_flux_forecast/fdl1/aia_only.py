@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 SCRIPT = aia_script("aia_only", __doc__.splitlines()[0], with_history=False)
-SEARCH = forecast_search(SCRIPT, training_share=0.15, sums_units=96)
+SEARCH = forecast_search(SCRIPT, training_share=0.12, sums_units=96)
 
 if __name__ == "__main__":
     run_script(main)

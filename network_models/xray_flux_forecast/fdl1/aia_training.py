@@ -68,7 +68,7 @@ class AIAConfig(ForecastConfig):
         False, "give the network the answer, to see that it can learn; makes no run and no score"
     )
     stores: str = option("image_stores", "folder in which stores of images are made")
-    width: int = option(48, "feature maps", search=among(16, 24, 32, 48, 64, 96))
+    width: int = option(48, "feature maps", search=among(16, 24, 32, 48, 64))
     pixel_layers: int = option(
         2, "layers that see one pixel's channels at a time", search=among(1, 2, 3)
     )
@@ -100,7 +100,7 @@ class AIAConfig(ForecastConfig):
     epochs: int = option(8, "passes through the training set")
     batch_size: int = option(64, "samples per step", search=among(16, 32, 64, 128))
     learning_rate: float = option(
-        3e-3, "largest learning rate", search=between(3e-4, 3e-2, is_log=True)
+        3e-3, "largest learning rate", search=between(3e-4, 1e-2, is_log=True)
     )
     precision: str = option(
         "float32",
