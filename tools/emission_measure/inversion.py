@@ -175,10 +175,11 @@ def _tikhonov(
 ) -> Solution:
     """Solve, with bars that cover the truth where they were calibrated for grid and response."""
     solution = solve_tikhonov(
-        dn, sigma, response, left_out=left_out, resolution=resolution, edges=edges, **options
+        dn, sigma, response, edges, left_out=left_out, resolution=resolution, **options
     )
     factors = None
-    if calibrated and options.get("target_chi2", 1.0) == 1.0:
+    is_usual = options.get("target_chi2", 1.0) == 1.0 and "prior_slope" not in options
+    if calibrated and is_usual:
         factors = factors_for(response, edges, two_step=options.get("two_step", True))
     n_jobs = options["n_jobs"]
     wide = apply_factors(dn, sigma, left_out, solution.em, solution.error, factors, n_jobs=n_jobs)

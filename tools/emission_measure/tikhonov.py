@@ -45,7 +45,9 @@ from tools.emission_measure.pixels import (
 from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK
 from tools.emission_measure.threads import limited_threads
 from tools.emission_measure.tikhonov_lanes import (
+    FIRST,
     LEAST_MU,
+    ONLY,
     assemble,
     first_stage,
     group_of,
@@ -58,11 +60,17 @@ from tools.emission_measure.tikhonov_lanes import (
 )
 from tools.emission_measure.tikhonov_one import NEAR, solve_one
 
-__all__ = ["solve_tikhonov"]
+__all__ = ["PRIOR_SLOPE", "TWO_STEP_SIGNAL", "solve_tikhonov"]
 
 _REACHED = 0.1  # of the target: within it chi2, recomputed from the solution, counts as reached
 _MOST_STEPS = 20.0  # of Newton's method, before a pixel is solved by itself
 _AT_ONCE = 4.0  # arrivals that are worth the work of taking the next ones
+# By which power of the temperature weights rise, in the first solution and beside it in the second.
+# With the same weights in every bin what a flare gives in channels that see cool plasma, too, such
+# as 131 A, is taken for cool plasma. Chosen by L1 on maps of which no figure is made.
+PRIOR_SLOPE, _SECOND_SLOPE = 1.15, 0.2
+# Below this total signal to noise a first solution says too little to give weights to a second.
+TWO_STEP_SIGNAL = 50.0
 _LESS = 0.7  # where noise alone fits: of the chi2 of no emission measure
 
 
@@ -70,12 +78,13 @@ def solve_tikhonov(
     dn: np.ndarray,
     sigma: np.ndarray,
     response: np.ndarray,
+    edges: np.ndarray,
     *,
     left_out: np.ndarray | None = None,
     target_chi2: float = 1.0,
+    prior_slope: float = PRIOR_SLOPE,
     two_step: bool = True,
     resolution: bool = False,
-    edges: np.ndarray | None = None,
     n_jobs: int = 1,
 ) -> Solution:
     """Solve every pixel.
@@ -86,16 +95,20 @@ def solve_tikhonov(
         DN s-1 pix-1. A channel with NaN is missing.
     response : (channel, bin) float64
         DN cm5 s-1 pix-1.
+    edges : (bin + 1,) float64
+        log10 of K.
     left_out : (pixel, channel) bool, optional
         Channels that are missing, too.
     target_chi2 : float
         Mean over the channels.
+    prior_slope : float
+        Weights p of the first solution go with this power of the temperature; 0 for the same in
+        every bin.
     two_step : bool
-        Solve again with weights from the smoothed first solution.
+        Solve again with weights from the smoothed first solution, where the total signal to noise,
+        ``sqrt(sum (dn / sigma)^2)``, is ``TWO_STEP_SIGNAL`` or more.
     resolution : bool
-        Give the resolution in temperature, too; needs the edges.
-    edges : (bin + 1,) float64, optional
-        log10 of K.
+        Give the resolution in temperature, too.
     n_jobs : int
         Threads.
 
@@ -106,19 +119,13 @@ def solve_tikhonov(
         Errors are one sigma of the Gaussian posterior. ``extra["resolution"]`` (pixel, bin), dex:
         the width at half maximum of the resolution matrix's row, NaN where a bin is 0; the grid
         bounds it.
-
-    Raises
-    ------
-    ValueError
-        If the resolution is asked for without edges.
     """
     (n, m), n_bins = dn.shape, response.shape[1]
     em, error, model = np.empty((n, n_bins)), np.empty((n, n_bins)), np.empty((n, m))
     chi2, status = np.empty(n), np.empty(n, np.uint8)
-    if resolution and edges is None:
-        raise ValueError("the resolution is in dex: give edges, log10 of K, one more than bins")
     widths = np.full((n if resolution else 0, n_bins), np.nan)
-    centres = (edges[:-1] + edges[1:]) / 2 if resolution else np.zeros(n_bins)
+    centres = (edges[:-1] + edges[1:]) / 2
+    first_weights = 10.0 ** (prior_slope * (centres - centres.mean()))
     scaled = np.ascontiguousarray(response * UNIT_CM5)
     rows, top = padded(scaled.T), scaled.max(axis=1)
     with limited_threads(n_jobs) as threads:
@@ -133,6 +140,8 @@ def solve_tikhonov(
                 scaled[:, None] * scaled,
                 rows,
                 np.divide(1.0, top, out=np.zeros(m), where=top > 0),
+                first_weights / first_weights.mean(),
+                10.0 ** (_SECOND_SLOPE * (centres - centres.mean())),
             ),
             float(target_chi2),
             two_step,
@@ -171,7 +180,7 @@ class Map(NamedTuple):
 
 
 @numba.njit(cache=True)
-def _take(p, lane, stage, g, given, small, slots):
+def _take(p, lane, two_step, g, given, small, slots):
     """Read a pixel into a lane and say whether it has to be solved; else write what there is."""
     m = len(slots)
     n_seen, has_signal = read_pixel(given.data, p, small.y, small.spread, slots)
@@ -191,7 +200,8 @@ def _take(p, lane, stage, g, given, small, slots):
     g.kind[lane], g.goal[lane] = OK, n_seen * given.target
     if size < g.goal[lane] / (1.0 - NEAR):  # noise alone fits
         g.kind[lane], g.goal[lane] = NOT_FITTED, _LESS * size
-    g.pixel[lane], g.count[lane], g.stage[lane] = p, 0.0, stage
+    g.pixel[lane], g.count[lane] = p, 0.0
+    g.stage[lane] = FIRST if two_step and size >= TWO_STEP_SIGNAL**2 else ONLY
     g.least[lane] = LEAST_MU * math.sqrt(size) / max(amount * amount, 1e-24)
     return True
 
@@ -261,7 +271,6 @@ def _write(o, filled, given, small, more, slots):
 def _solve_part(first, last, scaled, two_step, g, o, given, small, more, slots):
     """Solve the pixels from first to last."""
     following, n_active, filled = first, 0, 0
-    begin = 0.0 if two_step else 1.0
     for lane in range(WIDE):
         g.pixel[lane], g.count[lane] = -1.0, -math.inf
         g.mu[lane], g.goal[lane], g.least[lane] = 1.0, 1.0, 1.0
@@ -269,7 +278,7 @@ def _solve_part(first, last, scaled, two_step, g, o, given, small, more, slots):
         for j in range(g.n):
             g.kept[j * WIDE + lane] = 1.0  # every bin
         while following < last and g.pixel[lane] < 0.0:
-            if _take(following, lane, begin, g, given, small, slots):
+            if _take(following, lane, two_step, g, given, small, slots):
                 n_active += 1
             following += 1
     first_stage(g)
@@ -289,7 +298,7 @@ def _solve_part(first, last, scaled, two_step, g, o, given, small, more, slots):
         arrived = choose(load_wide(g.done, 0), splat_wide(0.0), splat_wide(1.0), splat_wide(0.0))
         if total(arrived) < min(_AT_ONCE, n_active) and not is_late:  # who has arrived stays there
             continue
-        keep_first(g, two_step)
+        keep_first(g)
         if two_step:
             second_stage(g)
         n_new = 0
@@ -304,7 +313,7 @@ def _solve_part(first, last, scaled, two_step, g, o, given, small, more, slots):
             n_active -= 1
             g.pixel[lane] = -1.0
             while following < last and g.pixel[lane] < 0.0:
-                if _take(following, lane, begin, g, given, small, slots):
+                if _take(following, lane, two_step, g, given, small, slots):
                     n_active += 1
                     n_new += 1
                 following += 1
@@ -328,10 +337,10 @@ class More(NamedTuple):
 
 @numba.njit(parallel=True, cache=True)
 def _solve_map(dn, sigma, left_out, matrices, target, two_step, scratch, one, found, more, slots):
-    scaled, by_bin, products, rows, largest = matrices
+    scaled, by_bin, products, rows, largest, first, second = matrices
     em, error, model, chi2, status = found
     centres, widths, resolution = more
-    n_pixels, chunks, n_bins, width = len(dn), len(one), em.shape[1], rows.shape[1]
+    n_pixels, chunks, width = len(dn), len(one), rows.shape[1]
     for c in numba.prange(chunks):
         at = c * one.shape[1]
         _solve_part(
@@ -339,8 +348,8 @@ def _solve_map(dn, sigma, left_out, matrices, target, two_step, scratch, one, fo
             (c + 1) * n_pixels // chunks,
             scaled,
             two_step,
-            group_of(2 * c, scratch, by_bin, products, n_bins, slots),
-            group_of(2 * c + 1, scratch, by_bin, products, n_bins, slots),
+            group_of(2 * c, scratch, by_bin, products, first, second, slots),
+            group_of(2 * c + 1, scratch, by_bin, products, first, second, slots),
             Map(
                 point_at_data(dn, sigma, left_out),
                 point_at_out(em, model, chi2),

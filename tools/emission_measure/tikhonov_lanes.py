@@ -29,7 +29,9 @@ from tools.emission_measure.small_systems import (
 from tools.emission_measure.tikhonov_one import LOG_MU_RANGE, NEAR
 
 __all__ = [
+    "FIRST",
     "LEAST_MU",
+    "ONLY",
     "Group",
     "assemble",
     "first_stage",
@@ -41,6 +43,9 @@ __all__ = [
     "scratch_size",
     "second_stage",
 ]
+
+# Which solution of a pixel is sought: the first of two, the second, or the only one.
+FIRST, SECOND, ONLY = 0.0, 1.0, 2.0
 
 _FULL_STEPS = 8.0  # of Newton's method; later ones go half the way, since full steps can cycle
 # A first solution only gives weights: how near its chi2 has to come, and steps that are enough.
@@ -79,20 +84,23 @@ class Group(NamedTuple):
     kept: int
     response: int
     products: int
+    first_weights: int
+    second_weights: int
     n: int
 
 
 def scratch_size(m: int, n: int) -> int:
-    """Give how many numbers a Group points to, without the response and its products."""
+    """Give how many numbers a Group points to, without what is the same for all."""
     return WIDE * (4 * m + 8 + 2 * m * m + 6 * n + 1)
 
 
 @numba.njit(cache=True)
-def group_of(c, scratch, response, products, n, slots):
+def group_of(c, scratch, response, products, first_weights, second_weights, slots):
     """Give row c of scratch as a Group.
 
-    response is (bin, channel), products (channel, channel, bin).
+    response is (bin, channel), products (channel, channel, bin), first_weights (bin,).
     """
+    n = len(first_weights)
     m, at = len(slots), c * scratch.shape[1]
     channels, bins, square = m * WIDE, n * WIDE, m * m * WIDE
     one = at + 4 * channels
@@ -121,6 +129,8 @@ def group_of(c, scratch, response, products, n, slots):
         pointer_to(scratch, rest + 5 * bins),
         pointer_to(response, 0),
         pointer_to(products, 0),
+        pointer_to(first_weights, 0),
+        pointer_to(second_weights, 0),
         n,
     )
 
@@ -226,7 +236,7 @@ def newton_step(g, slots):
     hopeless = choose(ratio, one, choose(mu, least * splat_wide(1.001), nothing, one), nothing)
     done = choose(met, nothing, one, hopeless + hopeless)
     done = choose(changed, nothing, nothing, done)
-    late = choose(count, splat_wide(_ENOUGH), one - stage, nothing)
+    late = choose(count, splat_wide(_ENOUGH), splat_wide(SECOND) - stage, nothing)
     done = choose(late, nothing, one, done)
     store(g.done, 0, done)
     rate = splat_wide(2.0) * (one - turn / choose(square, splat_wide(1e-300), square, one))
@@ -242,12 +252,12 @@ def newton_step(g, slots):
 
 
 @numba.njit(cache=True)
-def keep_first(g, two_step):
+def keep_first(g):
     """Keep mu and bins of the first solutions that have arrived, for the pixels to come."""
     nothing = splat_wide(0.0)
     arrived = load_wide(g.done, 0)
-    if two_step:
-        arrived = choose(load_wide(g.stage, 0), nothing, nothing, arrived)
+    from_second = splat_wide(SECOND) - load_wide(g.stage, 0)  # 0 where it is the second
+    arrived = choose(from_second * from_second, nothing, arrived, nothing)
     for j in range(g.n):
         before, signal = load_wide(g.kept, j * WIDE), load_wide(g.signal, j * WIDE)
         store(g.kept, j * WIDE, choose(arrived, nothing, signal, before))
@@ -258,11 +268,11 @@ def keep_first(g, two_step):
 @numba.njit(cache=True)
 def first_stage(g):
     """Begin pixels anew where count is 0: from bins and mu of the pixel before."""
-    nothing, one = splat_wide(0.0), splat_wide(1.0)
+    nothing = splat_wide(0.0)
     going = load_wide(g.count, 0)
     for j in range(g.n):
         weight, signal = load_wide(g.weights, j * WIDE), load_wide(g.signal, j * WIDE)
-        store(g.weights, j * WIDE, choose(going, nothing, weight, one))
+        store(g.weights, j * WIDE, choose(going, nothing, weight, splat_wide(g.first_weights[j])))
         store(g.signal, j * WIDE, choose(going, nothing, signal, load_wide(g.kept, j * WIDE)))
     mu = choose(going, nothing, load_wide(g.mu, 0), load_wide(g.kept, g.n * WIDE))
     least = load_wide(g.least, 0)
@@ -293,7 +303,8 @@ def second_stage(g):
         for q in range(first, last):
             value = value + load_wide(g.x, q * WIDE)
         value = value * splat_wide(1.0 / (last - first))
-        value = choose(value, lowest, value, lowest) + splat_wide(1e-12)
+        value = choose(value, lowest, value, lowest) * splat_wide(g.second_weights[j])
+        value = value + splat_wide(1e-12)
         value = choose(top, nothing, value, one)  # a first solution of 0 says nothing
         value = choose(arrived, nothing, value, load_wide(g.weights, j * WIDE))
         store(g.weights, j * WIDE, value)
@@ -307,7 +318,7 @@ def second_stage(g):
     mu = lesser(mu, least * splat_wide(_RANGE))
     store(g.mu, 0, choose(arrived, nothing, mu, load_wide(g.mu, 0)))
     store(g.count, 0, choose(arrived, nothing, splat_wide(0.5), load_wide(g.count, 0)))
-    store(g.stage, 0, choose(arrived, nothing, one, load_wide(g.stage, 0)))
+    store(g.stage, 0, choose(arrived, nothing, splat_wide(SECOND), load_wide(g.stage, 0)))
     store(g.done, 0, choose(arrived, nothing, nothing, load_wide(g.done, 0)))
 
 

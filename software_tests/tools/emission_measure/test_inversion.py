@@ -11,10 +11,13 @@ from tools.emission_measure.basis_pursuit import (
     basis_functions,
     solve_basis_pursuit,
 )
+from tools.emission_measure.calibration import signal_to_noise
 from tools.emission_measure.inversion import METHODS, UNIT_CM5, invert
 from tools.emission_measure.response import bin_response
+from tools.emission_measure.scores import relative_l1
+from tools.emission_measure.simulated_maps import simulated_map as judged_map
 from tools.emission_measure.status import INFEASIBLE, NO_DATA, NO_SIGNAL, NOT_FITTED, OK
-from tools.emission_measure.tikhonov import solve_tikhonov
+from tools.emission_measure.tikhonov import PRIOR_SLOPE, TWO_STEP_SIGNAL, solve_tikhonov
 
 RESPONSE = bin_response(EDGES, version="v10_evenorm")
 SCALED = RESPONSE * UNIT_CM5
@@ -69,18 +72,22 @@ def test_a_warm_start_changes_no_pixel(level):
 
 def test_tikhonov_meets_the_conditions_of_its_minimum():
     _, dn, sigma = simulated_map(24, 64)
-    found = solve_tikhonov(dn, sigma, RESPONSE, two_step=False)
+    found = solve_tikhonov(dn, sigma, RESPONSE, EDGES, two_step=False)
+    centres = (EDGES[:-1] + EDGES[1:]) / 2
+    weights = 10 ** (PRIOR_SLOPE * centres)
     em, error, status = found.em / UNIT_CM5, found.error / UNIT_CM5, found.status
     checked = 0
     for p in np.flatnonzero(status == OK)[::7]:
         a, b, x = SCALED / sigma[p][:, None], dn[p] / sigma[p], em[p]
         slope = a.T @ (a @ x - b)  # + mu x = 0 where x > 0, >= 0 elsewhere
         on = x > 0
-        mu = np.median(-slope[on] / x[on])
-        np.testing.assert_allclose(slope[on] + mu * x[on], 0, atol=1e-6 * np.abs(slope).max())
+        mu = np.median(-slope[on] * weights[on] / x[on])
+        np.testing.assert_allclose(
+            slope[on] + mu * x[on] / weights[on], 0, atol=1e-6 * np.abs(slope).max()
+        )
         assert (slope[~on] >= -1e-6 * np.abs(slope).max()).all()
         assert np.mean((a @ x - b) ** 2) == pytest.approx(1, abs=0.1)
-        inverse = np.linalg.inv(a[:, on].T @ a[:, on] + mu * np.eye(on.sum()))
+        inverse = np.linalg.inv(a[:, on].T @ a[:, on] + mu * np.diag(1 / weights[on]))
         np.testing.assert_allclose(error[p, on], np.sqrt(np.diag(inverse)), rtol=1e-4)
         checked += 1
     assert checked > 20
@@ -287,13 +294,34 @@ def test_tikhonov_scales_with_the_emission_measure(two_step):
     # the problem is homogeneous: c times the data and their errors have c times the solution; mu is
     # found to 8 % of chi2, by another path, which moves a solution by a few per cent
     _, dn, sigma = simulated_map(24, 64)
-    one = solve_tikhonov(dn, sigma, RESPONSE, two_step=two_step)
+    one = solve_tikhonov(dn, sigma, RESPONSE, EDGES, two_step=two_step)
     for factor in (1e-4, 1e3):
-        found = solve_tikhonov(factor * dn, factor * sigma, RESPONSE, two_step=two_step)
+        found = solve_tikhonov(factor * dn, factor * sigma, RESPONSE, EDGES, two_step=two_step)
         assert np.mean(found.status == one.status) > 0.995
         fitted = (one.status == OK) & (found.status == OK)
         away = np.abs(found.em / factor - one.em).sum(axis=1) / one.em.sum(axis=1)
         assert np.median(away[fitted]) < 0.03
+
+
+def test_tikhonov_takes_two_steps_where_there_is_enough_signal():
+    _, dn, sigma = simulated_map(24, 16)
+    signal = 10 ** signal_to_noise(dn, sigma)
+    one, two = (solve_tikhonov(dn, sigma, RESPONSE, EDGES, two_step=k) for k in (False, True))
+    away = np.abs(one.em - two.em).sum(axis=1) / one.em.sum(axis=1)
+    faint = signal < TWO_STEP_SIGNAL
+    assert 0.1 < faint.mean() < 0.9
+    # chi2 is met to 8 % either way, from other starts
+    assert np.median(away[faint]) < 0.05
+    assert np.median(away[~faint]) > 0.15
+
+
+def test_tikhonov_does_not_take_a_flare_for_cool_plasma():
+    # 131 A sees 0.5 MK as well as 10 MK
+    flare = judged_map("flare", 32, 64, seed=9, version="v10_evenorm")
+    flat = solve_tikhonov(flare.dn, flare.sigma, RESPONSE, EDGES, prior_slope=0.0, two_step=False)
+    ours = solve_tikhonov(flare.dn, flare.sigma, RESPONSE, EDGES, two_step=False)
+    errors = [np.median(relative_l1(found.em, flare.em)) for found in (flat, ours)]
+    assert errors[1] < 0.7 * errors[0]
 
 
 def test_tikhonov_of_a_pixel_hardly_depends_on_its_neighbours():
@@ -302,16 +330,16 @@ def test_tikhonov_of_a_pixel_hardly_depends_on_its_neighbours():
     dn[7::29] = -1.0  # no signal: not in the way of others
     dn[5::31] = np.nan  # no data
     n = len(dn)
-    together = solve_tikhonov(dn, sigma, RESPONSE, n_jobs=2)
+    together = solve_tikhonov(dn, sigma, RESPONSE, EDGES, n_jobs=2)
     order = np.random.default_rng(3).permutation(n)
-    mixed = solve_tikhonov(dn[order], sigma[order], RESPONSE)
+    mixed = solve_tikhonov(dn[order], sigma[order], RESPONSE, EDGES)
     back = np.empty(n, int)
     back[order] = np.arange(n)
     assert np.mean(mixed.status[back] == together.status) > 0.99
     np.testing.assert_array_equal(together.status[5::31], NO_DATA)
     few = np.arange(0, n, 97)
     for p in few:
-        alone = solve_tikhonov(dn[p : p + 1], sigma[p : p + 1], RESPONSE)
+        alone = solve_tikhonov(dn[p : p + 1], sigma[p : p + 1], RESPONSE, EDGES)
         if alone.status[0] == OK == together.status[p]:
             assert alone.chi2[0] == pytest.approx(together.chi2[p], abs=0.17)
         else:
