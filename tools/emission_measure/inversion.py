@@ -101,7 +101,7 @@ def invert(
     saturated : (..., channel) bool, optional
         Channels to leave out as if missing.
     options
-        Of the method's solver: ``tolerances``; ``two_step``, ``target_chi2``, ``calibrated``
+        Of the method's solver: ``tolerances``; ``two_step``, ``prior_slope``, ``target_chi2``, ``calibrated``
         (multiply the error bars by the factors found on simulations, where there are some for this
         grid and response) and ``resolution``; ``target_chi2``.
 
