@@ -101,9 +101,9 @@ def invert(
     saturated : (..., channel) bool, optional
         Channels to leave out as if missing.
     options
-        Of the method's solver: ``tolerances``; ``two_step``, ``prior_slope``, ``target_chi2``, ``calibrated``
-        (multiply the error bars by the factors found on simulations, where there are some for this
-        grid and response) and ``resolution``; ``target_chi2``.
+        Of the method's solver: ``tolerances``; ``two_step``, ``prior_slope``, ``target_chi2``,
+        ``calibrated`` (multiply the error bars by the factors found on simulations, where there are
+        some for this grid and response) and ``resolution``; ``target_chi2``.
 
     Returns
     -------
