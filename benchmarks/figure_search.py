@@ -15,7 +15,7 @@ __all__ = ["robust_search", "search", "searches"]
 
 _OPTIMIZE = "network_models/smac/optimize.py"
 _PICTURES = ROOT / "docs" / "pictures"
-_SHORT = ("--trials", "40", "--minutes", "6", "--no-retrain")
+_SHORT = ("--trials", "30", "--minutes", "4", "--no-retrain")
 _OTHERS = {
     "networks of emission measure": "network_models/dem_regression/train.py",
     "classifiers of scenes": "network_models/image_classification/slic/train.py",

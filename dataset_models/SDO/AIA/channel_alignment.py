@@ -65,8 +65,8 @@ def resampled(
     scale = np.sqrt(abs(np.linalg.det(matrix)))
     middle = (np.array(target_shape) - 1) / 2
     away = np.abs(matrix @ middle + shift - (np.array(data.shape) - 1) / 2).max()
-    side = max(*data.shape, *target_shape)
-    if not 1 / _LARGEST_RESCALING <= scale <= _LARGEST_RESCALING or away > _LARGEST_SHIFT * side:
+    most = _LARGEST_SHIFT * max(*data.shape, *target_shape) + 1e-3  # a tenth itself is allowed
+    if not 1 / _LARGEST_RESCALING <= scale <= _LARGEST_RESCALING or away > most:
         raise DataIntegrityError(
             f"{name}: to bring it onto the first file's grid it would be moved by {away:.0f} "
             f"pixels and rescaled by {scale:.2f}; --coregister does a tenth of the side and "
