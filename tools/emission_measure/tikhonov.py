@@ -68,7 +68,7 @@ _AT_ONCE = 4.0  # arrivals that are worth the work of taking the next ones
 # By which power of the temperature weights rise, in the first solution and beside it in the second.
 # With the same weights in every bin what a flare gives in channels that see cool plasma, too, such
 # as 131 A, is taken for cool plasma. Chosen by L1 on simulated maps.
-PRIOR_SLOPE, _SECOND_SLOPE = 1.15, 0.2
+PRIOR_SLOPE, _SECOND_SLOPE = 1.15, 0.3
 # Below this total signal to noise a first solution says too little to give weights to a second.
 TWO_STEP_SIGNAL = 50.0
 _LESS = 0.7  # where noise alone fits: of the chi2 of no emission measure
