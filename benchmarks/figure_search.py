@@ -57,7 +57,7 @@ def _tables(folder: Path, outcome: Outcome) -> list[str]:
     """Give what a search found, as its report has it."""
     results = json.loads((folder / "results.json").read_text())
     said = [line for line in outcome.text.splitlines() if not line.startswith("Report: ")]
-    lines = [*(f"- {line.strip()}" for line in said[:3]), ""]
+    lines = [*(f"- {line.strip()}" for line in said[: len(results["trials"])]), ""]
     sections = {s.title: s for _, s in read_sections(folder / "sections")}
     lines += [f"{line}\n" for line in sections["What was found"].text]
     lines += [markdown(table) for table in sections["What was found"].tables]

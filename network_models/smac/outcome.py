@@ -19,6 +19,7 @@ __all__ = [
     "anytime_curve",
     "best_configuration",
     "best_of_budgets",
+    "best_rival",
     "counts_by_status",
     "mean_costs",
     "total_budget",
@@ -79,6 +80,24 @@ def best_of_budgets(finished: Finished, folds: int = 0) -> list[Best]:
         values, cost, n = min((m for m in means if m[2] >= most), key=lambda m: m[1])
         found.append(Best(values, cost, budget, n))
     return found
+
+
+def best_rival(finished: Finished, own: dict) -> dict | None:
+    """Give the values that do better than ``own`` by most on the folds that both were tried on."""
+    costs: dict[tuple, dict[int | None, float]] = defaultdict(dict)
+    values = {}
+    for trial, result in finished:
+        if result.is_success:
+            key = tuple(sorted(trial.values.items()))
+            costs[key][trial.fold], values[key] = result.cost, trial.values
+    known = costs.get(tuple(sorted(own.items())), {})
+    found = None, 0.0
+    for key, own_costs in costs.items():
+        shared = own_costs.keys() & known.keys()
+        less = float(np.mean([own_costs[k] - known[k] for k in shared])) if shared else 0.0
+        if less < found[1]:
+            found = values[key], less
+    return found[0]
 
 
 def anytime_curve(finished: Finished, folds: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -212,7 +212,10 @@ class FinalsProposer(_WithoutModel):
         tried = [(t.values, t.fold) for t, _ in finished if t.budget == plan.largest]
         folds = range(plan.folds) if plan.folds else [None]
         wanted = [(values, fold) for values in configurations for fold in folds]
-        self._left = [pair for pair in wanted if pair not in tried]
+        self._left: list[tuple[dict, int | None]] = []
+        for pair in wanted:
+            if pair not in tried and pair not in self._left:
+                self._left.append(pair)
 
     def propose(self) -> Trial | None:
         """Give what a journal has, then what is left."""

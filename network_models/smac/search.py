@@ -16,7 +16,7 @@ from pathlib import Path
 from ConfigSpace import ConfigurationSpace
 
 from network_models.search_problem import SearchProblem
-from network_models.smac.outcome import best_of_budgets, total_budget, write_tables
+from network_models.smac.outcome import best_of_budgets, best_rival, total_budget, write_tables
 from network_models.smac.proposers import (
     FinalsProposer,
     Proposer,
@@ -227,6 +227,7 @@ def _stage(
             crash_cost=searched.problem.crash_cost,
             request=searched.request,
             told=_table_writer(folder, name, list(searched.space)),
+            may_fail=name == "finals",
         )
         finished = stage.run(workers)
     write_tables(folder, name, finished, list(searched.space))
@@ -242,13 +243,16 @@ def _finals(
 ) -> list[tuple[Trial, TrialResult]]:
     """Try the script's own configuration and the best of every budget in full.
 
-    Scores of different budgets, or of different folds, can't be compared.
+    Scores of different budgets, or of different folds, can't be compared. With folds, whoever does
+    best beside the script's own on the folds that both have is tried on the others, too.
     """
     best = best_of_budgets(finished, searched.plan.folds)
     if not best:
         return []
-    wanted = [plain_values(searched.space.get_default_configuration())]
-    wanted += [one.values for one in best if one.values not in wanted]
+    own = plain_values(searched.space.get_default_configuration())
+    wanted = [own, *(one.values for one in best)]
+    if searched.plan.folds and (rival := best_rival(finished, own)) is not None:
+        wanted.append(rival)
     logger.info("Finals: the script's own and the best of every budget are tried in full")
     finals = FinalsProposer(searched.plan, wanted, finished)
     return _stage(searched, folder, workers, "finals", finals, sys.maxsize,

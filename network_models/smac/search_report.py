@@ -155,7 +155,8 @@ def _verdict(results: dict) -> str | None:
         return None
     return (
         "These scores can't be compared: they are of different passes or folds, since the trials "
-        "that would have made them equal failed; the reasons stand in finals.csv."
+        "that would have made them equal failed; the reasons stand below. Widen the limit that was "
+        "hit and begin again with another --output."
     )
 
 

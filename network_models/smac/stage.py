@@ -46,6 +46,8 @@ class Stage:
         Makes the request of ``trial_process`` for a trial.
     told : callable
         Called after every result with all finished trials.
+    may_fail : bool
+        Whether to go on where nothing succeeds.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Stage:
     crash_cost: float
     request: Callable[[Trial], dict]
     told: Callable[[list[tuple[Trial, TrialResult]]], None]
+    may_fail: bool = False
     finished: list[tuple[Trial, TrialResult]] = field(default_factory=list)
     is_exhausted: bool = False
     _asked: dict[int, Trial] = field(default_factory=dict)
@@ -190,7 +193,11 @@ class Stage:
         ValueError
             If there are some trials and no success among them.
         """
-        if len(self.finished) < _FIRST_FAILURES or any(r.is_success for _, r in self.finished):
+        if (
+            self.may_fail
+            or len(self.finished) < _FIRST_FAILURES
+            or any(r.is_success for _, r in self.finished)
+        ):
             return
         counts = Counter(result.status for _, result in self.finished)
         what = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])

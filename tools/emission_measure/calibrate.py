@@ -29,7 +29,7 @@ from tools.emission_measure.response import (
     aia_response,
     bin_response,
 )
-from tools.emission_measure.tikhonov import solve_tikhonov
+from tools.emission_measure.tikhonov import PRIOR_SLOPE, solve_tikhonov
 
 __all__ = ["calibrate", "main", "simulate"]
 
@@ -113,7 +113,15 @@ def calibrate(version: str, n: int, seed: int, n_jobs: int) -> dict:
     strength = signal_to_noise(dn, sigma)
     factors = {}
     for name, two_step in (("one step", False), ("two steps", True)):
-        found = solve_tikhonov(dn, sigma, response, LOG_T_EDGES, two_step=two_step, n_jobs=n_jobs)
+        found = solve_tikhonov(
+            dn,
+            sigma,
+            response,
+            LOG_T_EDGES,
+            prior_slope=PRIOR_SLOPE,
+            two_step=two_step,
+            n_jobs=n_jobs,
+        )
         with np.errstate(invalid="ignore", divide="ignore"):
             away = np.abs(found.em - truth) / found.error
         away[~np.isfinite(away)] = np.nan

@@ -11,7 +11,7 @@ from tools.emission_measure.basis_pursuit import solve_basis_pursuit
 from tools.emission_measure.calibration import apply_factors, factors_for
 from tools.emission_measure.pixels import UNIT_CM5, Solution
 from tools.emission_measure.plowman_caspi import solve_plowman_caspi
-from tools.emission_measure.tikhonov import solve_tikhonov
+from tools.emission_measure.tikhonov import PRIOR_SLOPE, solve_tikhonov
 
 __all__ = ["METHODS", "UNIT_CM5", "EmissionMeasure", "invert"]
 
@@ -171,16 +171,36 @@ def _checked(dn, sigma, response, edges) -> tuple[np.ndarray, ...]:
 
 
 def _tikhonov(
-    dn, sigma, response, edges, *, left_out=None, calibrated=True, resolution=False, **options
+    dn,
+    sigma,
+    response,
+    edges,
+    *,
+    left_out=None,
+    calibrated=True,
+    resolution=False,
+    prior_slope=None,
+    **options,
 ) -> Solution:
-    """Solve, with bars that cover the truth where they were calibrated for grid and response."""
+    """Solve, with bars that cover the truth where they were calibrated for grid and response.
+
+    There weights rise with temperature, too; elsewhere they are the same in every bin.
+    """
+    factors = factors_for(response, edges, two_step=options.get("two_step", True))
+    usual = 0.0 if factors is None else PRIOR_SLOPE
+    slope = usual if prior_slope is None else prior_slope
     solution = solve_tikhonov(
-        dn, sigma, response, edges, left_out=left_out, resolution=resolution, **options
+        dn,
+        sigma,
+        response,
+        edges,
+        left_out=left_out,
+        resolution=resolution,
+        prior_slope=slope,
+        **options,
     )
-    factors = None
-    is_usual = options.get("target_chi2", 1.0) == 1.0 and "prior_slope" not in options
-    if calibrated and is_usual:
-        factors = factors_for(response, edges, two_step=options.get("two_step", True))
+    if not calibrated or options.get("target_chi2", 1.0) != 1.0 or slope != usual:
+        factors = None
     n_jobs = options["n_jobs"]
     wide = apply_factors(dn, sigma, left_out, solution.em, solution.error, factors, n_jobs=n_jobs)
     solution.extra["error_95"] = wide

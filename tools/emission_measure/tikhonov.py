@@ -65,10 +65,12 @@ __all__ = ["PRIOR_SLOPE", "TWO_STEP_SIGNAL", "solve_tikhonov"]
 _REACHED = 0.1  # of the target: within it chi2, recomputed from the solution, counts as reached
 _MOST_STEPS = 20.0  # of Newton's method, before a pixel is solved by itself
 _AT_ONCE = 4.0  # arrivals that are worth the work of taking the next ones
-# By which power of the temperature weights rise, in the first solution and beside it in the second.
-# With the same weights in every bin what a flare gives in channels that see cool plasma, too, such
-# as 131 A, is taken for cool plasma. Chosen by L1 on simulated maps.
-PRIOR_SLOPE, _SECOND_SLOPE = 1.15, 0.3
+# By which power of the temperature the first solution's weights rise, on the grid for which it was
+# chosen. With the same weights in every bin what a flare gives in channels that see cool plasma,
+# too, such as 131 A, is taken for cool plasma; with much steeper ones cool plasma for a flare.
+PRIOR_SLOPE = 1.15
+_SECOND_SHARE = 0.26  # of this slope, for the weights of the second solution
+_STEEPEST = 5.0
 # Below this total signal to noise a first solution says too little to give weights to a second.
 TWO_STEP_SIGNAL = 50.0
 _LESS = 0.7  # where noise alone fits: of the chi2 of no emission measure
@@ -82,7 +84,7 @@ def solve_tikhonov(
     *,
     left_out: np.ndarray | None = None,
     target_chi2: float = 1.0,
-    prior_slope: float = PRIOR_SLOPE,
+    prior_slope: float = 0.0,
     two_step: bool = True,
     resolution: bool = False,
     n_jobs: int = 1,
@@ -102,8 +104,8 @@ def solve_tikhonov(
     target_chi2 : float
         Mean over the channels.
     prior_slope : float
-        Weights p of the first solution go with this power of the temperature; 0 for the same in
-        every bin.
+        Weights p of the first solution go with this power of the temperature, from -5 to 5; 0 for
+        the same in every bin.
     two_step : bool
         Solve again with weights from the smoothed first solution, where the total signal to noise,
         ``sqrt(sum (dn / sigma)^2)``, is ``TWO_STEP_SIGNAL`` or more.
@@ -119,7 +121,14 @@ def solve_tikhonov(
         Errors are one sigma of the Gaussian posterior. ``extra["resolution"]`` (pixel, bin), dex:
         the width at half maximum of the resolution matrix's row, NaN where a bin is 0; the grid
         bounds it.
+
+    Raises
+    ------
+    ValueError
+        If the slope is beyond its range.
     """
+    if not abs(prior_slope) <= _STEEPEST:
+        raise ValueError(f"prior_slope must be within {_STEEPEST:g} of 0, got {prior_slope}")
     (n, m), n_bins = dn.shape, response.shape[1]
     em, error, model = np.empty((n, n_bins)), np.empty((n, n_bins)), np.empty((n, m))
     chi2, status = np.empty(n), np.empty(n, np.uint8)
@@ -141,7 +150,7 @@ def solve_tikhonov(
                 rows,
                 np.divide(1.0, top, out=np.zeros(m), where=top > 0),
                 first_weights / first_weights.mean(),
-                10.0 ** (_SECOND_SLOPE * (centres - centres.mean())),
+                10.0 ** (_SECOND_SHARE * prior_slope * (centres - centres.mean())),
             ),
             float(target_chi2),
             two_step,

@@ -11,6 +11,7 @@ from network_models.smac.outcome import (
     anytime_curve,
     best_configuration,
     best_of_budgets,
+    best_rival,
     counts_by_status,
     mean_costs,
     total_budget,
@@ -51,6 +52,20 @@ def test_every_budget_has_its_best():
     best = best_of_budgets(finished)
     assert [(b.values["depth"], b.budget) for b in best] == [(2, 9.0), (1, 1.0)]
     assert best_of_budgets([]) == []
+
+
+def test_a_rival_is_compared_on_the_folds_that_both_have():
+    finished = [
+        trial(0, 1, 9.0, 0.5, fold=0),
+        trial(1, 1, 9.0, 0.9, fold=1),
+        trial(2, 2, 9.0, 0.6, fold=1),  # .3 better than depth 1 on fold 1
+        trial(3, 3, 9.0, 0.4, fold=0),  # .1 better
+        trial(4, 0, 9.0, 0.0, fold=0, status="crash"),
+    ]
+    own = {"depth": 1, "rate": 0.01}
+    assert best_rival(finished, own)["depth"] == 2
+    assert best_rival(finished[:2], own) is None
+    assert best_rival(finished, {"depth": 9}) is None
 
 
 def test_folds_are_averaged_and_a_lucky_single_fold_does_not_win():

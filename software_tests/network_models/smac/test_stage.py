@@ -202,7 +202,9 @@ def test_finals_try_what_is_missing_in_full():
         (Trial(0, {"depth": 1}, 9.0, None, 0), None),
         (Trial(1, {"depth": 2}, 3.0, None, 0), None),
     ]
-    finals = FinalsProposer(plan_of("budgets"), [{"depth": 2}, {"depth": 1}], finished)
+    finals = FinalsProposer(
+        plan_of("budgets"), [{"depth": 2}, {"depth": 1}, {"depth": 2}], finished
+    )
     assert finals.propose() == Trial(0, {"depth": 2}, 9.0, None, 0)
     assert finals.propose() is None
     finished = [(Trial(0, {"depth": 2}, 9.0, 1, 0), None)]

@@ -85,9 +85,7 @@ def test_simulations_to_calibrate_on_fit_their_own_truth():
 
 def test_resolution_is_that_of_the_rows_of_its_matrix():
     _, dn, sigma = simulated_map(8, 64)
-    found = solve_tikhonov(
-        dn, sigma, RESPONSE, EDGES, two_step=False, prior_slope=0.0, resolution=True
-    )
+    found = solve_tikhonov(dn, sigma, RESPONSE, EDGES, two_step=False, resolution=True)
     centres = (EDGES[:-1] + EDGES[1:]) / 2
     checked = 0
     for p in np.flatnonzero(found.status == OK)[::9]:
