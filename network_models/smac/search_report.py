@@ -385,7 +385,7 @@ def _write_trials(searched: Searched, found: Found, folder: Path, command: str) 
     section = Section(
         title="All trials",
         order=70,
-        text=["The same in trials.csv, trials.json and, for random search, random.csv."],
+        text=["The same in trials.csv, finals.csv and random.csv, and as JSON."],
         tables=tables,
         commands=[command],
     )

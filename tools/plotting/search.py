@@ -43,7 +43,7 @@ def plot_anytime(
     if default is not None:
         axes.axhline(default, color="0.5", ls=":", label="the script's own configuration")
     axes.set_xlabel("passes through the training part, all trials together")
-    axes.set_ylabel(f"best so far\n{score}")
+    axes.set_ylabel("best so far\n" + score.replace(", ", ",\n"))
     axes.legend()
     return axes
 
@@ -102,7 +102,7 @@ def plot_budgets(
     axes.set_xticks(budgets, [f"{b:g}" for b in budgets])
     axes.minorticks_off()
     axes.set_xlabel("budget, passes")
-    axes.set_ylabel(score)
+    axes.set_ylabel(score.replace(", ", ",\n"))
     return axes
 
 
