@@ -71,7 +71,7 @@ _AT_ONCE = 4.0  # arrivals that are worth the work of taking the next ones
 PRIOR_SLOPE = 1.15
 _SECOND_SHARE = 0.26  # of this slope, for the weights of the second solution
 _STEEPEST = 5.0
-# Below this total signal to noise a first solution says too little to give weights to a second.
+# Below this total signal to noise a second solution takes time and changes little.
 TWO_STEP_SIGNAL = 50.0
 _LESS = 0.7  # where noise alone fits: of the chi2 of no emission measure
 

@@ -98,7 +98,7 @@ def scratch_size(m: int, n: int) -> int:
 def group_of(c, scratch, response, products, first_weights, second_weights, slots):
     """Give row c of scratch as a Group.
 
-    response is (bin, channel), products (channel, channel, bin), first_weights (bin,).
+    response is (bin, channel), products (channel, channel, bin), both weights (bin,).
     """
     n = len(first_weights)
     m, at = len(slots), c * scratch.shape[1]
