@@ -117,8 +117,15 @@ def _wait_for(folder: Path, driver: subprocess.Popen, n: int) -> None:
 
 
 def _counted(folder: Path) -> dict:
-    """Count what a journal holds."""
-    with Journal(folder / "trials.journal") as journal:
+    """Count what the journals of a search hold: its trials, and the finals beside them."""
+    trials = _of_a_journal(folder / "trials.journal")
+    finals = _of_a_journal(folder / "finals.journal")
+    names = ("asked", "finished", "without a result")
+    return trials | {"finals": {name: finals[name] for name in names}}
+
+
+def _of_a_journal(file: Path) -> dict:
+    with Journal(file) as journal:
         records = [record for _, record in journal.entries()]
     finished = finished_trials(records)
     asked = sum("asked" in record for record in records)

@@ -58,29 +58,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _search(searched, explicit: dict, folder: Path, command: str, *, smoke: bool) -> int:
-    from network_models.smac.outcome import best_configuration
     from network_models.smac.retraining import judge_runs, retrain
     from network_models.smac.search import open_judge, open_workers, run_stages
     from network_models.smac.search_report import (
+        named_configurations,
         result_lines,
         write_results,
         write_search_report,
     )
 
-    folds = searched.plan.folds
     with open_workers(searched.config) as workers:
         found = run_stages(searched, folder, workers)
-    best = {"best of SMAC": best_configuration(found.guided, folds)}
-    if found.chance:
-        best["best of random search"] = best_configuration(found.chance, folds)
-    if best["best of SMAC"] is None:
+    if not any(result.is_success for _, result in found.guided):
         raise ValueError(f"no trial succeeded; the reasons stand in {folder / 'trials.csv'}")
     # what is found is on the disk before the trainings begin
     results = write_results(searched, found, [], folder)
     report = write_search_report(searched, found, results, [], folder, command=command)
     if searched.config.retrain:
-        wanted = {"the script's own": {}}
-        wanted |= {name: found.values for name, found in best.items() if found is not None}
+        named = named_configurations(results)
+        wanted = {"the script's own": {}}  # its own file says it, whatever trials were given
+        wanted |= {name: one["values"] for name, one in named.items() if name not in wanted}
         runs = retrain(
             searched.problem,
             {name: _options(searched, explicit, values, smoke) for name, values in wanted.items()},

@@ -23,6 +23,7 @@ __all__ = [
     "counts_by_status",
     "mean_costs",
     "total_budget",
+    "without",
     "write_tables",
 ]
 
@@ -80,6 +81,11 @@ def best_of_budgets(finished: Finished, folds: int = 0) -> list[Best]:
         values, cost, n = min((m for m in means if m[2] >= most), key=lambda m: m[1])
         found.append(Best(values, cost, budget, n))
     return found
+
+
+def without(finished: Finished, values: dict) -> list[tuple[Trial, TrialResult]]:
+    """Give the trials of other configurations."""
+    return [pair for pair in finished if pair[0].values != values]
 
 
 def best_rival(finished: Finished, own: dict) -> dict | None:

@@ -16,7 +16,13 @@ from pathlib import Path
 from ConfigSpace import ConfigurationSpace
 
 from network_models.search_problem import SearchProblem
-from network_models.smac.outcome import best_of_budgets, best_rival, total_budget, write_tables
+from network_models.smac.outcome import (
+    best_of_budgets,
+    best_rival,
+    total_budget,
+    without,
+    write_tables,
+)
 from network_models.smac.proposers import (
     FinalsProposer,
     Proposer,
@@ -68,6 +74,11 @@ class Searched:
             seed=c.seed,
             crash_cost=self.problem.crash_cost,
         )
+
+    @property
+    def own(self) -> dict:
+        """The script's own values of the options that are searched."""
+        return plain_values(self.space.get_default_configuration())
 
     @property
     def share(self) -> float:
@@ -241,15 +252,15 @@ def _table_writer(folder: Path, name: str, names: Sequence[str]) -> Callable:
 def _finals(
     searched: Searched, folder: Path, workers: Workers, finished: list[tuple[Trial, TrialResult]]
 ) -> list[tuple[Trial, TrialResult]]:
-    """Try the script's own configuration and the best of every budget in full.
+    """Try the script's own configuration, and the best beside it of every budget, in full.
 
     Scores of different budgets, or of different folds, can't be compared. With folds, whoever does
     best beside the script's own on the folds that both have is tried on the others, too.
     """
-    best = best_of_budgets(finished, searched.plan.folds)
-    if not best:
+    own = searched.own
+    best = best_of_budgets(without(finished, own), searched.plan.folds)
+    if not best_of_budgets(finished):
         return []
-    own = plain_values(searched.space.get_default_configuration())
     wanted = [own, *(one.values for one in best)]
     if searched.plan.folds and (rival := best_rival(finished, own)) is not None:
         wanted.append(rival)

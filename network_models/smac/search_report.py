@@ -16,21 +16,18 @@ from network_models.smac.outcome import (
     counts_by_status,
     mean_costs,
     total_budget,
+    without,
 )
 from network_models.smac.retraining import Difference, Retrained
 from network_models.smac.search import Found, Searched
-from network_models.smac.search_space import (
-    plain_values,
-    searchable_options,
-    vector_of,
-)
+from network_models.smac.search_space import searchable_options, vector_of
 from network_models.smac.trials import Trial, TrialResult
 from tools.atomic_files import write_json
 from tools.plotting.search import plot_anytime, plot_budgets, plot_importance, plot_parallel
 from tools.plotting.style import save_figure
 from tools.report.report import Figure, Section, Table, write_report, write_section
 
-__all__ = ["result_lines", "write_results", "write_search_report"]
+__all__ = ["named_configurations", "result_lines", "write_results", "write_search_report"]
 
 _SHOWN_ROWS = 200
 
@@ -47,6 +44,7 @@ def write_results(
         "trials": {name: _counts(f) for name, f in _stages(found)},
         "own": _as_dict(_own(searched, found)),
         "best": {name: _as_dict(b) for name, b in best.items()},
+        "proposed": _as_dict(best_configuration(without(found.guided, searched.own), folds)),
         "test set": [asdict(row) for row in judged],
     }
     write_json(folder / "results.json", results)
@@ -66,7 +64,7 @@ def result_lines(results: dict) -> list[str]:
             f"{counts['minutes']:.1f} min"
         )
     lines.append(f"Validation, {results['score']}:")
-    for name, best in _named(results).items():
+    for name, best in named_configurations(results).items():
         lines.append(f"  {name}: {_cost_text(best)}: {_values_text(best['values'])}")
     if (why := _verdict(results)) is not None:
         lines.append(f"  {why}")
@@ -124,8 +122,7 @@ def _counts(finished: list[tuple[Trial, TrialResult]]) -> dict:
 
 def _own(searched: Searched, found: Found) -> Best | None:
     """Give the script's own configuration with its score at the largest budget it was tried at."""
-    values = plain_values(searched.space.get_default_configuration())
-    own = [pair for pair in (*found.guided, *found.chance) if pair[0].values == values]
+    own = [pair for pair in (*found.guided, *found.chance) if pair[0].values == searched.own]
     return best_configuration(own, searched.plan.folds)
 
 
@@ -133,10 +130,22 @@ def _as_dict(best: Best | None) -> dict | None:
     return None if best is None else asdict(best)
 
 
-def _named(results: dict) -> dict[str, dict]:
-    """Give the configurations that have a score, by what they are called."""
-    named = {"the script's own": results["own"]}
-    named |= {f"best of {name}": best for name, best in results["best"].items()}
+def named_configurations(results: dict) -> dict[str, dict]:
+    """Give the configurations that have a score, by what they are called.
+
+    Where nothing is better than the script's own, the best that SMAC proposed beside it is there,
+    too, so that SMAC is judged by what it proposed.
+
+    Returns
+    -------
+    dict
+        Fields of ``Best`` by name.
+    """
+    named, own = {"the script's own": results["own"]}, results["own"]
+    for name, best in results["best"].items():
+        named[f"best of {name}"] = best
+        if name == "SMAC" and own and best and best["values"] == own["values"]:
+            named["best proposal of SMAC"] = results["proposed"]
     return {name: best for name, best in named.items() if best is not None}
 
 
@@ -148,7 +157,7 @@ def _cost_text(best: dict) -> str:
 
 def _verdict(results: dict) -> str | None:
     """Say that nothing better was found, or that the scores can't be compared, where it is so."""
-    named, best, own = _named(results), results["best"]["SMAC"], results["own"]
+    named, best, own = named_configurations(results), results["best"]["SMAC"], results["own"]
     if len({(one["budget"], one["n_trials"]) for one in named.values()}) < 2:
         if best and own and own["cost"] <= best["cost"]:
             return "SMAC found nothing better than the script's own configuration."
@@ -172,7 +181,7 @@ def _write_summary(searched: Searched, found: Found, results: dict, folder: Path
     names = list(searched.space)
     rows = [
         [name, _cost_text(best), *(_number(best["values"].get(n, "-")) for n in names)]
-        for name, best in _named(results).items()
+        for name, best in named_configurations(results).items()
     ]
     flipped = [list(column) for column in zip(["", "score", *names], *rows, strict=True)]
     counts = [
@@ -184,7 +193,7 @@ def _write_summary(searched: Searched, found: Found, results: dict, folder: Path
     config = searched.config
     how = {
         "budgets": f"Hyperband over {config.fidelity}, {config.min_epochs} to {config.max_epochs} "
-        "passes; at last the best of every budget and the script's own were tried with "
+        "passes; at last the script's own and the best beside it of every budget were tried with "
         f"{config.max_epochs}, and the best is chosen there",
         "folds": f"racing over {config.folds} folds of what is not in the test set, "
         f"{config.max_epochs} passes each; the best and the script's own were tried on all",
@@ -255,7 +264,7 @@ def _write_judged(results: dict, runs: Sequence[Retrained], folder: Path, script
 
 def _write_figures(searched: Searched, found: Found, results: dict, folder: Path) -> None:
     score, folds = searched.problem.score, searched.plan.folds
-    largest = max(best["budget"] for best in _named(results).values())
+    largest = max(best["budget"] for best in named_configurations(results).values())
     stages = {  # scores of smaller budgets have no place on the same axis
         name: finished
         for name, finished in _compared(found).items()

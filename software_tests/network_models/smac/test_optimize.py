@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from network_models.smac.search_report import result_lines
+from network_models.smac.search_report import named_configurations, result_lines
 from network_models.smac.trials import finished_trials
 from software_tests.network_models.smac.toy_problem import NAME
 from tools.journal import Journal
@@ -45,12 +45,16 @@ def search(folder, *options, status=0):
 
 
 def trials_of(folder, name="trials"):
-    with Journal(folder / f"search/{name}.journal") as journal:
-        records = [record for _, record in journal.entries()]
+    records = _records(folder / f"search/{name}.journal")
     asked = [r["asked"]["number"] for r in records if "asked" in r]
     told = [r["told"] for r in records if "told" in r]
     assert sorted(asked) == sorted(told), "a trial is without a result, or has two"
     return finished_trials(records)
+
+
+def _records(file):
+    with Journal(file) as journal:
+        return [record for _, record in journal.entries()]
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +167,38 @@ def test_the_best_and_the_script_s_own_are_tried_in_full_however_early_it_ends(t
     assert "SMAC: 7 trials" in again
 
 
+def test_kills_in_the_middle_of_the_finals_lose_nothing(tmp_path):
+    few = ["--trials", "6", "--workers", "1", "--output", "search", "--no-retrain"]
+    few += ["--no-random-search", "--", "--pause-s", "0.5"]
+    table, journal = tmp_path / "search/finals.csv", tmp_path / "search/finals.journal"
+    for n_lines in (0, 2):  # while the first is trained, and while the second is
+        process = start(tmp_path, *few)
+        while not (journal.exists() and journal.stat().st_size) or n_lines > lines_of(table):
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.02)
+        process.kill()
+        process.communicate()
+    before = finished_trials(_records(journal))
+    out, _ = search(tmp_path, *few)
+    finals = trials_of(tmp_path, "finals")
+    assert len(before) == 1
+    assert finals[:1] == before
+    assert len(finals) == len({str(trial.values) for trial, _ in finals}) == 2
+    assert "finals: 2 trials, 2 succeeded" in out
+
+
+def test_what_smac_proposed_is_named_where_the_script_s_own_is_better():
+    own = {"values": {"depth": 2}, "cost": 0.5, "n_trials": 1, "budget": 9.0}
+    other = {**own, "values": {"depth": 3}, "cost": 0.6}
+    results = {"own": own, "best": {"SMAC": own, "random search": other}, "proposed": other}
+    names = ["the script's own", "best of SMAC", "best proposal of SMAC", "best of random search"]
+    assert list(named_configurations(results)) == names
+    better = results | {"best": {"SMAC": {**other, "cost": 0.4}}}
+    assert list(named_configurations(better)) == names[:2]
+    alone = results | {"best": {"SMAC": own}, "proposed": None}  # no other succeeded
+    assert list(named_configurations(alone)) == names[:2]
+
+
 def test_scores_of_different_budgets_are_not_compared():
     named = {"values": {"depth": 2}, "cost": 0.5, "n_trials": 1}
     counts = {"trials": 2, "by status": {"success": 2}, "passes": 12, "minutes": 1.0}
@@ -171,6 +207,7 @@ def test_scores_of_different_budgets_are_not_compared():
         "trials": {"SMAC": counts},
         "own": {**named, "budget": 9.0},
         "best": {"SMAC": {**named, "budget": 3.0}},
+        "proposed": None,
         "test set": [],
     }
     assert "These scores can't be compared" in result_lines(results)[-1]

@@ -15,6 +15,7 @@ from network_models.smac.outcome import (
     counts_by_status,
     mean_costs,
     total_budget,
+    without,
     write_tables,
 )
 from network_models.smac.search_space import searchable_options
@@ -52,6 +53,8 @@ def test_every_budget_has_its_best():
     best = best_of_budgets(finished)
     assert [(b.values["depth"], b.budget) for b in best] == [(2, 9.0), (1, 1.0)]
     assert best_of_budgets([]) == []
+    others = best_of_budgets(without(finished, finished[1][0].values))
+    assert [(b.values["depth"], b.budget) for b in others] == [(1, 1.0)]
 
 
 def test_a_rival_is_compared_on_the_folds_that_both_have():
