@@ -5,8 +5,8 @@
 A bar is a factor times that of the Gaussian posterior. The factors, one for every temperature bin,
 total signal to noise, and for bins that are 0 or not, are such that 68.3 and 95.4 % of the bars
 cover the truth: the emission measure in the bin itself, not a smoothed one. The simulations are
-log-normals, boxes and power laws of any temperature and width, seen by AIA with 1 to 128 pixels
-averaged: no map by which the bars are judged.
+log-normals, boxes and power laws, half of them of any temperature and width and half as the corona
+has them, seen by AIA with 1 to 128 pixels averaged: no map by which the bars are judged.
 """
 
 from __future__ import annotations
@@ -36,6 +36,15 @@ __all__ = ["calibrate", "main", "simulate"]
 _PER_BIN = 10
 _FINE = 5.455 + 0.01 * np.arange(180)
 _SHARES = (0.6, 0.2, 0.2)  # log-normals, boxes, power laws
+_CORONAL_SHARE = 0.5
+# quiet corona, active regions, hot cores, transition region: log10 of K and its spread, typical
+# width in dex, log10 of emission measure (1e26 cm-5) and its spread, how often it is there
+_CORONA = (
+    (6.0, 0.13, 0.16, 0.0, 0.6, 0.94),
+    (6.46, 0.14, 0.12, 0.2, 1.0, 0.85),
+    (7.0, 0.12, 0.09, -0.7, 1.0, 0.45),
+    (5.67, 0.12, 0.15, -1.4, 0.7, 0.85),
+)
 _AVERAGED = 2.0 ** np.arange(8)
 _COVERED = (0.683, 0.954)
 _WINDOW_DEX = 0.3  # about a knot of signal to noise
@@ -82,17 +91,23 @@ def simulate(n: int, version: str, seed: int) -> tuple[np.ndarray, np.ndarray, n
     level = generator.uniform(-1.5, 2.5, n)
     kinds = generator.choice(3, size=n, p=_SHARES)
     n_parts = np.where(kinds == 2, 1, generator.integers(1, 5, n))
-    for part in range(4):
+    is_coronal = generator.random((n, 1)) < _CORONAL_SHARE
+    for part, (middle, spread, typical, amount, scatter, often) in enumerate(_CORONA):
         centre = generator.uniform(5.5, 7.2, (n, 1))
         width = 10 ** generator.uniform(np.log10(0.04), np.log10(0.4), (n, 1))
+        normal = generator.standard_normal((3, n, 1))
+        centre = np.where(is_coronal, middle + spread * normal[0], centre)
+        width = np.where(is_coronal, typical * np.exp(0.4 * normal[1]), width)
         rise, fall = generator.uniform(1, 6, (n, 1)), generator.uniform(3, 12, (n, 1))
         x = _FINE - centre
         shape = np.exp(-0.5 * (x / width) ** 2)
         shape = np.where(kinds[:, None] == 1, np.abs(x) < 1.7 * width, shape)
         slope = np.exp(np.log(10) * np.where(x < 0, rise * x, -fall * x))
         shape = np.where(kinds[:, None] == 2, slope, shape)
-        amount = 10 ** (level + generator.uniform(-2, 0, n)) * (part < n_parts)
-        fine += amount[:, None] * shape / np.maximum(shape.sum(axis=1, keepdims=True), 1e-9)
+        free = 10 ** (level[:, None] + generator.uniform(-2, 0, (n, 1))) * (part < n_parts[:, None])
+        coronal = 10 ** (amount + scatter * normal[2]) * (generator.random((n, 1)) < often)
+        share = shape / np.maximum(shape.sum(axis=1, keepdims=True), 1e-9)
+        fine += np.where(is_coronal, coronal, free) * share
     rate = fine @ (aia_response(_FINE, version=version) * UNIT_CM5).T
     cameras = [CAMERA[channel] for channel in RESPONSE_CHANNELS]
     seconds = np.array([c.exposure_s for c in cameras])
