@@ -113,7 +113,7 @@ def invert_with_network(
     chosen = np.zeros(len(RESPONSE_VERSIONS), np.float32)
     chosen[RESPONSE_VERSIONS.index(version)] = 1
     n = len(flat)
-    em, low, high = (np.empty((n, N_BINS), np.float32) for _ in range(3))
+    em, low, high, error = (np.empty((n, N_BINS), np.float32) for _ in range(4))
     model, chi2 = np.empty((n, N_CHANNELS), np.float32), np.empty(n)
     status = np.empty(n, np.uint8)
     limits = np.array(settings["chi2 limits"])
@@ -123,13 +123,12 @@ def invert_with_network(
 
     def one_tile(first: int) -> None:
         part = slice(first, min(first + _TILE, n))
-        size = part.stop - first
-        tile = np.ones((1, _TILE, N_INPUTS), np.float32)  # every tile has one shape
-        tile[..., 2 * N_CHANNELS :] = chosen
-        given = tile[0, :size]
+        tile = np.ones((1, N_INPUTS, _TILE), np.float32)  # every tile has one shape
+        tile[0, 2 * N_CHANNELS :] = chosen[:, None]
+        given = tile[0]
         seen = fill_input(flat[part], errors[part], left_out[part], MISSING_SIGMA, given)
-        output = np.asarray(function(tile))[0, :size]
-        results = (values[part] for values in (em, low, high, model, chi2, status))
+        output = np.asarray(function(tile))[0]
+        results = (values[part] for values in (em, low, high, error, model, chi2, status))
         fill_result(
             output, given, seen, np.float32(UNIT_CM5), levels, limits, most, codes, *results
         )
@@ -137,16 +136,15 @@ def invert_with_network(
     with ThreadPoolExecutor(n_jobs + 1) as pool:
         list(pool.map(one_tile, range(0, n, _TILE)))
     bins = (*shape, N_BINS)
-    low, high = low.reshape(bins), high.reshape(bins)
     return EmissionMeasure(
         em.reshape(bins),
-        (high - low) / 2,
+        error.reshape(bins),
         chi2.reshape(shape),
         status.reshape(shape),
         model.reshape(*shape, N_CHANNELS),
         LOG_T_EDGES,
         f"network, {folder.name}",
-        {"low": low, "high": high},
+        {"low": low.reshape(bins), "high": high.reshape(bins)},
     )
 
 
@@ -174,13 +172,16 @@ def _opened(folder: Path, version: str) -> tuple[Callable, dict]:
     settings = json.loads(path.read_text())
     if not np.allclose(settings["log_temperature_edges"], LOG_T_EDGES):
         raise ValueError(f"{path}: its temperatures are not those of this suite's networks")
-    return _compiled(_for_version(folder, size_from(settings), version)), settings["calibration"]
+    network = _for_version(folder, size_from(settings), version, pixels_last=True)
+    return _compiled(network), settings["calibration"]
 
 
-def _for_version(folder: Path, size: NetworkSize, version: str) -> keras.Model:
+def _for_version(
+    folder: Path, size: NetworkSize, version: str, *, pixels_last: bool = False
+) -> keras.Model:
     """Give a trained network, built for one version of the responses."""
     trained = load_network(folder / NETWORK_FILE)
-    network = build_emission_network(size, version=version)
+    network = build_emission_network(size, version=version, pixels_last=pixels_last)
     network.set_weights(trained.get_weights())
     network.get_layer("intervals").table = trained.get_layer("intervals").table
     return network
@@ -198,11 +199,14 @@ def packaged_network(size: str, version: str) -> keras.Model:
 
 
 def _compiled(network: keras.Model) -> Callable:
-    """Give the network as a compiled function of (1, pixel, 17) arrays."""
+    """Give the network as a compiled function of (1, 17, pixel) arrays, all of one tile's size."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(lambda x: network({"brightness": x}, training=False), jit_compile=True)
+        traced = tf.function(
+            lambda x: network({"brightness": x}, training=False), jit_compile=True
+        ).get_concrete_function(tf.TensorSpec((1, N_INPUTS, _TILE), tf.float32))
+        return lambda x: traced(tf.convert_to_tensor(x))  # traced once, whatever threads come
     if keras.backend.backend() == "jax":
         import jax
 
