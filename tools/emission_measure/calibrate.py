@@ -3,10 +3,10 @@
     python -m tools.emission_measure.calibrate [--pixels N] [--output FILE]
 
 A bar is a factor times that of the Gaussian posterior. The factors, one for every temperature bin,
-total signal to noise, and for bins that are 0 or not, are such that 68.3 and 95.4 % of the bars
-cover the truth: the emission measure in the bin itself, not a smoothed one. The simulations are
-log-normals, boxes and power laws, half of them of any temperature and width and half as the corona
-has them, seen by AIA with 1 to 128 pixels averaged: no map by which the bars are judged.
+total signal to noise, for pixels that flare or not and bins that are 0 or not, are such that 68.3
+and 95.4 % of the bars cover the truth: the emission measure in the bin itself, not a smoothed one.
+The simulations are log-normals, boxes and power laws, some of any temperature and width and most as
+the corona has them, seen by AIA with 1 to 128 pixels averaged: no map by which the bars are judged.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tools.atomic_files import write_text
 from tools.channels import CAMERA
 from tools.emission_measure.calibration import KNOTS, TABLE, signal_to_noise
 from tools.emission_measure.families import LOG_T_EDGES
+from tools.emission_measure.flaring import is_flaring
 from tools.emission_measure.noise import aia_noise
 from tools.emission_measure.pixels import UNIT_CM5
 from tools.emission_measure.response import (
@@ -36,13 +37,13 @@ __all__ = ["calibrate", "main", "simulate"]
 _PER_BIN = 10
 _FINE = 5.455 + 0.01 * np.arange(180)
 _SHARES = (0.6, 0.2, 0.2)  # log-normals, boxes, power laws
-_CORONAL_SHARE = 0.5
+_CORONAL_SHARE = 0.6
 # quiet corona, active regions, hot cores, transition region: log10 of K and its spread, typical
 # width in dex, log10 of emission measure (1e26 cm-5) and its spread, how often it is there
 _CORONA = (
     (6.0, 0.13, 0.16, 0.0, 0.6, 0.94),
     (6.46, 0.14, 0.12, 0.2, 1.0, 0.85),
-    (7.0, 0.12, 0.09, -0.7, 1.0, 0.45),
+    (7.0, 0.12, 0.09, -0.7, 1.0, 0.2),
     (5.67, 0.12, 0.15, -1.4, 0.7, 0.85),
 )
 _AVERAGED = 2.0 ** np.arange(8)
@@ -122,10 +123,11 @@ def simulate(n: int, version: str, seed: int) -> tuple[np.ndarray, np.ndarray, n
 
 
 def calibrate(version: str, n: int, seed: int, n_jobs: int) -> dict:
-    """Give the response and, by the number of steps, the factors (knot, state, bin, sigma)."""
+    """Give the response and, by the number of steps, factors (flaring, knot, state, bin, sigma)."""
     truth, dn, sigma = simulate(n, version, seed)
     response = bin_response(LOG_T_EDGES, version=version)
     strength = signal_to_noise(dn, sigma)
+    tilted = is_flaring(dn, sigma, response, LOG_T_EDGES, n_jobs=n_jobs)
     factors = {}
     for name, two_step in (("one step", False), ("two steps", True)):
         found = solve_tikhonov(
@@ -134,21 +136,27 @@ def calibrate(version: str, n: int, seed: int, n_jobs: int) -> dict:
             response,
             LOG_T_EDGES,
             prior_slope=PRIOR_SLOPE,
+            tilted=tilted,
             two_step=two_step,
             n_jobs=n_jobs,
         )
         with np.errstate(invalid="ignore", divide="ignore"):
             away = np.abs(found.em - truth) / found.error
         away[~np.isfinite(away)] = np.nan
-        factors[name] = _quantiles(away, found.em > 0, strength)
+        is_on = found.em > 0
+        factors[name] = [_quantiles(away, is_on, strength, tilted == kind) for kind in (0, 1)]
     return {"response": [[float(f"{r:.6g}") for r in row] for row in response], **factors}
 
 
-def _quantiles(away: np.ndarray, is_on: np.ndarray, strength: np.ndarray) -> list:
-    """Give the factors (knot, state, bin, sigma); where pixels are few those of all bins."""
+def _quantiles(
+    away: np.ndarray, is_on: np.ndarray, strength: np.ndarray, chosen_pixels: np.ndarray
+) -> list:
+    """Give factors (knot, state, bin, sigma); where pixels are few those of all bins, or pixels."""
     table = []
     for knot in KNOTS:
         near = np.abs(strength - knot) < _WINDOW_DEX
+        if (near & chosen_pixels).sum() >= _FEWEST:
+            near &= chosen_pixels
         states = []
         for state in (False, True):
             rows = []

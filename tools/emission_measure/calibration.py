@@ -46,8 +46,9 @@ def factors_for(response: np.ndarray, edges: np.ndarray, *, two_step: bool) -> n
 
     Returns
     -------
-    (knot, 2, bin, 2) float64
-        For bins that are 0 and that are not; for one and two sigma.
+    (2, knot, 2, bin, 2) float64
+        For pixels that do not flare and that do; for bins that are 0 and that are not; for one and
+        two sigma.
     """
     table = _table()
     expected = np.array(table["log_temperature_edges"])
@@ -75,6 +76,7 @@ def apply_factors(
     em: np.ndarray,
     error: np.ndarray,
     factors: np.ndarray | None,
+    flaring: np.ndarray | None,
     *,
     n_jobs: int = 1,
 ) -> np.ndarray:
@@ -85,7 +87,9 @@ def apply_factors(
     dn, sigma : (pixel, channel) float
     left_out : (pixel, channel) bool, optional
     em, error : (pixel, bin) float64
-    factors : (knot, 2, bin, 2) float64, optional
+    factors : (2, knot, 2, bin, 2) float64, optional
+    flaring : (pixel,) bool, optional
+        Which pixels flare; needed with factors.
     n_jobs : int
 
     Returns
@@ -109,6 +113,7 @@ def apply_factors(
             error,
             wide,
             np.ascontiguousarray(factors),
+            np.ascontiguousarray(flaring, np.uint8),
             KNOTS[0],
             KNOTS[1] - KNOTS[0],
         )
@@ -116,8 +121,8 @@ def apply_factors(
 
 
 @numba.njit(parallel=True, cache=True, error_model="numpy")
-def _apply(dn, sigma, left_out, em, error, wide, factors, first, apart):
-    n_bins, n_knots = em.shape[1], len(factors)
+def _apply(dn, sigma, left_out, em, error, wide, factors, flaring, first, apart):
+    n_bins, n_knots = em.shape[1], factors.shape[1]
     for p in numba.prange(len(em)):
         square = 0.0
         for i in range(dn.shape[1]):
@@ -128,10 +133,10 @@ def _apply(dn, sigma, left_out, em, error, wide, factors, first, apart):
         place = (0.5 * np.log10(max(square, 1e-6)) - first) / apart
         place = min(max(place, 0.0), n_knots - 1.0)
         k = min(int(place), n_knots - 2)
-        part = place - k
+        part, kind = place - k, flaring[p]
         for j in range(n_bins):
             state = 1 if em[p, j] > 0.0 else 0
-            below, above = factors[k, state, j], factors[k + 1, state, j]
+            below, above = factors[kind, k, state, j], factors[kind, k + 1, state, j]
             narrow = error[p, j]
             error[p, j] = narrow * ((1.0 - part) * below[0] + part * above[0])
             wide[p, j] = narrow * ((1.0 - part) * below[1] + part * above[1])

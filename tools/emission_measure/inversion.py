@@ -9,6 +9,7 @@ import numpy as np
 
 from tools.emission_measure.basis_pursuit import solve_basis_pursuit
 from tools.emission_measure.calibration import apply_factors, factors_for
+from tools.emission_measure.flaring import is_flaring
 from tools.emission_measure.pixels import UNIT_CM5, Solution
 from tools.emission_measure.plowman_caspi import solve_plowman_caspi
 from tools.emission_measure.tikhonov import PRIOR_SLOPE, solve_tikhonov
@@ -184,11 +185,15 @@ def _tikhonov(
 ) -> Solution:
     """Solve, with bars that cover the truth where they were calibrated for grid and response.
 
-    There weights rise with temperature, too; elsewhere they are the same in every bin.
+    There weights rise with temperature where it flares; elsewhere they are the same in every bin.
     """
     factors = factors_for(response, edges, two_step=options.get("two_step", True))
-    usual = 0.0 if factors is None else PRIOR_SLOPE
-    slope = usual if prior_slope is None else prior_slope
+    is_usual = prior_slope is None
+    tilted = None
+    if is_usual and factors is not None:
+        tilted = is_flaring(dn, sigma, response, edges, left_out=left_out, n_jobs=options["n_jobs"])
+    if is_usual:
+        prior_slope = 0.0 if factors is None else PRIOR_SLOPE
     solution = solve_tikhonov(
         dn,
         sigma,
@@ -196,13 +201,16 @@ def _tikhonov(
         edges,
         left_out=left_out,
         resolution=resolution,
-        prior_slope=slope,
+        prior_slope=prior_slope,
+        tilted=tilted,
         **options,
     )
-    if not calibrated or options.get("target_chi2", 1.0) != 1.0 or slope != usual:
+    if not calibrated or options.get("target_chi2", 1.0) != 1.0 or not is_usual:
         factors = None
     n_jobs = options["n_jobs"]
-    wide = apply_factors(dn, sigma, left_out, solution.em, solution.error, factors, n_jobs=n_jobs)
+    wide = apply_factors(
+        dn, sigma, left_out, solution.em, solution.error, factors, tilted, n_jobs=n_jobs
+    )
     solution.extra["error_95"] = wide
     solution.extra["calibrated"] = np.broadcast_to(factors is not None, len(dn))
     return solution

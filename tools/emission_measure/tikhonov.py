@@ -65,10 +65,10 @@ __all__ = ["PRIOR_SLOPE", "TWO_STEP_SIGNAL", "solve_tikhonov"]
 _REACHED = 0.1  # of the target: within it chi2, recomputed from the solution, counts as reached
 _MOST_STEPS = 20.0  # of Newton's method, before a pixel is solved by itself
 _AT_ONCE = 4.0  # arrivals that are worth the work of taking the next ones
-# By which power of the temperature the first solution's weights rise, on the grid for which it was
-# chosen. With the same weights in every bin what a flare gives in channels that see cool plasma,
-# too, such as 131 A, is taken for cool plasma; with much steeper ones cool plasma for a flare.
-PRIOR_SLOPE = 1.15
+# By which power of the temperature the first solution's weights rise where there is flaring plasma.
+# With the same weights in every bin what a flare gives in channels that see cool plasma, too, such
+# as 131 A, is taken for cool plasma; with much steeper ones cool plasma for a flare.
+PRIOR_SLOPE = 1.5
 _SECOND_SHARE = 0.26  # of this slope, for the weights of the second solution
 _STEEPEST = 5.0
 # Below this total signal to noise a second solution takes time and changes little.
@@ -85,6 +85,7 @@ def solve_tikhonov(
     left_out: np.ndarray | None = None,
     target_chi2: float = 1.0,
     prior_slope: float = 0.0,
+    tilted: np.ndarray | None = None,
     two_step: bool = True,
     resolution: bool = False,
     n_jobs: int = 1,
@@ -106,6 +107,8 @@ def solve_tikhonov(
     prior_slope : float
         Weights p of the first solution go with this power of the temperature, from -5 to 5; 0 for
         the same in every bin.
+    tilted : (pixel,) bool, optional
+        Where they do; the same in every bin elsewhere. Everywhere if it is not given.
     two_step : bool
         Solve again with weights from the smoothed first solution, where the total signal to noise,
         ``sqrt(sum (dn / sigma)^2)``, is ``TWO_STEP_SIGNAL`` or more.
@@ -135,6 +138,7 @@ def solve_tikhonov(
     widths = np.full((n if resolution else 0, n_bins), np.nan)
     centres = (edges[:-1] + edges[1:]) / 2
     first_weights = 10.0 ** (prior_slope * (centres - centres.mean()))
+    tilt = np.ones(n, np.uint8) if tilted is None else np.ascontiguousarray(tilted, np.uint8)
     scaled = np.ascontiguousarray(response * UNIT_CM5)
     rows, top = padded(scaled.T), scaled.max(axis=1)
     with limited_threads(n_jobs) as threads:
@@ -143,6 +147,7 @@ def solve_tikhonov(
             np.ascontiguousarray(dn, float),
             np.ascontiguousarray(sigma, float),
             flags_of(left_out, m),
+            tilt,
             (
                 scaled,
                 np.ascontiguousarray(scaled.T),
@@ -176,11 +181,12 @@ class Small(NamedTuple):
 class Map(NamedTuple):
     """What belongs to all pixels: data, results, and pointers to errors, status and the response.
 
-    largest: 1 over the largest response of each channel.
+    tilt: 1 where weights rise with temperature. largest: 1 over the largest response of a channel.
     """
 
     data: Data
     out: Out
+    tilt: int
     error: int
     status: int
     rows: int
@@ -209,7 +215,7 @@ def _take(p, lane, two_step, g, given, small, slots):
     g.kind[lane], g.goal[lane] = OK, n_seen * given.target
     if size < g.goal[lane] / (1.0 - NEAR):  # noise alone fits
         g.kind[lane], g.goal[lane] = NOT_FITTED, _LESS * size
-    g.pixel[lane], g.count[lane] = p, 0.0
+    g.pixel[lane], g.count[lane], g.tilt[lane] = p, 0.0, given.tilt[p]
     g.stage[lane] = FIRST if two_step and size >= TWO_STEP_SIGNAL**2 else ONLY
     g.least[lane] = LEAST_MU * math.sqrt(size) / max(amount * amount, 1e-24)
     return True
@@ -345,7 +351,9 @@ class More(NamedTuple):
 
 
 @numba.njit(parallel=True, cache=True)
-def _solve_map(dn, sigma, left_out, matrices, target, two_step, scratch, one, found, more, slots):
+def _solve_map(
+    dn, sigma, left_out, tilt, matrices, target, two_step, scratch, one, found, more, slots
+):
     scaled, by_bin, products, rows, largest, first, second = matrices
     em, error, model, chi2, status = found
     centres, widths, resolution = more
@@ -362,6 +370,7 @@ def _solve_map(dn, sigma, left_out, matrices, target, two_step, scratch, one, fo
             Map(
                 point_at_data(dn, sigma, left_out),
                 point_at_out(em, model, chi2),
+                pointer_to(tilt, 0),
                 pointer_to(error, 0),
                 pointer_to(status, 0),
                 pointer_to(rows, 0),

@@ -74,6 +74,7 @@ class Group(NamedTuple):
     stage: int
     pixel: int
     kind: int
+    tilt: int
     h: int
     inverse: int
     weights: int
@@ -91,7 +92,7 @@ class Group(NamedTuple):
 
 def scratch_size(m: int, n: int) -> int:
     """Give how many numbers a Group points to, without what is the same for all."""
-    return WIDE * (4 * m + 8 + 2 * m * m + 6 * n + 1)
+    return WIDE * (4 * m + 9 + 2 * m * m + 6 * n + 1)
 
 
 @numba.njit(cache=True)
@@ -104,7 +105,7 @@ def group_of(c, scratch, response, products, first_weights, second_weights, slot
     m, at = len(slots), c * scratch.shape[1]
     channels, bins, square = m * WIDE, n * WIDE, m * m * WIDE
     one = at + 4 * channels
-    first = one + 8 * WIDE
+    first = one + 9 * WIDE
     rest = first + 2 * square
     return Group(
         pointer_to(scratch, at),
@@ -119,6 +120,7 @@ def group_of(c, scratch, response, products, first_weights, second_weights, slot
         pointer_to(scratch, one + 5 * WIDE),
         pointer_to(scratch, one + 6 * WIDE),
         pointer_to(scratch, one + 7 * WIDE),
+        pointer_to(scratch, one + 8 * WIDE),
         pointer_to(scratch, first),
         pointer_to(scratch, first + square),
         pointer_to(scratch, rest),
@@ -268,11 +270,12 @@ def keep_first(g):
 @numba.njit(cache=True)
 def first_stage(g):
     """Begin pixels anew where count is 0: from bins and mu of the pixel before."""
-    nothing = splat_wide(0.0)
-    going = load_wide(g.count, 0)
+    nothing, one = splat_wide(0.0), splat_wide(1.0)
+    going, tilt = load_wide(g.count, 0), load_wide(g.tilt, 0)
     for j in range(g.n):
         weight, signal = load_wide(g.weights, j * WIDE), load_wide(g.signal, j * WIDE)
-        store(g.weights, j * WIDE, choose(going, nothing, weight, splat_wide(g.first_weights[j])))
+        fresh = choose(tilt, nothing, splat_wide(g.first_weights[j]), one)
+        store(g.weights, j * WIDE, choose(going, nothing, weight, fresh))
         store(g.signal, j * WIDE, choose(going, nothing, signal, load_wide(g.kept, j * WIDE)))
     mu = choose(going, nothing, load_wide(g.mu, 0), load_wide(g.kept, g.n * WIDE))
     least = load_wide(g.least, 0)
@@ -288,6 +291,7 @@ def second_stage(g):
     """
     n = g.n
     nothing, one = splat_wide(0.0), splat_wide(1.0)
+    tilt = load_wide(g.tilt, 0)
     arrived = choose(load_wide(g.stage, 0), nothing, nothing, load_wide(g.done, 0))
     top, total = nothing, nothing
     for j in range(n):
@@ -303,7 +307,8 @@ def second_stage(g):
         for q in range(first, last):
             value = value + load_wide(g.x, q * WIDE)
         value = value * splat_wide(1.0 / (last - first))
-        value = choose(value, lowest, value, lowest) * splat_wide(g.second_weights[j])
+        value = choose(value, lowest, value, lowest)
+        value = value * choose(tilt, nothing, splat_wide(g.second_weights[j]), one)
         value = value + splat_wide(1e-12)
         value = choose(top, nothing, value, one)  # a first solution of 0 says nothing
         value = choose(arrived, nothing, value, load_wide(g.weights, j * WIDE))

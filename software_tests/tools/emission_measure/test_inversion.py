@@ -12,6 +12,7 @@ from tools.emission_measure.basis_pursuit import (
     solve_basis_pursuit,
 )
 from tools.emission_measure.calibration import signal_to_noise
+from tools.emission_measure.flaring import is_flaring
 from tools.emission_measure.inversion import METHODS, UNIT_CM5, invert
 from tools.emission_measure.response import bin_response
 from tools.emission_measure.scores import relative_l1
@@ -326,11 +327,40 @@ def test_tikhonov_does_not_take_a_flare_for_cool_plasma():
     assert errors[1] < 0.8 * errors[0]
     assert not flat.extra["calibrated"].any()
     assert ours.extra["calibrated"].all()
-    # and what is quiet stays quiet
-    quiet = judged_map("CHIANTI", 32, 64, seed=9, version="v10_evenorm")
+
+
+@pytest.mark.parametrize(("n_averaged", "most"), [(64, 0.002), (1, 0.02)])
+def test_tikhonov_leaves_quiet_what_is_quiet(n_averaged, most):
+    quiet = judged_map("CHIANTI", 48, n_averaged, seed=9, version="v10_evenorm")
     found = invert(quiet.dn, quiet.sigma, RESPONSE, EDGES, method="tikhonov")
     hot = EDGES[:-1] > 7.0
-    assert found.em[:, hot].sum() < 0.05 * found.em.sum()
+    assert found.em[:, hot].sum() < most * found.em.sum()
+    flat = invert(quiet.dn, quiet.sigma, RESPONSE, EDGES, method="tikhonov", prior_slope=0.0)
+    same = ~is_flaring(quiet.dn, quiet.sigma, RESPONSE, EDGES)
+    assert same.mean() > 0.99
+    # chi2 is met to 8 % from where the pixel before ended, which may have been another
+    away = np.abs(found.em - flat.em)[same].sum(axis=1) / flat.em[same].sum(axis=1)
+    assert np.median(away) < 0.01
+
+
+def test_flares_are_told_by_what_the_channels_allow():
+    # one temperature: the channels allow just what there is, and less elsewhere than they see
+    for log_t, flares in ((5.9, False), (6.2, False), (6.5, False), (7.0, True), (7.1, True)):
+        j = int(np.argmin(np.abs((EDGES[:-1] + EDGES[1:]) / 2 - log_t)))
+        dn = RESPONSE[:, j][None] * 1e28
+        sigma = 0.05 * dn
+        assert is_flaring(dn, sigma, RESPONSE, EDGES)[0] == flares
+        assert is_flaring(1e3 * dn, 1e3 * sigma, RESPONSE, EDGES)[0] == flares  # any unit
+        for missing in range(6):
+            known = dn.copy()
+            known[0, missing] = np.nan
+            found = is_flaring(known, sigma, RESPONSE, EDGES)[0]
+            left_out = np.arange(6)[None] == missing
+            assert found == is_flaring(dn, sigma, RESPONSE, EDGES, left_out=left_out)[0]
+            if missing == 1 or not flares:  # 131 A
+                assert not found
+    nothing = np.full((1, 6), np.nan)
+    assert not is_flaring(nothing, nothing, RESPONSE, EDGES)[0]
 
 
 def test_tikhonov_s_weights_are_flat_on_other_grids():
