@@ -29,7 +29,9 @@ class _OfColumns(keras.layers.Layer):
 
     def __init__(self, *, axis: int = -1, **kwargs):
         super().__init__(**kwargs)
-        self.axis = int(axis)
+        if axis not in (-1, -2):
+            raise ValueError(f"columns lie in the axis -1 or -2, got {axis}")
+        self.axis = axis
 
     def get_config(self):
         """Give the constructor's arguments."""
@@ -103,7 +105,7 @@ class BrightnessFeatures(_WithTable):
     table : sequence of 6 float
         Largest response of each channel, DN s-1 pix-1 for 1e26 cm-5.
 
-    Input (..., 17); outputs (..., 29) and (..., 1). A channel with an error of 1e6 is missing.
+    Input (..., 17); outputs (..., 30) and (..., 1). A channel with an error of 1e6 is missing.
     """
 
     def call(self, inputs):

@@ -33,7 +33,7 @@ def fill_input(dn, sigma, left_out, missing_sigma, tile):
     return seen
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True, cache=True, error_model="numpy")
 def fill_result(
     output, tile, seen, unit, levels, limits, most, codes, em, low, high, error, model, chi2, status
 ):

@@ -65,7 +65,7 @@ class SearchConfig:
     max_parameters: int = option(150_000_000, "largest network, as the original allowed")
     random_search: bool = option(True, "also search at random, at equal cost")
     retrain: bool = option(
-        True, "train the best network, the script's own and random search's best as ordinary runs"
+        True, "train the script's own network and what either search found best as ordinary runs"
     )
     seed: int = option(0, "seed of the search and of every trial")
     output: str = option("", "folder of the search; network_models/smac/searches/... if empty")

@@ -44,7 +44,10 @@ def write_results(
         "trials": {name: _counts(f) for name, f in _stages(found)},
         "own": _as_dict(_own(searched, found)),
         "best": {name: _as_dict(b) for name, b in best.items()},
-        "proposed": _as_dict(best_configuration(without(found.guided, searched.own), folds)),
+        "proposed": {
+            name: _as_dict(best_configuration(without(f, searched.own), folds))
+            for name, f in _compared(found).items()
+        },
         "test set": [asdict(row) for row in judged],
     }
     write_json(folder / "results.json", results)
@@ -133,8 +136,8 @@ def _as_dict(best: Best | None) -> dict | None:
 def named_configurations(results: dict) -> dict[str, dict]:
     """Give the configurations that have a score, by what they are called.
 
-    Where nothing is better than the script's own, the best that SMAC proposed beside it is there,
-    too, so that SMAC is judged by what it proposed.
+    Where a search found nothing better than the script's own, the best that it proposed beside it
+    is there, too, if it was tried as far, so that a search is judged by what it proposed.
 
     Returns
     -------
@@ -144,8 +147,10 @@ def named_configurations(results: dict) -> dict[str, dict]:
     named, own = {"the script's own": results["own"]}, results["own"]
     for name, best in results["best"].items():
         named[f"best of {name}"] = best
-        if name == "SMAC" and own and best and best["values"] == own["values"]:
-            named["best proposal of SMAC"] = results["proposed"]
+        proposed = results["proposed"][name]
+        if own and best and proposed and best["values"] == own["values"]:
+            if all(proposed[k] == own[k] for k in ("budget", "n_trials")):
+                named[f"best proposal of {name}"] = proposed
     return {name: best for name, best in named.items() if best is not None}
 
 

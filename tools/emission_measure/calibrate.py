@@ -21,7 +21,7 @@ from tools.atomic_files import write_text
 from tools.channels import CAMERA
 from tools.emission_measure.calibration import KNOTS, TABLE, signal_to_noise
 from tools.emission_measure.families import LOG_T_EDGES
-from tools.emission_measure.flaring import is_flaring
+from tools.emission_measure.flaring import flare_share
 from tools.emission_measure.noise import aia_noise
 from tools.emission_measure.pixels import UNIT_CM5
 from tools.emission_measure.response import (
@@ -127,7 +127,7 @@ def calibrate(version: str, n: int, seed: int, n_jobs: int) -> dict:
     truth, dn, sigma = simulate(n, version, seed)
     response = bin_response(LOG_T_EDGES, version=version)
     strength = signal_to_noise(dn, sigma)
-    tilted = is_flaring(dn, sigma, response, LOG_T_EDGES, n_jobs=n_jobs)
+    tilted = flare_share(dn, sigma, response, LOG_T_EDGES, n_jobs=n_jobs)
     factors = {}
     for name, two_step in (("one step", False), ("two steps", True)):
         found = solve_tikhonov(
@@ -144,19 +144,24 @@ def calibrate(version: str, n: int, seed: int, n_jobs: int) -> dict:
             away = np.abs(found.em - truth) / found.error
         away[~np.isfinite(away)] = np.nan
         is_on = found.em > 0
-        factors[name] = [_quantiles(away, is_on, strength, tilted == kind) for kind in (0, 1)]
+        kinds = tilted == 0.0, tilted > 0.5
+        factors[name] = [_quantiles(away[k], is_on[k], strength[k]) for k in kinds]
     return {"response": [[float(f"{r:.6g}") for r in row] for row in response], **factors}
 
 
-def _quantiles(
-    away: np.ndarray, is_on: np.ndarray, strength: np.ndarray, chosen_pixels: np.ndarray
-) -> list:
-    """Give factors (knot, state, bin, sigma); where pixels are few those of all bins, or pixels."""
+def _quantiles(away: np.ndarray, is_on: np.ndarray, strength: np.ndarray) -> list:
+    """Give factors (knot, state, bin, sigma).
+
+    Where pixels are few those of all bins; where there are hardly any those of the nearest knot,
+    or all.
+    """
+    near_knots = [np.abs(strength - knot) < _WINDOW_DEX for knot in KNOTS]
+    enough = np.flatnonzero([near.sum() >= _FEWEST for near in near_knots])
     table = []
-    for knot in KNOTS:
-        near = np.abs(strength - knot) < _WINDOW_DEX
-        if (near & chosen_pixels).sum() >= _FEWEST:
-            near &= chosen_pixels
+    for k in range(len(KNOTS)):
+        near = np.ones(len(away), bool)
+        if len(enough):
+            near = near_knots[enough[np.argmin(np.abs(enough - k))]]
         states = []
         for state in (False, True):
             rows = []

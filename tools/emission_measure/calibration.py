@@ -76,7 +76,7 @@ def apply_factors(
     em: np.ndarray,
     error: np.ndarray,
     factors: np.ndarray | None,
-    flaring: np.ndarray | None,
+    tilted: np.ndarray | None,
     *,
     n_jobs: int = 1,
 ) -> np.ndarray:
@@ -88,8 +88,8 @@ def apply_factors(
     left_out : (pixel, channel) bool, optional
     em, error : (pixel, bin) float64
     factors : (2, knot, 2, bin, 2) float64, optional
-    flaring : (pixel,) bool, optional
-        Which pixels flare; needed with factors.
+    tilted : (pixel,) float, optional
+        How far a pixel looks like a flare (``flare_share``); needed with factors.
     n_jobs : int
 
     Returns
@@ -113,7 +113,7 @@ def apply_factors(
             error,
             wide,
             np.ascontiguousarray(factors),
-            np.ascontiguousarray(flaring, np.uint8),
+            np.ascontiguousarray(tilted, float),
             KNOTS[0],
             KNOTS[1] - KNOTS[0],
         )
@@ -121,7 +121,7 @@ def apply_factors(
 
 
 @numba.njit(parallel=True, cache=True, error_model="numpy")
-def _apply(dn, sigma, left_out, em, error, wide, factors, flaring, first, apart):
+def _apply(dn, sigma, left_out, em, error, wide, factors, tilted, first, apart):
     n_bins, n_knots = em.shape[1], factors.shape[1]
     for p in numba.prange(len(em)):
         square = 0.0
@@ -133,10 +133,17 @@ def _apply(dn, sigma, left_out, em, error, wide, factors, flaring, first, apart)
         place = (0.5 * np.log10(max(square, 1e-6)) - first) / apart
         place = min(max(place, 0.0), n_knots - 1.0)
         k = min(int(place), n_knots - 2)
-        part, kind = place - k, flaring[p]
+        part, flares = place - k, tilted[p]
+        quiet = 1.0 - flares
         for j in range(n_bins):
             state = 1 if em[p, j] > 0.0 else 0
-            below, above = factors[kind, k, state, j], factors[kind, k + 1, state, j]
-            narrow = error[p, j]
-            error[p, j] = narrow * ((1.0 - part) * below[0] + part * above[0])
-            wide[p, j] = narrow * ((1.0 - part) * below[1] + part * above[1])
+            below, above = factors[0, k, state, j], factors[0, k + 1, state, j]
+            narrow, one, two = error[p, j], 0.0, 0.0
+            if quiet > 0.0:
+                one += quiet * ((1.0 - part) * below[0] + part * above[0])
+                two += quiet * ((1.0 - part) * below[1] + part * above[1])
+            if flares > 0.0:
+                below, above = factors[1, k, state, j], factors[1, k + 1, state, j]
+                one += flares * ((1.0 - part) * below[0] + part * above[0])
+                two += flares * ((1.0 - part) * below[1] + part * above[1])
+            error[p, j], wide[p, j] = narrow * one, narrow * two

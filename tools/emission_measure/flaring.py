@@ -14,16 +14,17 @@ from tools.emission_measure.pixels import flags_of
 from tools.emission_measure.response import RESPONSE_CHANNELS
 from tools.emission_measure.threads import limited_threads
 
-__all__ = ["FLARE_RATIO", "is_flaring"]
+__all__ = ["flare_share"]
 
-# Of what is allowed in the hottest bins over what is allowed in the corona's: quiet Sun and active
-# regions have up to 6 (7 in single exposures), flares of 10 to 16 MK 7 or more.
-FLARE_RATIO = 8.0
-_HOT, _CORONA = 6.95, (5.8, 6.5)  # middles of bins, log10 of K
+# What is allowed in the hottest bins over what is allowed in the corona's: up to the first value
+# nothing tells of a flare, from the second one it is taken for one.
+_FROM, _TO = np.log(4.0), np.log(8.0)
+_HOT, _CORONA = 6.95, (5.85, 6.45)  # between middles of bins, log10 of K
 _NEEDED = RESPONSE_CHANNELS.index(131)  # without it all plasma may be hot
+_DETECTED = 2.0  # sigma of it that don't count: an upper limit is no sign of hot plasma
 
 
-def is_flaring(
+def flare_share(
     dn: np.ndarray,
     sigma: np.ndarray,
     response: np.ndarray,
@@ -32,13 +33,12 @@ def is_flaring(
     left_out: np.ndarray | None = None,
     n_jobs: int = 1,
 ) -> np.ndarray:
-    """Say of every pixel whether it flares.
+    """Say of every pixel how far it looks like a flare.
 
     Parameters
     ----------
     dn, sigma : (pixel, 6) float
-        DN s-1 pix-1, in the order of ``RESPONSE_CHANNELS``; a channel with NaN is missing. Less
-        than one sigma counts as one.
+        DN s-1 pix-1, in the order of ``RESPONSE_CHANNELS``; a channel with NaN is missing.
     response : (6, bin) float
         DN cm5 s-1 pix-1.
     edges : (bin + 1,) float
@@ -50,47 +50,65 @@ def is_flaring(
 
     Returns
     -------
-    (pixel,) bool
-        False where 131 A is missing, for nothing else tells.
+    (pixel,) float64
+        From 0, not at all, to 1. 0 where 131 A is missing or not above two sigma, for nothing else
+        tells; other channels that are not above one sigma count as one.
+
+    Raises
+    ------
+    ValueError
+        If there are not six channels, or no bins of the corona or of flares.
     """
     centres = (edges[:-1] + edges[1:]) / 2
+    is_hot, is_corona = centres > _HOT, (centres > _CORONA[0]) & (centres < _CORONA[1])
+    if dn.shape[1] != len(RESPONSE_CHANNELS) or not is_hot.any() or not is_corona.any():
+        raise ValueError(
+            f"expected six channels, and bins from log T {_CORONA[0]} to above {_HOT}; got "
+            f"{dn.shape[1]} channels and bins from {edges[0]:g} to {edges[-1]:g}"
+        )
     with np.errstate(divide="ignore"):
         allowed = np.ascontiguousarray((1.0 / response).T)
-    flaring = np.empty(len(dn), bool)
+    share = np.empty(len(dn))
     with limited_threads(n_jobs):
         _tell(
             np.ascontiguousarray(dn, float),
             np.ascontiguousarray(sigma, float),
             flags_of(left_out, dn.shape[1]),
-            allowed[centres > _HOT],
-            allowed[(centres > _CORONA[0]) & (centres < _CORONA[1])],
-            flaring,
+            allowed[is_hot],
+            allowed[is_corona],
+            share,
         )
-    return flaring
+    return share
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _most(values, allowed):
-    """Give the largest emission measure that is allowed in any of the bins."""
+    """Give the largest emission measure that is allowed in any of the bins; below 0: missing."""
     most = 0.0
     for j in range(len(allowed)):
         least = np.inf
         for i in range(len(values)):
-            if values[i] > 0.0:
+            if values[i] >= 0.0:
                 least = min(least, values[i] * allowed[j, i])
         most = max(most, least)
     return most
 
 
 @numba.njit(parallel=True, cache=True, error_model="numpy")
-def _tell(dn, sigma, left_out, hot, corona, flaring):
+def _tell(dn, sigma, left_out, hot, corona, share):
+    m = dn.shape[1]
     for p in numba.prange(len(dn)):
-        values = np.zeros(dn.shape[1])  # 0 where a channel is missing
-        for i in range(dn.shape[1]):
+        values = np.full(m, -1.0)
+        for i in range(m):
             y, s = dn[p, i], sigma[p, i]
             is_out = len(left_out) > 0 and left_out[p, i] != 0
             if np.isfinite(y) and np.isfinite(s) and s > 0.0 and not is_out:
                 values[i] = max(y, s)
-        flaring[p] = values[_NEEDED] > 0.0 and _most(values, hot) > FLARE_RATIO * _most(
-            values, corona
-        )
+        usual = _most(values, corona)
+        if values[_NEEDED] > 0.0:
+            values[_NEEDED] = max(dn[p, _NEEDED] - _DETECTED * sigma[p, _NEEDED], 0.0)
+        above = _most(values, hot)
+        share[p] = 0.0
+        if values[_NEEDED] > 0.0 and usual > 0.0 and above > 0.0:
+            place = (np.log(above / usual) - _FROM) / (_TO - _FROM)
+            share[p] = min(max(place, 0.0), 1.0)

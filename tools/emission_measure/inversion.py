@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from tools.emission_measure.basis_pursuit import solve_basis_pursuit
 from tools.emission_measure.calibration import apply_factors, factors_for
-from tools.emission_measure.flaring import is_flaring
+from tools.emission_measure.flaring import flare_share
 from tools.emission_measure.pixels import UNIT_CM5, Solution
 from tools.emission_measure.plowman_caspi import solve_plowman_caspi
 from tools.emission_measure.tikhonov import PRIOR_SLOPE, solve_tikhonov
@@ -122,19 +123,21 @@ def invert(
     if n_jobs < 1:
         raise ValueError(f"n_jobs must be 1 or more, got {n_jobs}")
     shape, n_channels = dn.shape[:-1], dn.shape[-1]
-    flat, errors = dn.reshape(-1, n_channels), sigma.reshape(-1, n_channels)
+    flat_shape = math.prod(shape), n_channels
+    flat, errors = dn.reshape(flat_shape), sigma.reshape(flat_shape)
     left_out = None
     if saturated is not None:
         if np.shape(saturated) != dn.shape:
             raise ValueError(f"saturated has the shape {np.shape(saturated)}, dn {dn.shape}")
-        left_out = np.asarray(saturated, bool).reshape(-1, n_channels)
+        left_out = np.asarray(saturated, bool).reshape(flat_shape)
     solution = _SOLVERS[method](
         flat, errors, response, edges, left_out=left_out, n_jobs=n_jobs, **options
     )
-    extra = {name: v.reshape(*shape, *v.shape[1:]) for name, v in solution.extra.items()}
+    extra = {name: v.reshape((*shape, *v.shape[1:])) for name, v in solution.extra.items()}
+    bins = (*shape, response.shape[1])
     return EmissionMeasure(
-        solution.em.reshape(*shape, -1),
-        solution.error.reshape(*shape, -1),
+        solution.em.reshape(bins),
+        solution.error.reshape(bins),
         solution.chi2.reshape(shape),
         solution.status.reshape(shape),
         solution.model.reshape(dn.shape),
@@ -185,13 +188,15 @@ def _tikhonov(
 ) -> Solution:
     """Solve, with bars that cover the truth where they were calibrated for grid and response.
 
-    There weights rise with temperature where it flares; elsewhere they are the same in every bin.
+    There weights rise with temperature where it flares; otherwise they are the same in every bin.
     """
     factors = factors_for(response, edges, two_step=options.get("two_step", True))
     is_usual = prior_slope is None
     tilted = None
     if is_usual and factors is not None:
-        tilted = is_flaring(dn, sigma, response, edges, left_out=left_out, n_jobs=options["n_jobs"])
+        tilted = flare_share(
+            dn, sigma, response, edges, left_out=left_out, n_jobs=options["n_jobs"]
+        )
     if is_usual:
         prior_slope = 0.0 if factors is None else PRIOR_SLOPE
     solution = solve_tikhonov(

@@ -107,8 +107,8 @@ def solve_tikhonov(
     prior_slope : float
         Weights p of the first solution go with this power of the temperature, from -5 to 5; 0 for
         the same in every bin.
-    tilted : (pixel,) bool, optional
-        Where they do; the same in every bin elsewhere. Everywhere if it is not given.
+    tilted : (pixel,) float, optional
+        How far they do, from 0, the same in every bin, to 1. 1 everywhere if it is not given.
     two_step : bool
         Solve again with weights from the smoothed first solution, where the total signal to noise,
         ``sqrt(sum (dn / sigma)^2)``, is ``TWO_STEP_SIGNAL`` or more.
@@ -128,7 +128,7 @@ def solve_tikhonov(
     Raises
     ------
     ValueError
-        If the slope is beyond its range.
+        If the slope is beyond its range, or ``tilted`` is not one number for each pixel.
     """
     if not abs(prior_slope) <= _STEEPEST:
         raise ValueError(f"prior_slope must be within {_STEEPEST:g} of 0, got {prior_slope}")
@@ -138,7 +138,9 @@ def solve_tikhonov(
     widths = np.full((n if resolution else 0, n_bins), np.nan)
     centres = (edges[:-1] + edges[1:]) / 2
     first_weights = 10.0 ** (prior_slope * (centres - centres.mean()))
-    tilt = np.ones(n, np.uint8) if tilted is None else np.ascontiguousarray(tilted, np.uint8)
+    tilt = np.ones(n) if tilted is None else np.ascontiguousarray(tilted, float)
+    if tilt.shape != (n,):
+        raise ValueError(f"tilted has the shape {tilt.shape}, expected ({n},): one for each pixel")
     scaled = np.ascontiguousarray(response * UNIT_CM5)
     rows, top = padded(scaled.T), scaled.max(axis=1)
     with limited_threads(n_jobs) as threads:
@@ -181,7 +183,7 @@ class Small(NamedTuple):
 class Map(NamedTuple):
     """What belongs to all pixels: data, results, and pointers to errors, status and the response.
 
-    tilt: 1 where weights rise with temperature. largest: 1 over the largest response of a channel.
+    tilt: how far weights rise with temperature. largest: 1 over the largest response of a channel.
     """
 
     data: Data

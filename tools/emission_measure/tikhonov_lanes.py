@@ -274,7 +274,7 @@ def first_stage(g):
     going, tilt = load_wide(g.count, 0), load_wide(g.tilt, 0)
     for j in range(g.n):
         weight, signal = load_wide(g.weights, j * WIDE), load_wide(g.signal, j * WIDE)
-        fresh = choose(tilt, nothing, splat_wide(g.first_weights[j]), one)
+        fresh = one + tilt * (splat_wide(g.first_weights[j]) - one)
         store(g.weights, j * WIDE, choose(going, nothing, weight, fresh))
         store(g.signal, j * WIDE, choose(going, nothing, signal, load_wide(g.kept, j * WIDE)))
     mu = choose(going, nothing, load_wide(g.mu, 0), load_wide(g.kept, g.n * WIDE))
@@ -308,7 +308,7 @@ def second_stage(g):
             value = value + load_wide(g.x, q * WIDE)
         value = value * splat_wide(1.0 / (last - first))
         value = choose(value, lowest, value, lowest)
-        value = value * choose(tilt, nothing, splat_wide(g.second_weights[j]), one)
+        value = value * (one + tilt * (splat_wide(g.second_weights[j]) - one))
         value = value + splat_wide(1e-12)
         value = choose(top, nothing, value, one)  # a first solution of 0 says nothing
         value = choose(arrived, nothing, value, load_wide(g.weights, j * WIDE))

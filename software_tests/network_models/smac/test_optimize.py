@@ -190,13 +190,18 @@ def test_kills_in_the_middle_of_the_finals_lose_nothing(tmp_path):
 def test_what_smac_proposed_is_named_where_the_script_s_own_is_better():
     own = {"values": {"depth": 2}, "cost": 0.5, "n_trials": 1, "budget": 9.0}
     other = {**own, "values": {"depth": 3}, "cost": 0.6}
-    results = {"own": own, "best": {"SMAC": own, "random search": other}, "proposed": other}
+    both = {"SMAC": other, "random search": other}
+    results = {"own": own, "best": {"SMAC": own, "random search": other}, "proposed": both}
     names = ["the script's own", "best of SMAC", "best proposal of SMAC", "best of random search"]
     assert list(named_configurations(results)) == names
     better = results | {"best": {"SMAC": {**other, "cost": 0.4}}}
     assert list(named_configurations(better)) == names[:2]
-    alone = results | {"best": {"SMAC": own}, "proposed": None}  # no other succeeded
+    alone = results | {"best": {"SMAC": own}, "proposed": {"SMAC": None}}  # no other succeeded
     assert list(named_configurations(alone)) == names[:2]
+    early = alone | {"proposed": {"SMAC": {**other, "budget": 1.0}}}  # it failed in full
+    assert list(named_configurations(early)) == names[:2]
+    chance = results | {"best": {"SMAC": other, "random search": own}}
+    assert list(named_configurations(chance))[2:] == [names[3], "best proposal of random search"]
 
 
 def test_scores_of_different_budgets_are_not_compared():
@@ -207,7 +212,7 @@ def test_scores_of_different_budgets_are_not_compared():
         "trials": {"SMAC": counts},
         "own": {**named, "budget": 9.0},
         "best": {"SMAC": {**named, "budget": 3.0}},
-        "proposed": None,
+        "proposed": {"SMAC": None},
         "test set": [],
     }
     assert "These scores can't be compared" in result_lines(results)[-1]

@@ -24,6 +24,7 @@ KNOWN_FAMILIES = [family for family in MAP_FAMILIES if family not in OUT_OF_PRIO
 
 @pytest.mark.parametrize("n_averaged", [64, 1])
 @pytest.mark.parametrize("families", [KNOWN_FAMILIES, OUT_OF_PRIOR])
+# Factors are one set for all plasma and noise: with one step, which is no default, less even.
 @pytest.mark.parametrize(("two_step", "nearly"), [(False, 0.07), (True, 0.05)])
 def test_calibrated_bars_cover_the_truth_of_maps_that_were_not_calibrated_on(
     two_step, nearly, families, n_averaged
@@ -44,6 +45,16 @@ def test_calibrated_bars_cover_the_truth_of_maps_that_were_not_calibrated_on(
     assert np.mean(wide) == pytest.approx(0.95, abs=0.04)
     misses, misses_before = (np.abs(np.mean(s, axis=0) - 0.68).mean() for s in (within, plain))
     assert misses < 0.7 * misses_before  # bin by bin
+
+
+@pytest.mark.parametrize("n_averaged", [64, 1])
+def test_flares_have_bars_of_their_own(n_averaged):
+    seen = judged_map("flare", 48, n_averaged, seed=33, version="v10_evenorm")
+    found = invert(seen.dn, seen.sigma, RESPONSE, EDGES, method="tikhonov")
+    inside = np.abs(found.em - seen.em) <= found.error
+    assert inside.mean() == pytest.approx(0.68, abs=0.08)
+    by_bin = inside.mean(axis=0)
+    assert by_bin.min() > 0.25
 
 
 @pytest.mark.parametrize("n_averaged", [64, 8, 1])

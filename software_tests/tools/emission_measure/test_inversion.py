@@ -12,11 +12,8 @@ from tools.emission_measure.basis_pursuit import (
     solve_basis_pursuit,
 )
 from tools.emission_measure.calibration import signal_to_noise
-from tools.emission_measure.flaring import is_flaring
 from tools.emission_measure.inversion import METHODS, UNIT_CM5, invert
 from tools.emission_measure.response import bin_response
-from tools.emission_measure.scores import relative_l1
-from tools.emission_measure.simulated_maps import simulated_map as judged_map
 from tools.emission_measure.status import INFEASIBLE, NO_DATA, NO_SIGNAL, NOT_FITTED, OK
 from tools.emission_measure.tikhonov import PRIOR_SLOPE, TWO_STEP_SIGNAL, solve_tikhonov
 
@@ -316,63 +313,14 @@ def test_tikhonov_takes_two_steps_where_there_is_enough_signal():
     assert np.median(away[~faint]) > 0.08
 
 
-def test_tikhonov_does_not_take_a_flare_for_cool_plasma():
-    # 131 A sees 0.5 MK as well as 10 MK
-    flare = judged_map("flare", 32, 64, seed=9, version="v10_evenorm")
-    flat, ours = (
-        invert(flare.dn, flare.sigma, RESPONSE, EDGES, method="tikhonov", prior_slope=slope)
-        for slope in (0.0, None)
-    )
-    errors = [np.median(relative_l1(found.em, flare.em)) for found in (flat, ours)]
-    assert errors[1] < 0.8 * errors[0]
-    assert not flat.extra["calibrated"].any()
-    assert ours.extra["calibrated"].all()
-
-
-@pytest.mark.parametrize(("n_averaged", "most"), [(64, 0.002), (1, 0.02)])
-def test_tikhonov_leaves_quiet_what_is_quiet(n_averaged, most):
-    quiet = judged_map("CHIANTI", 48, n_averaged, seed=9, version="v10_evenorm")
-    found = invert(quiet.dn, quiet.sigma, RESPONSE, EDGES, method="tikhonov")
-    hot = EDGES[:-1] > 7.0
-    assert found.em[:, hot].sum() < most * found.em.sum()
-    flat = invert(quiet.dn, quiet.sigma, RESPONSE, EDGES, method="tikhonov", prior_slope=0.0)
-    same = ~is_flaring(quiet.dn, quiet.sigma, RESPONSE, EDGES)
-    assert same.mean() > 0.99
-    # chi2 is met to 8 % from where the pixel before ended, which may have been another
-    away = np.abs(found.em - flat.em)[same].sum(axis=1) / flat.em[same].sum(axis=1)
-    assert np.median(away) < 0.01
-
-
-def test_flares_are_told_by_what_the_channels_allow():
-    # one temperature: the channels allow just what there is, and less elsewhere than they see
-    for log_t, flares in ((5.9, False), (6.2, False), (6.5, False), (7.0, True), (7.1, True)):
-        j = int(np.argmin(np.abs((EDGES[:-1] + EDGES[1:]) / 2 - log_t)))
-        dn = RESPONSE[:, j][None] * 1e28
-        sigma = 0.05 * dn
-        assert is_flaring(dn, sigma, RESPONSE, EDGES)[0] == flares
-        assert is_flaring(1e3 * dn, 1e3 * sigma, RESPONSE, EDGES)[0] == flares  # any unit
-        for missing in range(6):
-            known = dn.copy()
-            known[0, missing] = np.nan
-            found = is_flaring(known, sigma, RESPONSE, EDGES)[0]
-            left_out = np.arange(6)[None] == missing
-            assert found == is_flaring(dn, sigma, RESPONSE, EDGES, left_out=left_out)[0]
-            if missing == 1 or not flares:  # 131 A
-                assert not found
-    nothing = np.full((1, 6), np.nan)
-    assert not is_flaring(nothing, nothing, RESPONSE, EDGES)[0]
-
-
-def test_tikhonov_s_weights_are_flat_on_other_grids():
-    edges = np.linspace(5.0, 8.5, 36)
-    response = bin_response(edges, version="v10_evenorm")
-    quiet = judged_map("CHIANTI", 16, 1, seed=9, version="v10_evenorm")
-    ways = {"method": "tikhonov", "calibrated": False}
-    usual = invert(quiet.dn, quiet.sigma, response, edges, **ways)
-    flat = invert(quiet.dn, quiet.sigma, response, edges, prior_slope=0.0, **ways)
-    np.testing.assert_array_equal(usual.em, flat.em)
-    with pytest.raises(ValueError, match="prior_slope must be within 5 of 0, got 300"):
-        invert(quiet.dn, quiet.sigma, response, edges, prior_slope=300.0, **ways)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0), (2, 3)])
+def test_any_shape_of_pixels_is_kept(method, shape):
+    dn = np.full((*shape, 6), 10.0)
+    found = invert(dn, 0.1 * dn, RESPONSE, EDGES, method=method)
+    assert found.em.shape == found.error.shape == (*shape, 18)
+    assert found.chi2.shape == found.status.shape == shape
+    assert all(v.shape[: len(shape)] == shape for v in found.extra.values())
 
 
 def test_tikhonov_of_a_pixel_hardly_depends_on_its_neighbours():
