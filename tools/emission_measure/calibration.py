@@ -134,16 +134,14 @@ def _apply(dn, sigma, left_out, em, error, wide, factors, tilted, first, apart):
         place = min(max(place, 0.0), n_knots - 1.0)
         k = min(int(place), n_knots - 2)
         part, flares = place - k, tilted[p]
-        quiet = 1.0 - flares
+        low, high = (1.0 - flares) * (1.0 - part), (1.0 - flares) * part
         for j in range(n_bins):
             state = 1 if em[p, j] > 0.0 else 0
-            below, above = factors[0, k, state, j], factors[0, k + 1, state, j]
-            narrow, one, two = error[p, j], 0.0, 0.0
-            if quiet > 0.0:
-                one += quiet * ((1.0 - part) * below[0] + part * above[0])
-                two += quiet * ((1.0 - part) * below[1] + part * above[1])
+            one = low * factors[0, k, state, j, 0] + high * factors[0, k + 1, state, j, 0]
+            two = low * factors[0, k, state, j, 1] + high * factors[0, k + 1, state, j, 1]
             if flares > 0.0:
-                below, above = factors[1, k, state, j], factors[1, k + 1, state, j]
-                one += flares * ((1.0 - part) * below[0] + part * above[0])
-                two += flares * ((1.0 - part) * below[1] + part * above[1])
+                before, after = flares * (1.0 - part), flares * part
+                one += before * factors[1, k, state, j, 0] + after * factors[1, k + 1, state, j, 0]
+                two += before * factors[1, k, state, j, 1] + after * factors[1, k + 1, state, j, 1]
+            narrow = error[p, j]
             error[p, j], wide[p, j] = narrow * one, narrow * two

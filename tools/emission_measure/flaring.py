@@ -7,6 +7,8 @@ corona usually is, there is flaring plasma: nothing else makes 131 A so bright b
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 
@@ -18,9 +20,11 @@ __all__ = ["flare_share"]
 
 # What is allowed in the hottest bins over what is allowed in the corona's: up to the first value
 # nothing tells of a flare, from the second one it is taken for one.
-_FROM, _TO = np.log(4.0), np.log(8.0)
+_FROM, _TO = math.log(4.0), math.log(8.0)
 _HOT, _CORONA = 6.95, (5.85, 6.45)  # between middles of bins, log10 of K
 _NEEDED = RESPONSE_CHANNELS.index(131)  # without it all plasma may be hot
+_ENOUGH = 1e40  # cm-5 for one DN s-1 pix-1: no limit
+_CHUNKS = 64  # of pixels, shared out to threads
 _DETECTED = 2.0  # sigma of it that don't count: an upper limit is no sign of hot plasma
 
 
@@ -66,49 +70,54 @@ def flare_share(
             f"expected six channels, and bins from log T {_CORONA[0]} to above {_HOT}; got "
             f"{dn.shape[1]} channels and bins from {edges[0]:g} to {edges[-1]:g}"
         )
-    with np.errstate(divide="ignore"):
-        allowed = np.ascontiguousarray((1.0 / response).T)
+    allowed = np.full(response.shape, _ENOUGH)
+    np.divide(1.0, response, out=allowed, where=response > 1.0 / _ENOUGH)
     share = np.empty(len(dn))
     with limited_threads(n_jobs):
         _tell(
             np.ascontiguousarray(dn, float),
             np.ascontiguousarray(sigma, float),
             flags_of(left_out, dn.shape[1]),
-            allowed[is_hot],
-            allowed[is_corona],
+            np.ascontiguousarray(allowed[:, is_hot].T),
+            np.ascontiguousarray(allowed[:, is_corona].T),
             share,
+            (0,) * len(RESPONSE_CHANNELS),
         )
     return share
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _most(values, allowed):
-    """Give the largest emission measure that is allowed in any of the bins; below 0: missing."""
+def _most(values, allowed, slots):
+    """Give the largest emission measure that is allowed in any of the bins; allowed: (bin, 6)."""
     most = 0.0
     for j in range(len(allowed)):
         least = np.inf
-        for i in range(len(values)):
-            if values[i] >= 0.0:
-                least = min(least, values[i] * allowed[j, i])
-        most = max(most, least)
+        for i in range(len(slots)):
+            own = values[i] * allowed[j, i]
+            least = own if own < least else least
+        most = least if least > most else most
     return most
 
 
 @numba.njit(parallel=True, cache=True, error_model="numpy")
-def _tell(dn, sigma, left_out, hot, corona, share):
-    m = dn.shape[1]
-    for p in numba.prange(len(dn)):
-        values = np.full(m, -1.0)
-        for i in range(m):
-            y, s = dn[p, i], sigma[p, i]
-            is_out = len(left_out) > 0 and left_out[p, i] != 0
-            if np.isfinite(y) and np.isfinite(s) and s > 0.0 and not is_out:
-                values[i] = max(y, s)
-        usual = _most(values, corona)
-        if values[_NEEDED] > 0.0:
+def _tell(dn, sigma, left_out, hot, corona, share, slots):
+    n, m = len(dn), len(slots)
+    chunks = min(n, _CHUNKS)
+    lowest, full = math.exp(_FROM), _TO - _FROM
+    for chunk in numba.prange(chunks):
+        values = np.empty(m)
+        for p in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            for i in range(m):
+                y, s = dn[p, i], sigma[p, i]
+                known = np.isfinite(y) and np.isfinite(s) and s > 0.0
+                if len(left_out) > 0:
+                    known = known and left_out[p, i] == 0
+                values[i] = max(y, s) if known else np.inf  # which allows all
+            share[p] = 0.0
+            if values[_NEEDED] == np.inf:
+                continue
+            usual = _most(values, corona, slots)
             values[_NEEDED] = max(dn[p, _NEEDED] - _DETECTED * sigma[p, _NEEDED], 0.0)
-        above = _most(values, hot)
-        share[p] = 0.0
-        if values[_NEEDED] > 0.0 and usual > 0.0 and above > 0.0:
-            place = (np.log(above / usual) - _FROM) / (_TO - _FROM)
-            share[p] = min(max(place, 0.0), 1.0)
+            above = _most(values, hot, slots)
+            if above > lowest * usual:
+                share[p] = min((math.log(above / usual) - _FROM) / full, 1.0)
