@@ -88,6 +88,26 @@ def test_shapes_and_tiles_do_not_matter():
     np.testing.assert_array_equal(shaped.em.reshape(-1, 18), flat.em)
     assert shaped.model.shape == (4, 100, 6)
     assert invert_with_network(given.dn[0], given.sigma[0], size="fast").em.shape == (18,)
+    many = np.arange(33_000) % len(given.dn)  # more than a tile
+    tiled = invert_with_network(given.dn[many], given.sigma[many], size="fast")
+    for name in ("em", "error", "model", "chi2", "status"):
+        expected = getattr(flat, name)[many]
+        np.testing.assert_allclose(getattr(tiled, name), expected, rtol=2e-4)
+    for end in ("low", "high"):
+        np.testing.assert_allclose(tiled.extra[end], flat.extra[end][many], rtol=2e-4, atol=1e18)
+    half = (flat.extra["high"] - flat.extra["low"]) / 2
+    np.testing.assert_allclose(flat.error, half, rtol=1e-5)
+
+
+def test_an_error_of_next_to_nothing_does_not_lose_the_map():
+    given = simulated_map("box", 4, 64, seed=5, version=VERSION)
+    dn, sigma = given.dn.copy(), given.sigma.copy()
+    dn[3], sigma[3] = 0.0, 1e-25  # whose square is 0 in single precision
+    found = invert_with_network(dn, sigma, size="fast")
+    alone = invert_with_network(given.dn, given.sigma, size="fast")
+    rest = np.arange(len(dn)) != 3
+    np.testing.assert_array_equal(found.em[rest], alone.em[rest])
+    assert found.status[3] == NO_SIGNAL
 
 
 def test_faults_are_sentences(tmp_path):
