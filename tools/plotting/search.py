@@ -151,5 +151,5 @@ def plot_parallel(
     axes.set_ylim(-0.05, 1.08)
     axes.spines[["left", "bottom"]].set_visible(False)
     bar = axes.figure.colorbar(ScalarMappable(norm, colours), ax=axes, extend="max")
-    bar.set_label(score)
+    bar.set_label(score.replace(", ", ",\n"))
     return axes
