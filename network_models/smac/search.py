@@ -264,7 +264,7 @@ def _finals(
     wanted = [own, *(one.values for one in best)]
     if searched.plan.folds and (rival := best_rival(finished, own)) is not None:
         wanted.append(rival)
-    logger.info("Finals: the script's own and the best of every budget are tried in full")
+    logger.info("Finals: the script's own, and the best beside it of every budget, in full")
     finals = FinalsProposer(searched.plan, wanted, finished)
     return _stage(searched, folder, workers, "finals", finals, sys.maxsize,
                   most_minutes=float("inf"))  # fmt: skip
