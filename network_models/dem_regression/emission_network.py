@@ -81,7 +81,7 @@ def build_emission_network(
     version : str, optional
         Build it for this version of the responses alone: the same weights, faster.
     pixels_last : bool
-        Build it for (batch, column, pixel), which is faster still; needs a version.
+        Build it for input and output of (batch, column, pixel), faster still; needs a version.
 
     Returns
     -------

@@ -125,7 +125,8 @@ def _counts(finished: list[tuple[Trial, TrialResult]]) -> dict:
 
 def _own(searched: Searched, found: Found) -> Best | None:
     """Give the script's own configuration with its score at the largest budget it was tried at."""
-    own = [pair for pair in (*found.guided, *found.chance) if pair[0].values == searched.own]
+    values = searched.own
+    own = [pair for pair in (*found.guided, *found.chance) if pair[0].values == values]
     return best_configuration(own, searched.plan.folds)
 
 

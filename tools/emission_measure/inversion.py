@@ -105,7 +105,8 @@ def invert(
     options
         Of the method's solver: ``tolerances``; ``two_step``, ``prior_slope``, ``target_chi2``,
         ``calibrated`` (multiply the error bars by the factors found on simulations, where there are
-        some for this grid and response) and ``resolution``; ``target_chi2``.
+        some for this grid and response and no ``prior_slope`` is given) and ``resolution``;
+        ``target_chi2``.
 
     Returns
     -------

@@ -27,12 +27,13 @@ def test_tikhonov_does_not_take_a_flare_for_cool_plasma():
     assert ours.extra["calibrated"].all()
 
 
-@pytest.mark.parametrize(("n_averaged", "most"), [(64, 0.002), (1, 0.02)])
+@pytest.mark.parametrize(("n_averaged", "most"), [(64, 0.005), (1, 0.01)])
 def test_tikhonov_leaves_quiet_what_is_quiet(n_averaged, most):
     quiet = judged_map("CHIANTI", 48, n_averaged, seed=9, version="v10_evenorm")
     found = invert(quiet.dn, quiet.sigma, RESPONSE, EDGES, method="tikhonov")
     hot = EDGES[:-1] > 7.0
-    assert found.em[:, hot].sum() < most * found.em.sum()
+    share, true = (em[:, hot].sum() / em.sum() for em in (found.em, quiet.em))
+    assert share == pytest.approx(true, abs=most)
     flat = invert(quiet.dn, quiet.sigma, RESPONSE, EDGES, method="tikhonov", prior_slope=0.0)
     same = flare_share(quiet.dn, quiet.sigma, RESPONSE, EDGES) == 0
     assert same.mean() > 0.99
