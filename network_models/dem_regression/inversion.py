@@ -90,7 +90,8 @@ def invert_with_network(
     FileNotFoundError
         If the network is not packaged here.
     """
-    dn, sigma = np.asarray(dn, np.float32), np.asarray(sigma, np.float32)
+    with np.errstate(over="ignore"):  # infinite in this type is not observed
+        dn, sigma = np.asarray(dn, np.float32), np.asarray(sigma, np.float32)
     if dn.ndim < 1 or dn.shape[-1] != N_CHANNELS or sigma.shape != dn.shape:
         raise ValueError(
             f"expected brightness and error of six channels in the last axis, got {dn.shape} and "

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from tools.emission_measure.pixels import is_known
+
 __all__ = ["LARGEST_BEYOND", "MODEL_ERROR", "fill_input", "fill_result"]
 
 N_BINS, N_CHANNELS = 18, 6
@@ -25,7 +27,7 @@ def fill_input(dn, sigma, left_out, missing_sigma, tile):
     for p in range(len(dn)):
         for c in range(N_CHANNELS):
             y, s = dn[p, c], sigma[p, c]
-            good = np.isfinite(y) and np.isfinite(s) and s > 0 and not left_out[p, c]
+            good = is_known(y, s) and not left_out[p, c]
             seen[p, c] = good
             tile[c, p] = y if good else 0.0
             tile[N_CHANNELS + c, p] = s if good else missing_sigma

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from ndcube import NDCube
 
 from dataset_models.SDO.AIA.six_channels import read_six_images
 from dataset_models.solar_data import DataIntegrityError
@@ -252,11 +253,10 @@ def test_the_cube_has_coordinates_and_a_temperature_axis(tmp_path):
 
 
 def test_the_cube_opens_as_an_ndcube(tmp_path):
-    ndcube = pytest.importorskip("ndcube")
     paths, *_ = write_six(tmp_path)
     assert main([*paths, "--output", str(tmp_path / "em.fits")]) == 0
     with fits.open(tmp_path / "em.fits") as hdus:
-        cube = ndcube.NDCube(hdus[0].data, wcs=coordinates(hdus[0].header, key="K"), unit="cm-5")
+        cube = NDCube(hdus[0].data, wcs=coordinates(hdus[0].header, key="K"), unit="cm-5")
         assert cube.axis_world_coords(0)[0].unit.is_equivalent("K")
 
 

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 import tools.tables
-from tools.emission_measure.pixels import flags_of
+from tools.emission_measure.pixels import flags_of, is_known, known_of
 from tools.emission_measure.threads import limited_threads
 
 __all__ = ["KNOTS", "TABLE", "apply_factors", "factors_for", "signal_to_noise"]
@@ -63,9 +63,8 @@ def factors_for(response: np.ndarray, edges: np.ndarray, *, two_step: bool) -> n
 
 def signal_to_noise(dn: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     """Give log10 of the total signal to noise, sqrt(sum (dn / sigma)^2) over known channels."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = dn / sigma
-    ratio = np.where(np.isfinite(ratio) & (sigma > 0), ratio, 0.0)
+    known = known_of(dn, sigma)
+    ratio = np.where(known, dn, 0.0) / np.where(known, sigma, 1.0)
     return 0.5 * np.log10(np.maximum((ratio**2).sum(axis=-1), 1e-6))
 
 
@@ -126,10 +125,9 @@ def _apply(dn, sigma, left_out, em, error, wide, factors, tilted, first, apart):
     for p in numba.prange(len(em)):
         square = 0.0
         for i in range(dn.shape[1]):
-            ratio = dn[p, i] / sigma[p, i]
             is_out = len(left_out) > 0 and left_out[p, i] != 0
-            if np.isfinite(ratio) and sigma[p, i] > 0.0 and not is_out:
-                square += ratio * ratio
+            if is_known(dn[p, i], sigma[p, i]) and not is_out:
+                square += (dn[p, i] / sigma[p, i]) ** 2
         place = (0.5 * np.log10(max(square, 1e-6)) - first) / apart
         place = min(max(place, 0.0), n_knots - 1.0)
         k = min(int(place), n_knots - 2)

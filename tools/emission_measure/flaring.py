@@ -12,7 +12,7 @@ import math
 import numba
 import numpy as np
 
-from tools.emission_measure.pixels import flags_of
+from tools.emission_measure.pixels import flags_of, is_known
 from tools.emission_measure.response import RESPONSE_CHANNELS
 from tools.emission_measure.threads import limited_threads
 
@@ -109,7 +109,7 @@ def _tell(dn, sigma, left_out, hot, corona, share, slots):
         for p in range(chunk * n // chunks, (chunk + 1) * n // chunks):
             for i in range(m):
                 y, s = dn[p, i], sigma[p, i]
-                known = np.isfinite(y) and np.isfinite(s) and s > 0.0
+                known = is_known(y, s)
                 if len(left_out) > 0:
                     known = known and left_out[p, i] == 0
                 values[i] = max(y, s) if known else np.inf  # which allows all

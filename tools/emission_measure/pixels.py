@@ -18,6 +18,8 @@ __all__ = [
     "Solution",
     "finish_map",
     "flags_of",
+    "is_known",
+    "known_of",
     "padded",
     "point_at_data",
     "point_at_out",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 UNIT_CM5 = 1e26  # emission measure is solved for in this unit
+_LARGEST = 1e20  # a brightness or error beyond it is none: no instrument gives it in any unit
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,17 @@ def flags_of(left_out: np.ndarray | None, m: int) -> np.ndarray:
     return np.ascontiguousarray(left_out, bool).view(np.uint8)
 
 
+@numba.njit(cache=True, inline="always")
+def is_known(y, s):
+    """Say whether a channel was observed: its brightness is a number, its error a positive one."""
+    return abs(y) < _LARGEST and 0.0 < s < _LARGEST
+
+
+def known_of(dn: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Say of arrays what ``is_known`` says of numbers."""
+    return (np.abs(dn) < _LARGEST) & (sigma > 0) & (sigma < _LARGEST)
+
+
 class Data(NamedTuple):
     """Pointers to what was observed, (pixel, channel)."""
 
@@ -108,7 +122,7 @@ def read_pixel(data, p, y, spread, slots):
     n_seen, has_signal, m = 0, False, len(slots)
     for i in range(m):
         a, s = data.dn[p * m + i], data.sigma[p * m + i]
-        known = np.isfinite(a) and np.isfinite(s) and s > 0.0
+        known = is_known(a, s)
         if data.has_left_out:
             known = known and data.left_out[p * m + i] == 0
         y[i] = a if known else 0.0

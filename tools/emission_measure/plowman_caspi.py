@@ -13,7 +13,7 @@ import math
 import numba
 import numpy as np
 
-from tools.emission_measure.pixels import UNIT_CM5, Solution, finish_map
+from tools.emission_measure.pixels import UNIT_CM5, Solution, finish_map, known_of
 from tools.emission_measure.small_systems import solve_positive
 from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK, UNSOLVED
 from tools.emission_measure.threads import limited_threads
@@ -59,7 +59,7 @@ def solve_plowman_caspi(
     Solution
         Positive; without errors.
     """
-    known = np.isfinite(dn) & np.isfinite(sigma) & (sigma > 0)
+    known = known_of(dn, sigma)
     if left_out is not None:
         known &= left_out == 0
     data = np.ascontiguousarray(np.where(known, dn, 0.0))

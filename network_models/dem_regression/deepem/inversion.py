@@ -13,6 +13,7 @@ from network_models.dem_regression.tile_kernels import LARGEST_BEYOND, MODEL_ERR
 from network_models.model_files import load_network
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import EmissionMeasure
+from tools.emission_measure.pixels import known_of
 from tools.emission_measure.status import LACKS_CHANNEL, NO_DATA, NO_SIGNAL, NOT_FITTED, OK
 
 __all__ = ["PACKAGED_DEEPEM", "invert_with_deepem"]
@@ -51,13 +52,14 @@ def invert_with_deepem(
     FileNotFoundError, ValueError
         If there is no such network, or the shapes don't agree.
     """
-    dn, sigma = np.asarray(dn, np.float32), np.asarray(sigma, np.float32)
+    with np.errstate(over="ignore"):  # infinite in this type is not observed
+        dn, sigma = np.asarray(dn, np.float32), np.asarray(sigma, np.float32)
     if dn.ndim < 1 or dn.shape[-1] != 6 or sigma.shape != dn.shape:
         raise ValueError(
             f"expected brightness and error of six channels in the last axis, got {dn.shape} and "
             f"{sigma.shape}"
         )
-    whole = np.isfinite(dn) & np.isfinite(sigma) & (sigma > 0)
+    whole = known_of(dn, sigma)
     if saturated is not None:
         whole &= ~np.asarray(saturated, bool)
     is_seen = whole.all(axis=-1)

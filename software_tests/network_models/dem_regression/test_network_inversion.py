@@ -110,6 +110,18 @@ def test_an_error_of_next_to_nothing_does_not_lose_the_map():
     assert found.status[3] == NO_SIGNAL
 
 
+@pytest.mark.parametrize("huge", [1e25, 1e300, -1e300, np.inf])
+def test_numbers_that_no_instrument_gives_count_as_missing(huge):
+    rate, sigma = single_temperatures([6.0, 6.3, 6.6])
+    rate[1, 2], rate[2] = np.nan, np.nan
+    expected = invert_with_network(rate, sigma, size="fast")
+    rate[1, 2], rate[2] = huge, huge
+    found = invert_with_network(rate, sigma, size="fast")
+    np.testing.assert_array_equal(found.em, expected.em)
+    np.testing.assert_array_equal(found.status, expected.status)
+    assert found.status[2] == NO_DATA
+
+
 def test_faults_are_sentences(tmp_path):
     good = np.ones((3, 6))
     with pytest.raises(ValueError, match="six channels"):

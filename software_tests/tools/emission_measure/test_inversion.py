@@ -145,6 +145,21 @@ def test_bad_pixels_have_a_status_and_spoil_no_other(method):
     assert np.isin(found.status, (OK, NOT_FITTED, INFEASIBLE, NO_SIGNAL, NO_DATA)).all()
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("huge", [1e21, 1e200, 1e300, -1e300, np.inf])
+def test_numbers_that_no_instrument_gives_count_as_missing(method, huge):
+    _, dn, sigma = simulated_map(2, 64)
+    without = dn.copy()
+    without[1, 4], without[2] = np.nan, np.nan
+    expected = invert(without, sigma, RESPONSE, EDGES, method=method)
+    given = dn.copy()
+    given[1, 4], given[2] = huge, huge
+    found = invert(given, sigma, RESPONSE, EDGES, method=method)
+    np.testing.assert_array_equal(found.status, expected.status)
+    np.testing.assert_array_equal(found.em, expected.em)
+    assert np.isfinite(found.em).all()
+
+
 def test_units_of_a_spectrum():
     _, dn, sigma = simulated_map(12, 64)
     found = invert(dn.reshape(12, 12, 6), sigma.reshape(12, 12, 6), RESPONSE, EDGES)
