@@ -24,8 +24,8 @@ from dataset_models.SDO.AIA.dem_sources import VirtualPairs
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.process import simulate_record
 from network_models.dem_regression.calibration import outputs_of
-from network_models.dem_regression.emission_loss import EmissionLoss
 from network_models.dem_regression.emission_network import SIZES, build_emission_network
+from network_models.dem_regression.experiment import loss_of, optimizer_of
 from network_models.dem_regression.simulated_pixels import (
     MISSING_SIGMA,
     N_BINS,
@@ -152,24 +152,7 @@ def _trained(
     config = EmissionConfig()
     keras.utils.set_random_seed(seed)
     network = build_emission_network(SIZES[arguments.size])
-    warmup = min(config.warmup_steps, arguments.steps // 2)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        arguments.steps - warmup,
-        warmup_target=config.learning_rate,
-        warmup_steps=warmup,
-    )
-    weights = (
-        config.shape_weight,
-        config.misfit_weight,
-        config.brightness_weight,
-        config.interval_weight,
-    )
-    network.compile(
-        keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, clipnorm=1.0),
-        EmissionLoss(*weights),
-        jit_compile=False,
-    )
+    network.compile(optimizer_of(config, arguments.steps), loss_of(config), jit_compile=False)
     batches = _Batches(simulator, taught, seed, arguments.steps)
     network.fit(batches, epochs=1, shuffle=False, verbose=0)
     return network

@@ -109,12 +109,22 @@ def options_of(config) -> TrainingOptions:
 
 
 def optimizer_of(config, n_steps: int) -> keras.optimizers.Optimizer:
-    """Give the optimizer for a number of batches: the learning rate rises, then falls to 0."""
+    """Give the optimizer for a number of batches: the learning rate rises, then falls to 0.
+
+    Muon (Jordan et al. 2024) turns the hidden layers' updates into matrices whose singular values
+    are all alike; biases and the layers that give bins are updated as AdamW does.
+    """
     warmup = min(config.warmup_steps, n_steps // 2)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, n_steps - warmup, warmup_target=config.learning_rate, warmup_steps=warmup
     )
-    return keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, clipnorm=1.0)
+    return keras.optimizers.Muon(
+        schedule,
+        weight_decay=config.weight_decay,
+        adam_weight_decay=config.weight_decay,
+        clipnorm=1.0,
+        exclude_layers=["proposal", "change", "spread"],
+    )
 
 
 def _train_and_report(config, dataset: SimulatedPixels, run: RunFolder, command: str) -> None:

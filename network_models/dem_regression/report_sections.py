@@ -37,7 +37,7 @@ def write_training_section(run: RunFolder, progress: Progress) -> None:
     text = (
         f"{options['epochs']} epochs of {options['steps_per_epoch']} batches of "
         f"{options['blocks'] * options['block_pixels']} simulated pixels (synthetic), none of them "
-        f"seen twice; AdamW, largest learning rate {options['learning_rate']:g}. The best epoch by "
+        f"seen twice; Muon, largest learning rate {options['learning_rate']:g}. The best epoch by "
         f"validation is {progress.best_epoch}."
     )
     section = Section(

@@ -44,7 +44,7 @@ class EmissionConfig:
         choices=("", "relu", "silu", "gelu"),
         search=among("relu", "silu", "gelu", is_ordered=False),
     )
-    epochs: int = option(34, "epochs")
+    epochs: int = option(24, "epochs")
     steps_per_epoch: int = option(500, "batches in an epoch")
     block_pixels: int = option(1024, "pixels of a block")
     blocks: int = option(4, "blocks of pixels in a batch")
@@ -53,7 +53,7 @@ class EmissionConfig:
         0.0, "share of pixels whose shapes are multiplied by smooth random curves"
     )
     learning_rate: float = option(
-        2e-3, "largest learning rate", search=between(3e-4, 2e-2, is_log=True)
+        1e-2, "largest learning rate", search=between(1e-3, 3e-2, is_log=True)
     )
     warmup_steps: int = option(200, "steps in which it rises")
     weight_decay: float = option(1e-5, "decoupled weight decay")
