@@ -42,6 +42,7 @@ def dem_tables(figures: dict) -> list[str]:
         parts += [_faults(level, families), _channels(level, families)]
     parts += [_difference_table(*key) for key in _differences(figures["differences"])]
     parts += [_coverage(level, groups) for level, groups in figures["coverage"].items() if groups]
+    parts += [_coverage_by_family(*item) for item in figures["scores"].items()]
     parts += [
         _single_temperatures(shape, ways) for shape, ways in figures["single temperatures"].items()
     ]
@@ -122,6 +123,19 @@ def _coverage(level: str, groups: dict) -> str:
     ]
     caption = f"{level}: share of bins whose truth lies within their bars, all and by log T"
     return _table(caption, ["", "bars of", "all", *(f"{m:.1f}" for m in _MIDDLES)], rows)
+
+
+def _coverage_by_family(level: str, families: dict) -> str:
+    """Give shares of bins within their bars, by the family of the plasma."""
+    ways = next(iter(families.values()))
+    rows = [
+        [way, wide, *(families[family][way][f"within {wide}"] for family in families)]
+        for way, scores in ways.items()
+        for wide in ("68 %", "95 %")
+        if f"within {wide}" in scores
+    ]
+    caption = f"{level}: share of bins whose truth lies within their bars, by family"
+    return _table(caption, ["", "bars of", *map(_heading, families)], rows)
 
 
 def _single_temperatures(shape: str, ways: dict) -> str:

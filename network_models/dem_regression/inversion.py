@@ -127,7 +127,7 @@ def invert_with_network(
         tile = np.ones((1, N_INPUTS, _TILE), np.float32)  # every tile has one shape
         tile[0, 2 * N_CHANNELS :] = chosen[:, None]
         seen = fill_input(flat[part], errors[part], left_out[part], MISSING_SIGMA, tile[0])
-        output = np.ascontiguousarray(np.asarray(function(tile))[0].T)
+        output = np.asarray(function(tile))[0]
         data = flat[part], errors[part], seen
         results = (values[part] for values in (em, low, high, error, model, chi2, status))
         fill_result(output, *data, np.float32(UNIT_CM5), levels, limits, most, codes, *results)

@@ -14,6 +14,7 @@ __all__ = ["LARGEST_BEYOND", "MODEL_ERROR", "fill_input", "fill_result"]
 
 N_BINS, N_CHANNELS = 18, 6
 MODEL_ERROR = 0.05  # of a brightness: what bins and responses may be wrong by
+_TURNED = 16  # pixels whose output is turned round at once: a line of the cache
 LARGEST_BEYOND = 3.0  # mean square of misfits in units of noise and model error
 
 
@@ -39,7 +40,7 @@ def fill_result(
     output, dn, sigma, seen, unit, levels, limits, most, codes,
     em, low, high, error, model, chi2, status,
 ):  # fmt: skip
-    """Turn a network's output (pixel, 60) into emission measure with interval, chi2 and status.
+    """Turn a network's output (60, pixel) into emission measure with interval, chi2 and status.
 
     dn, sigma, seen: (pixel, 6). levels, limits: of signal over noise, and the largest chi2 of each;
     most: largest total; codes: statuses of a pixel that is good, unlike training, without data,
@@ -47,10 +48,16 @@ def fill_result(
     the interval.
     """
     zero, half = np.float32(0), np.float32(0.5)
+    rows = np.empty((_TURNED, len(output)), np.float32)
     for p in range(len(em)):
+        if p % _TURNED == 0:
+            for j in range(len(output)):
+                for k in range(min(_TURNED, len(em) - p)):
+                    rows[k, j] = output[j, p + k]
+        row = rows[p % _TURNED]
         n_seen, misfit, beyond, signal, total = 0, 0.0, 0.0, 0.0, 0.0
         for c in range(N_CHANNELS):
-            value = output[p, 3 * N_BINS + c]
+            value = row[3 * N_BINS + c]
             model[p, c] = value
             if seen[p, c]:
                 y, s = dn[p, c], sigma[p, c]
@@ -61,11 +68,11 @@ def fill_result(
                 signal = max(signal, y / s)
                 n_seen += 1
         for j in range(N_BINS):
-            x = output[p, j] if n_seen else zero
+            x = row[j] if n_seen else zero
             total += x
             em[p, j] = x * unit
-            low[p, j] = max(x - output[p, N_BINS + j], zero) * unit
-            high[p, j] = (x + output[p, 2 * N_BINS + j]) * unit if n_seen else zero
+            low[p, j] = max(x - row[N_BINS + j], zero) * unit
+            high[p, j] = (x + row[2 * N_BINS + j]) * unit if n_seen else zero
         for j in range(N_BINS):
             error[p, j] = (high[p, j] - low[p, j]) * half
         if n_seen == 0:

@@ -44,7 +44,7 @@ class EmissionConfig:
         choices=("", "relu", "silu", "gelu"),
         search=among("relu", "silu", "gelu", is_ordered=False),
     )
-    epochs: int = option(24, "epochs")
+    epochs: int = option(12, "epochs")
     steps_per_epoch: int = option(500, "batches in an epoch")
     block_pixels: int = option(1024, "pixels of a block")
     blocks: int = option(4, "blocks of pixels in a batch")

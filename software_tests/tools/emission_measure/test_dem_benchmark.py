@@ -78,6 +78,7 @@ def test_tables_hold_every_way(figures):
     for way in figures["scores"]["1 pixel"]["loop"]:
         assert f"\n| {way} |" in text
     assert "loop*" in text
+    assert "share of bins whose truth lies within their bars, by family" in text
     assert figures["response"] in text
 
 
