@@ -41,7 +41,9 @@ __all__ = [
 NETWORK_FILE, SETTINGS_FILE = "network.keras", "network.json"
 _PACKAGED = Path(__file__).parent / "packaged"
 PACKAGED_NETWORKS = tuple(name for name in SIZES if (_PACKAGED / name / NETWORK_FILE).is_file())
-_TILE = 32848  # pixels at once; columns a power of two apart would share the cache's lines
+# A tile goes through the network block by block: what lies between its layers stays in the cache.
+_BLOCKS, _BLOCK_PIXELS = 32, 1040  # columns a power of two apart would share cache lines
+_TILE = _BLOCKS * _BLOCK_PIXELS
 
 
 def invert_with_network(
@@ -124,10 +126,11 @@ def invert_with_network(
 
     def one_tile(first: int) -> None:
         part = slice(first, min(first + _TILE, n))
-        tile = np.ones((1, N_INPUTS, _TILE), np.float32)  # every tile has one shape
-        tile[0, 2 * N_CHANNELS :] = chosen[:, None]
-        seen = fill_input(flat[part], errors[part], left_out[part], MISSING_SIGMA, tile[0])
-        output = np.asarray(function(tile))[0]
+        tile = np.ones((_BLOCKS, N_INPUTS, _BLOCK_PIXELS), np.float32)  # whatever is left
+        tile[:, 2 * N_CHANNELS :] = chosen[:, None]
+        seen = fill_input(flat[part], errors[part], left_out[part], MISSING_SIGMA, tile)
+        output = np.ascontiguousarray(np.asarray(function(tile)).transpose(0, 2, 1))
+        output = output.reshape(_TILE, -1)
         data = flat[part], errors[part], seen
         results = (values[part] for values in (em, low, high, error, model, chi2, status))
         fill_result(output, *data, np.float32(UNIT_CM5), levels, limits, most, codes, *results)
@@ -198,20 +201,26 @@ def packaged_network(size: str, version: str) -> keras.Model:
 
 
 def _compiled(network: keras.Model) -> Callable:
-    """Give the network as a compiled function of (1, 17, pixel) arrays, all of one tile's size."""
+    """Give the network as a compiled function of tiles (block, 17, pixel)."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
+        def one_block(x):
+            return network({"brightness": x[None]}, training=False)[0]
+
+        shape = tf.TensorSpec((_BLOCKS, N_INPUTS, _BLOCK_PIXELS), tf.float32)
         traced = tf.function(
-            lambda x: network({"brightness": x}, training=False), jit_compile=True
-        ).get_concrete_function(tf.TensorSpec((1, N_INPUTS, _TILE), tf.float32))
+            lambda x: keras.ops.map(one_block, x), jit_compile=True
+        ).get_concrete_function(shape)
         return lambda x: traced(tf.convert_to_tensor(x))  # traced once, whatever threads come
     if keras.backend.backend() == "jax":
         import jax
 
         fixed, moving = network.trainable_variables, network.non_trainable_variables
         values = [v.value for v in fixed], [v.value for v in moving]
-        return jax.jit(
-            lambda x: network.stateless_call(*values, {"brightness": x}, training=False)[0]
-        )
+
+        def one_block(x):
+            return network.stateless_call(*values, {"brightness": x[None]}, training=False)[0][0]
+
+        return jax.jit(lambda x: keras.ops.map(one_block, x))
     return lambda x: network.predict_on_batch({"brightness": x})

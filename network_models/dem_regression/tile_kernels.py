@@ -1,6 +1,7 @@
 """What stands before and behind a network in an inversion, compiled: its input and its result.
 
-The input's tile has its pixels in the last axis, as the network takes them; all else in the first.
+The input's tile is (block, column, pixel), as the network takes it; all else has its pixels in the
+first axis.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ __all__ = ["LARGEST_BEYOND", "MODEL_ERROR", "fill_input", "fill_result"]
 
 N_BINS, N_CHANNELS = 18, 6
 MODEL_ERROR = 0.05  # of a brightness: what bins and responses may be wrong by
-_TURNED = 16  # pixels whose output is turned round at once: a line of the cache
 LARGEST_BEYOND = 3.0  # mean square of misfits in units of noise and model error
 
 
@@ -22,16 +22,18 @@ LARGEST_BEYOND = 3.0  # mean square of misfits in units of noise and model error
 def fill_input(dn, sigma, left_out, missing_sigma, tile):
     """Write brightness and errors of pixels into a tile; give which channels were seen.
 
-    dn, sigma: (pixel, 6); left_out: (pixel, 6) bool; tile: (17, pixel). Returns (pixel, 6) bool.
+    dn, sigma: (pixel, 6); left_out: (pixel, 6) bool; tile: (block, 17, pixel). Returns
+    (pixel, 6) bool.
     """
     seen = np.empty(dn.shape, np.bool_)
     for p in range(len(dn)):
+        block, k = divmod(p, tile.shape[2])
         for c in range(N_CHANNELS):
             y, s = dn[p, c], sigma[p, c]
             good = is_known(y, s) and not left_out[p, c]
             seen[p, c] = good
-            tile[c, p] = y if good else 0.0
-            tile[N_CHANNELS + c, p] = s if good else missing_sigma
+            tile[block, c, k] = y if good else 0.0
+            tile[block, N_CHANNELS + c, k] = s if good else missing_sigma
     return seen
 
 
@@ -40,7 +42,7 @@ def fill_result(
     output, dn, sigma, seen, unit, levels, limits, most, codes,
     em, low, high, error, model, chi2, status,
 ):  # fmt: skip
-    """Turn a network's output (60, pixel) into emission measure with interval, chi2 and status.
+    """Turn a network's output (pixel, 60) into emission measure with interval, chi2 and status.
 
     dn, sigma, seen: (pixel, 6). levels, limits: of signal over noise, and the largest chi2 of each;
     most: largest total; codes: statuses of a pixel that is good, unlike training, without data,
@@ -48,16 +50,10 @@ def fill_result(
     the interval.
     """
     zero, half = np.float32(0), np.float32(0.5)
-    rows = np.empty((_TURNED, len(output)), np.float32)
     for p in range(len(em)):
-        if p % _TURNED == 0:
-            for j in range(len(output)):
-                for k in range(min(_TURNED, len(em) - p)):
-                    rows[k, j] = output[j, p + k]
-        row = rows[p % _TURNED]
         n_seen, misfit, beyond, signal, total = 0, 0.0, 0.0, 0.0, 0.0
         for c in range(N_CHANNELS):
-            value = row[3 * N_BINS + c]
+            value = output[p, 3 * N_BINS + c]
             model[p, c] = value
             if seen[p, c]:
                 y, s = dn[p, c], sigma[p, c]
@@ -68,11 +64,11 @@ def fill_result(
                 signal = max(signal, y / s)
                 n_seen += 1
         for j in range(N_BINS):
-            x = row[j] if n_seen else zero
+            x = output[p, j] if n_seen else zero
             total += x
             em[p, j] = x * unit
-            low[p, j] = max(x - row[N_BINS + j], zero) * unit
-            high[p, j] = (x + row[2 * N_BINS + j]) * unit if n_seen else zero
+            low[p, j] = max(x - output[p, N_BINS + j], zero) * unit
+            high[p, j] = (x + output[p, 2 * N_BINS + j]) * unit if n_seen else zero
         for j in range(N_BINS):
             error[p, j] = (high[p, j] - low[p, j]) * half
         if n_seen == 0:
