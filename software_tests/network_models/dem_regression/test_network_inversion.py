@@ -7,6 +7,8 @@ import pytest
 
 from network_models.dem_regression import image_network, package, train
 from network_models.dem_regression.inversion import PACKAGED_NETWORKS, invert_with_network
+from network_models.model_files import load_network
+from network_models.training_callbacks import RunRecorder
 from science.saliency import saliency
 from tools.emission_measure.families import FINE_LOG_T, LOG_T_EDGES, profile
 from tools.emission_measure.noise import aia_noise
@@ -150,6 +152,27 @@ def test_train_package_and_invert(tmp_path, capsys):
     again = invert_with_network(given.dn, given.sigma, run=tmp_path / "packaged/fast")
     np.testing.assert_array_equal(own.em, again.em)
     assert "was made before" not in capsys.readouterr().out
+
+
+def test_a_stopped_training_goes_on_to_the_same_network(tmp_path, monkeypatch):
+    options = ["--smoke", "--size", "fast", "--epochs", "3", "--steps-per-epoch", "4"]
+    options += ["--calibration-pixels", "10000", "--output"]
+    assert train.main([*options, str(tmp_path / "whole")]) == 0
+    finish = RunRecorder.on_epoch_end
+
+    def stop(recorder, epoch, logs=None):
+        finish(recorder, epoch, logs)
+        raise InterruptedError("stopped")
+
+    monkeypatch.setattr(RunRecorder, "on_epoch_end", stop)
+    with pytest.raises(InterruptedError):
+        train.main([*options, str(tmp_path / "stopped")])
+    monkeypatch.undo()
+    assert train.main([*options, str(tmp_path / "stopped")]) == 0
+    (whole,), (stopped,) = ((tmp_path / name).iterdir() for name in ("whole", "stopped"))
+    weights = [load_network(run / "network.keras").get_weights() for run in (whole, stopped)]
+    for expected, found in zip(*weights, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_network_of_another_shape_inverts_but_is_not_packaged(tmp_path):
