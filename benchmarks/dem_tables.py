@@ -128,12 +128,12 @@ def _coverage(level: str, groups: dict) -> str:
 def _coverage_by_family(level: str, families: dict) -> str:
     """Give shares of bins within their bars, by the family of the plasma."""
     ways = next(iter(families.values()))
-    rows = [
-        [way, wide, *(families[family][way][f"within {wide}"] for family in families)]
-        for way, scores in ways.items()
-        for wide in ("68 %", "95 %")
-        if f"within {wide}" in scores
-    ]
+    rows = []
+    for way in ways:
+        for wide in ("68 %", "95 %"):
+            shares = [of_way[way].get(f"within {wide}") for of_way in families.values()]
+            if any(share is not None for share in shares):
+                rows.append([way, wide, *shares])
     caption = f"{level}: share of bins whose truth lies within their bars, by family"
     return _table(caption, ["", "bars of", *map(_heading, families)], rows)
 

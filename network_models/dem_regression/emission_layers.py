@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from network_models.dem_regression.simulated_pixels import LARGEST_SIGMA
+
 __all__ = [
     "BrightnessError",
     "BrightnessFeatures",
@@ -105,14 +107,14 @@ class BrightnessFeatures(_WithTable):
     table : sequence of 6 float
         Largest response of each channel, DN s-1 pix-1 for 1e26 cm-5.
 
-    Input (..., 17); outputs (..., 30) and (..., 1). A channel with an error of 1e6 is missing.
+    Input (..., 17); outputs (..., 30) and (..., 1). A channel of error 1e5 or more is missing.
     """
 
     def call(self, inputs):
         """Give the features and the scale."""
         largest = self._along(self.table)
         dn, sigma = self._part(inputs, 0, _CHANNELS), self._part(inputs, _CHANNELS, 2 * _CHANNELS)
-        seen = ops.cast(sigma < 1e5, dn.dtype)
+        seen = ops.cast(sigma < LARGEST_SIGMA, dn.dtype)
         error = sigma / largest
         value = (ops.maximum(dn, 0.0) + _FLOOR_SIGMA * sigma) / largest
         scale = ops.sum(seen * value, axis=self.axis, keepdims=True) + 1e-6
@@ -236,7 +238,7 @@ class Misfit(_OfColumns):
     def call(self, synthesised, inputs):
         """Give the misfit."""
         dn, sigma = self._part(inputs, 0, _CHANNELS), self._part(inputs, _CHANNELS, 2 * _CHANNELS)
-        seen = ops.cast(sigma < 1e5, dn.dtype)
+        seen = ops.cast(sigma < LARGEST_SIGMA, dn.dtype)
         away = seen * ops.arcsinh((dn - synthesised) / sigma) / 2.0
         floor = _FLOOR_SIGMA * sigma
         ratio = ops.log((ops.maximum(dn, 0.0) + floor) / (synthesised + floor))

@@ -111,8 +111,9 @@ def options_of(config) -> TrainingOptions:
 def optimizer_of(config, n_steps: int) -> keras.optimizers.Optimizer:
     """Give the optimizer for a number of batches: the learning rate rises, then falls to 0.
 
-    Muon (Jordan et al. 2024) turns the hidden layers' updates into matrices whose singular values
-    are all alike; biases and the layers that give bins are updated as AdamW does.
+    Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; as long as AdamW's steps,
+    Liu et al. 2025, arXiv 2502.16982) turns updates of dense layers into matrices whose singular
+    values are nearly alike; biases and the layers that give bins are updated as AdamW does.
     """
     warmup = min(config.warmup_steps, n_steps // 2)
     schedule = keras.optimizers.schedules.CosineDecay(

@@ -62,7 +62,8 @@ def invert_with_network(
     ----------
     dn, sigma : (..., 6) float
         Brightness and its error of one sigma, DN s-1 pix-1, in the order of ``RESPONSE_CHANNELS``,
-        corrected for degradation; NaN where a channel is missing.
+        corrected for degradation; NaN where a channel is missing. Brightness beyond 1e7 and errors
+        below 1e-6 or from 1e5 on count as missing.
     size : {"fast", "accurate"}
         Which packaged network.
     run : path, optional

@@ -27,6 +27,7 @@ __all__ = ["MISSING_SIGMA", "N_INPUTS", "TRAINING_FAMILIES", "PixelSimulator", "
 
 TRAINING_FAMILIES = ("log-normal", "box", "power law", "isothermal")
 MISSING_SIGMA = 1e6  # DN s-1 pix-1: the error of a channel that was not observed
+LARGEST_SIGMA = 1e5  # DN s-1 pix-1: from here on networks take a channel for not observed
 N_BINS, N_CHANNELS = 18, len(RESPONSE_CHANNELS)
 N_INPUTS = 2 * N_CHANNELS + len(RESPONSE_VERSIONS)
 _UNIT_CM5 = 1e26

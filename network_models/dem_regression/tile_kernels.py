@@ -9,12 +9,14 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from tools.emission_measure.pixels import is_known
+from network_models.dem_regression.simulated_pixels import LARGEST_SIGMA
 
-__all__ = ["LARGEST_BEYOND", "MODEL_ERROR", "fill_input", "fill_result"]
+__all__ = ["LARGEST_BEYOND", "LARGEST_DN", "MODEL_ERROR", "fill_input", "fill_result"]
 
 N_BINS, N_CHANNELS = 18, 6
 MODEL_ERROR = 0.05  # of a brightness: what bins and responses may be wrong by
+LARGEST_DN = 1e7  # DN s-1 pix-1: more than AIA's cameras hold in their shortest exposures
+_SMALLEST_SIGMA = 1e-6  # DN s-1 pix-1: an error below it is none
 LARGEST_BEYOND = 3.0  # mean square of misfits in units of noise and model error
 
 
@@ -30,7 +32,8 @@ def fill_input(dn, sigma, left_out, missing_sigma, tile):
         block, k = divmod(p, tile.shape[2])
         for c in range(N_CHANNELS):
             y, s = dn[p, c], sigma[p, c]
-            good = is_known(y, s) and not left_out[p, c]
+            good = abs(y) < LARGEST_DN and _SMALLEST_SIGMA < s < LARGEST_SIGMA
+            good = good and not left_out[p, c]
             seen[p, c] = good
             tile[block, c, k] = y if good else 0.0
             tile[block, N_CHANNELS + c, k] = s if good else missing_sigma

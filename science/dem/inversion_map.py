@@ -13,6 +13,7 @@ from dataset_models.SDO.AIA.six_channels import Observation
 from science.dem.cube import Cube, open_cube
 from science.dem.methods import bounds_of, solver_of
 from science.dem.plan import InversionPlan
+from tools.emission_measure.pixels import known_of
 from tools.emission_measure.response_table import ResponseTable
 from tools.emission_measure.status import NOT_FITTED, OK
 
@@ -117,7 +118,7 @@ def invert_map(
         for first in range(0, height, rows):
             part = slice(first, min(first + rows, height))
             dn, sigma, saturated = given.tile(part)
-            is_seen |= np.isfinite(dn).any(axis=(0, 1))
+            is_seen |= known_of(dn, sigma).any(axis=(0, 1))
             if plan.model_error:
                 sigma = np.hypot(sigma, plan.model_error * np.maximum(dn, 0))
             start = time.monotonic()

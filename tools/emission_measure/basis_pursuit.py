@@ -222,13 +222,15 @@ def _solve_part(first, last, data, problem, tolerances, graph, pixel, out, more,
                     break
             state = INFEASIBLE if found == NOWHERE else UNSOLVED
             attempt += 1
-        status[p] = state
         used[p] = taken
         objective[p] = total
         if state == OK:
-            write_pixel(pixel.row, pixel.y, pixel.spread, pixel.seen, n_seen, p, out, slots)
+            row, y, spread, seen = pixel.row, pixel.y, pixel.spread, pixel.seen
+            if not write_pixel(row, y, spread, seen, n_seen, p, out, slots):
+                state = UNSOLVED
         else:
             write_nothing(p, out, slots)
+        status[p] = state
 
 
 @numba.njit(parallel=True, cache=True)

@@ -89,7 +89,8 @@ def invert(
     ----------
     dn : (..., channel) float
         DN s-1 pix-1, corrected for degradation (or the response is not); negative values are data
-        like others; NaN where a channel is missing; what is beyond 1e20 counts as missing.
+        like others; NaN where a channel is missing; what is beyond 1e20, or has an
+        error below 1e-20, counts as missing.
     sigma : (..., channel) float
         Its error of one sigma.
     response : (channel, bin) float

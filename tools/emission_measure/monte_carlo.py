@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tools.emission_measure.inversion import invert
+from tools.emission_measure.pixels import known_of
 from tools.emission_measure.status import NOT_FITTED, OK
 
 __all__ = ["monte_carlo_errors"]
@@ -76,7 +77,7 @@ def monte_carlo_errors(
     for first, own in zip(starts, seeds, strict=True):
         part = slice(first, first + _PIXELS_AT_ONCE)
         generator = np.random.default_rng(own)
-        size = np.where(np.isfinite(errors[part]) & (errors[part] > 0), errors[part], 0.0)
+        size = np.where(known_of(flat[part], errors[part]), errors[part], 0.0)
         count = np.zeros((len(size), 1))
         mean, squares = np.zeros((len(size), n_bins)), np.zeros((len(size), n_bins))
         for _ in range(draws):

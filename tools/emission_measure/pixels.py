@@ -31,6 +31,7 @@ __all__ = [
 
 UNIT_CM5 = 1e26  # emission measure is solved for in this unit
 _LARGEST = 1e20  # a brightness or error beyond it is none: no instrument gives it in any unit
+_SMALLEST = 1e-20  # an error below it is none, either
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,12 @@ def flags_of(left_out: np.ndarray | None, m: int) -> np.ndarray:
 @numba.njit(cache=True, inline="always")
 def is_known(y, s):
     """Say whether a channel was observed: its brightness is a number, its error a positive one."""
-    return abs(y) < _LARGEST and 0.0 < s < _LARGEST
+    return abs(y) < _LARGEST and _SMALLEST < s < _LARGEST
 
 
 def known_of(dn: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     """Say of arrays what ``is_known`` says of numbers."""
-    return (np.abs(dn) < _LARGEST) & (sigma > 0) & (sigma < _LARGEST)
+    return (np.abs(dn) < _LARGEST) & (sigma > _SMALLEST) & (sigma < _LARGEST)
 
 
 class Data(NamedTuple):
@@ -146,19 +147,6 @@ def see(row, response, n_bins, seen, width):
         store(seen, block, even + odd)
 
 
-@numba.njit(cache=True, error_model="numpy")
-def write_pixel(row, y, spread, seen, n_seen, p, out, slots):
-    """Write a pixel's emission measure, given in units, its model and chi2."""
-    chi2, m, n_bins = 0.0, len(slots), out.n_bins
-    for i in range(m):
-        out.model[p * m + i] = seen[i]
-        away = (seen[i] - y[i]) / spread[i] if spread[i] > 0.0 else 0.0
-        chi2 += away * away
-    for t in range(n_bins):
-        out.em[p * n_bins + t] = row[t] * UNIT_CM5
-    out.chi2[p] = chi2 / n_seen
-
-
 @numba.njit(cache=True)
 def write_nothing(p, out, slots):
     """Write that a pixel has no solution."""
@@ -167,6 +155,26 @@ def write_nothing(p, out, slots):
     for i in range(len(slots)):
         out.model[p * len(slots) + i] = 0.0
     out.chi2[p] = np.nan
+
+
+@numba.njit(cache=True, error_model="numpy")
+def write_pixel(row, y, spread, seen, n_seen, p, out, slots):
+    """Write a pixel's emission measure, given in units, its model and chi2.
+
+    Says whether these are numbers; if they are beyond all, it writes that there is no solution.
+    """
+    chi2, m, n_bins = 0.0, len(slots), out.n_bins
+    for i in range(m):
+        out.model[p * m + i] = seen[i]
+        away = (seen[i] - y[i]) / spread[i] if spread[i] > 0.0 else 0.0
+        chi2 += away * away
+    for t in range(n_bins):
+        out.em[p * n_bins + t] = row[t] * UNIT_CM5
+    out.chi2[p] = chi2 / n_seen
+    if chi2 < np.inf:
+        return True
+    write_nothing(p, out, slots)
+    return False
 
 
 @numba.njit(parallel=True, cache=True, error_model="numpy")

@@ -83,6 +83,9 @@ def solve_plowman_caspi(
         )
         em *= UNIT_CM5 * widths
         finish_map(data, over_sigma, np.ascontiguousarray(response, float), em, model, chi2)
+    is_lost = (status <= NOT_FITTED) & ~np.isfinite(chi2)
+    if is_lost.any():
+        em[is_lost], model[is_lost], chi2[is_lost], status[is_lost] = 0, 0, np.nan, UNSOLVED
     return Solution(em, np.broadcast_to(np.nan, em.shape), chi2, status, model)
 
 

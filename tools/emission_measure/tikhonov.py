@@ -42,7 +42,7 @@ from tools.emission_measure.pixels import (
     write_nothing,
     write_pixel,
 )
-from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK
+from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK, UNSOLVED
 from tools.emission_measure.threads import limited_threads
 from tools.emission_measure.tikhonov_lanes import (
     FIRST,
@@ -275,7 +275,11 @@ def _write(o, filled, given, small, more, slots):
             small.row[j] = o.x[j * WIDE + lane]
             given.error[p * n + j] = o.error[j * WIDE + lane] * UNIT_CM5
         see(small.row, given.rows, n, small.seen, width)
-        write_pixel(small.row, small.y, small.spread, small.seen, n_seen, p, given.out, slots)
+        row, y, spread, seen = small.row, small.y, small.spread, small.seen
+        if not write_pixel(row, y, spread, seen, n_seen, p, given.out, slots):
+            kind = UNSOLVED
+            for j in range(n):
+                given.error[p * n + j] = np.nan
         if kind == OK and not abs(given.out.chi2[p] - target) <= _REACHED * target:
             kind = NOT_FITTED
         given.status[p] = kind

@@ -105,7 +105,9 @@ class SixChannels:
             Brightness and its error of one sigma, DN s-1 pix-1.
         saturated : (y, x, 6) bool
         """
-        dn = np.array(self.dn[rows], np.float32, order="C")
+        with np.errstate(over="ignore"):
+            dn = np.array(self.dn[rows], np.float32, order="C")
+        dn[~np.isfinite(dn)] = np.nan
         sigma = aia_noise(
             dn,
             RESPONSE_CHANNELS,

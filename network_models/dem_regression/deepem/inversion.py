@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from network_models.dem_regression.deepem.network import invert_map
-from network_models.dem_regression.tile_kernels import LARGEST_BEYOND, MODEL_ERROR
+from network_models.dem_regression.tile_kernels import LARGEST_BEYOND, LARGEST_DN, MODEL_ERROR
 from network_models.model_files import load_network
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import EmissionMeasure
@@ -59,7 +59,7 @@ def invert_with_deepem(
             f"expected brightness and error of six channels in the last axis, got {dn.shape} and "
             f"{sigma.shape}"
         )
-    whole = known_of(dn, sigma)
+    whole = known_of(dn, sigma) & (np.abs(dn) < LARGEST_DN)
     if saturated is not None:
         whole &= ~np.asarray(saturated, bool)
     is_seen = whole.all(axis=-1)

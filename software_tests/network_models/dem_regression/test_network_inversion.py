@@ -104,15 +104,15 @@ def test_shapes_and_tiles_do_not_matter():
 def test_an_error_of_next_to_nothing_does_not_lose_the_map():
     given = simulated_map("box", 4, 64, seed=5, version=VERSION)
     dn, sigma = given.dn.copy(), given.sigma.copy()
-    dn[3], sigma[3] = 0.0, 1e-25  # whose square is 0 in single precision
+    dn[3], sigma[3] = 0.0, 1e-25  # less than any camera has, its square 0 in single precision
     found = invert_with_network(dn, sigma, size="fast")
     alone = invert_with_network(given.dn, given.sigma, size="fast")
     rest = np.arange(len(dn)) != 3
     np.testing.assert_array_equal(found.em[rest], alone.em[rest])
-    assert found.status[3] == NO_SIGNAL
+    assert found.status[3] == NO_DATA
 
 
-@pytest.mark.parametrize("huge", [1e25, 1e300, -1e300, np.inf])
+@pytest.mark.parametrize("huge", [2e7, 1e12, 1e16, 1e25, 1e300, -1e300, np.inf])
 def test_numbers_that_no_instrument_gives_count_as_missing(huge):
     rate, sigma = single_temperatures([6.0, 6.3, 6.6])
     rate[1, 2], rate[2] = np.nan, np.nan
@@ -122,6 +122,29 @@ def test_numbers_that_no_instrument_gives_count_as_missing(huge):
     np.testing.assert_array_equal(found.em, expected.em)
     np.testing.assert_array_equal(found.status, expected.status)
     assert found.status[2] == NO_DATA
+
+
+@pytest.mark.parametrize("odd", [1e-300, 1e-40, 1e-37, 1e-7, 2e5, 1e19])
+@pytest.mark.parametrize("size", PACKAGED_NETWORKS)
+def test_errors_that_no_camera_has_count_as_missing(size, odd):
+    rate, sigma = single_temperatures([6.0, 6.3, 6.6])
+    sigma[1, 2], sigma[2] = 0.0, 0.0
+    expected = invert_with_network(rate, sigma, size=size)
+    sigma[1, 2], sigma[2] = odd, odd
+    found = invert_with_network(rate, sigma, size=size)
+    np.testing.assert_array_equal(found.em, expected.em)
+    np.testing.assert_array_equal(found.status, expected.status)
+    assert found.status[2] == NO_DATA
+
+
+@pytest.mark.parametrize("size", PACKAGED_NETWORKS)
+def test_the_brightest_and_surest_pixels_are_numbers(size):
+    dn = np.array([[9e6] * 6, [9e6, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 9e6], [1e-6] * 6])
+    for error in (2e-6, 1.0, 9e4):
+        found = invert_with_network(dn, np.full(dn.shape, error), size=size)
+        for values in (found.em, found.error, found.model, found.chi2):
+            assert np.isfinite(values).all()
+        assert (found.status[:2] != OK).all() or error > 1
 
 
 def test_faults_are_sentences(tmp_path):

@@ -160,6 +160,21 @@ def test_numbers_that_no_instrument_gives_count_as_missing(method, huge):
     assert np.isfinite(found.em).all()
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.filterwarnings("error")
+def test_an_answer_beyond_all_numbers_is_none(method):
+    _, dn, sigma = simulated_map(4, 64)
+    for value, error in ((1e12, 1.0), (1e16, None), (9e19, None), (9e19, 2e-20), (1, 1e-310)):
+        given, errors = dn.copy(), sigma.copy()
+        given[1, 2], given[2] = value, value
+        if error is not None:
+            errors[1, 2], errors[2] = error, error
+        found = invert(given, errors, RESPONSE, EDGES, method=method)
+        assert np.isfinite(found.em).all()
+        assert np.isfinite(found.model).all()
+        assert np.isfinite(found.chi2[found.status <= NOT_FITTED]).all()
+
+
 def test_units_of_a_spectrum():
     _, dn, sigma = simulated_map(12, 64)
     found = invert(dn.reshape(12, 12, 6), sigma.reshape(12, 12, 6), RESPONSE, EDGES)
