@@ -228,7 +228,7 @@ def _solve_part(first, last, data, problem, tolerances, graph, pixel, out, more,
             row, y, spread, seen = pixel.row, pixel.y, pixel.spread, pixel.seen
             if not write_pixel(row, y, spread, seen, n_seen, p, out, slots):
                 state = UNSOLVED
-        else:
+        if state != OK:
             write_nothing(p, out, slots)
         status[p] = state
 

@@ -76,7 +76,7 @@ def flags_of(left_out: np.ndarray | None, m: int) -> np.ndarray:
 @numba.njit(cache=True, inline="always")
 def is_known(y, s):
     """Say whether a channel was observed: its brightness is a number, its error a positive one."""
-    return abs(y) < _LARGEST and _SMALLEST < s < _LARGEST
+    return (abs(y) < _LARGEST) & (s > _SMALLEST) & (s < _LARGEST)
 
 
 def known_of(dn: np.ndarray, sigma: np.ndarray) -> np.ndarray:
@@ -159,10 +159,7 @@ def write_nothing(p, out, slots):
 
 @numba.njit(cache=True, error_model="numpy")
 def write_pixel(row, y, spread, seen, n_seen, p, out, slots):
-    """Write a pixel's emission measure, given in units, its model and chi2.
-
-    Says whether these are numbers; if they are beyond all, it writes that there is no solution.
-    """
+    """Write emission measure, given in units, model and chi2; say whether chi2 is a number."""
     chi2, m, n_bins = 0.0, len(slots), out.n_bins
     for i in range(m):
         out.model[p * m + i] = seen[i]
@@ -171,10 +168,7 @@ def write_pixel(row, y, spread, seen, n_seen, p, out, slots):
     for t in range(n_bins):
         out.em[p * n_bins + t] = row[t] * UNIT_CM5
     out.chi2[p] = chi2 / n_seen
-    if chi2 < np.inf:
-        return True
-    write_nothing(p, out, slots)
-    return False
+    return chi2 < np.inf
 
 
 @numba.njit(parallel=True, cache=True, error_model="numpy")

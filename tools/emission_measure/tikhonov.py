@@ -277,6 +277,7 @@ def _write(o, filled, given, small, more, slots):
         see(small.row, given.rows, n, small.seen, width)
         row, y, spread, seen = small.row, small.y, small.spread, small.seen
         if not write_pixel(row, y, spread, seen, n_seen, p, given.out, slots):
+            write_nothing(p, given.out, slots)
             kind = UNSOLVED
             for j in range(n):
                 given.error[p * n + j] = np.nan
