@@ -21,7 +21,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.figure_dem import corona, emission_measure, emission_networks, emission_trials
+from benchmarks.figure_dem import (
+    corona,
+    deepem,
+    emission_measure,
+    emission_networks,
+    emission_trials,
+)
 from benchmarks.figure_scenes import regions, scene_maps, scenes, slic_speed
 from benchmarks.figure_search import robust_search, search, searches
 from benchmarks.figure_text import listed, markdown, processor, verdicts
@@ -326,6 +332,7 @@ PARTS = {
     "dem": ("Emission measure of simulated maps (synthetic)", emission_measure),
     "corona": ("Emission measure of the virtual Sun (synthetic)", corona),
     "networks": ("Training the networks of emission measure (synthetic)", emission_networks),
+    "deepem": ("Training DeepEM by its own recipe (synthetic)", deepem),
     "trials": ("Trials with the networks of emission measure (synthetic)", emission_trials),
     "scenes": ("Classes of solar scenes (synthetic training)", scenes),
     "scene-maps": (

@@ -1,7 +1,7 @@
 """Layers of networks of emission measure: features that know the noise, the instrument, fidelity.
 
-Columns lie in the last axis, shapes are (..., column). With ``axis=-2`` most of them take
-(..., column, pixel) instead: neighbours in memory are pixels then, which is faster on a CPU.
+All take pixels in the last axis but one or more: shapes are (..., column). What they compute stands
+a second time in ``network_kernels.py``, for inversions on processors; a test holds both together.
 """
 
 from __future__ import annotations
@@ -12,77 +12,13 @@ from keras import ops
 
 from network_models.dem_regression.simulated_pixels import LARGEST_SIGMA
 
-__all__ = [
-    "BrightnessError",
-    "BrightnessFeatures",
-    "DensePixelsLast",
-    "Emission",
-    "Intervals",
-    "Misfit",
-    "Synthesis",
-]
+__all__ = ["BrightnessError", "BrightnessFeatures", "Emission", "Intervals", "Misfit", "Synthesis"]
 
 _CHANNELS, _VERSIONS = 6, 5
 _FLOOR_SIGMA = 0.3  # of the noise, below which a brightness counts as this
 
 
-class _OfColumns(keras.layers.Layer):
-    """A layer whose columns lie in one axis, -1 or -2."""
-
-    def __init__(self, *, axis: int = -1, **kwargs):
-        super().__init__(**kwargs)
-        if axis not in (-1, -2):
-            raise ValueError(f"columns lie in the axis -1 or -2, got {axis}")
-        self.axis = axis
-
-    def get_config(self):
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "axis": self.axis}
-
-    def _part(self, array, first: int, last: int | None = None):
-        """Give the columns from ``first`` to before ``last``."""
-        if self.axis == -1:
-            return array[..., first:last]
-        return array[..., first:last, :]
-
-    def _along(self, values):
-        """Give one value for each column, so that it goes with arrays of them."""
-        values = np.asarray(values, np.float32)
-        return ops.convert_to_tensor(values if self.axis == -1 else values[:, None])
-
-    def _shape(self, shape, n_columns: int) -> tuple:
-        """Give a shape with another number of columns."""
-        shape = list(shape)
-        shape[self.axis] = n_columns
-        return tuple(shape)
-
-
-@keras.saving.register_keras_serializable(package="heliolens")
-class DensePixelsLast(keras.layers.Dense):
-    """A dense layer for columns in the last axis but one.
-
-    Its weights have the shapes of ``Dense``. Input (..., column, pixel); output
-    (..., units, pixel).
-    """
-
-    def build(self, input_shape):
-        """Make the weights."""
-        super().build((*input_shape[:-2], None, input_shape[-2]))
-        self.input_spec = None
-
-    def call(self, inputs, training=None):
-        """Give the activations."""
-        result = ops.matmul(ops.transpose(self.kernel), inputs)
-        if self.bias is not None:
-            result = result + self.bias[:, None]
-        return result if self.activation is None else self.activation(result)
-
-    def compute_output_shape(self, input_shape):
-        """Give (..., units, pixel)."""
-        return (*input_shape[:-2], self.units, input_shape[-1])
-
-
-class _WithTable(_OfColumns):
+class _WithTable(keras.layers.Layer):
     """A layer with a fixed table of numbers, which is saved in its configuration."""
 
     def __init__(self, table: list, **kwargs):
@@ -112,23 +48,22 @@ class BrightnessFeatures(_WithTable):
 
     def call(self, inputs):
         """Give the features and the scale."""
-        largest = self._along(self.table)
-        dn, sigma = self._part(inputs, 0, _CHANNELS), self._part(inputs, _CHANNELS, 2 * _CHANNELS)
+        largest = ops.convert_to_tensor(np.asarray(self.table, np.float32))
+        dn, sigma = inputs[..., :_CHANNELS], inputs[..., _CHANNELS : 2 * _CHANNELS]
         seen = ops.cast(sigma < LARGEST_SIGMA, dn.dtype)
         error = sigma / largest
         value = (ops.maximum(dn, 0.0) + _FLOOR_SIGMA * sigma) / largest
-        scale = ops.sum(seen * value, axis=self.axis, keepdims=True) + 1e-6
+        scale = ops.sum(seen * value, axis=-1, keepdims=True) + 1e-6
         share = seen * (ops.log(value / scale + 1e-4) + 2.0) / 2.0
         noise = seen * (ops.log(error / scale + 1e-5) + 5.0) / 3.0
         snr = ops.arcsinh(seen * dn / sigma) / 3.0
-        version = self._part(inputs, 2 * _CHANNELS)
-        features = [ops.log(scale) / 3.0, share, noise, snr, seen, version]
-        return ops.concatenate(features, axis=self.axis), scale
+        features = [ops.log(scale) / 3.0, share, noise, snr, seen, inputs[..., 2 * _CHANNELS :]]
+        return ops.concatenate(features, axis=-1), scale
 
     def compute_output_shape(self, input_shape):
         """Give the shapes of features and scale."""
-        n = 1 + 4 * _CHANNELS + input_shape[self.axis] - 2 * _CHANNELS
-        return self._shape(input_shape, n), self._shape(input_shape, 1)
+        n = 1 + 4 * _CHANNELS + input_shape[-1] - 2 * _CHANNELS
+        return (*input_shape[:-1], n), (*input_shape[:-1], 1)
 
 
 @keras.saving.register_keras_serializable(package="heliolens")
@@ -199,17 +134,13 @@ class Synthesis(_WithTable):
 
     def __init__(self, table: list, only: int | None = None, **kwargs):
         super().__init__(table, **kwargs)
-        if self.axis != -1 and only is None:
-            raise ValueError("with pixels in the last axis, say which version: only")
         self.only = only
 
     def call(self, em, inputs):
         """Give the brightness of every channel."""
         table = np.asarray(self.table, np.float32)
-        if self.only is not None and self.axis == -1:
-            return ops.matmul(em, ops.convert_to_tensor(table[self.only].T))
         if self.only is not None:
-            return ops.matmul(ops.convert_to_tensor(table[self.only]), em)
+            return ops.matmul(em, ops.convert_to_tensor(table[self.only].T))
         n = len(table)
         flat = ops.convert_to_tensor(table.reshape(n * _CHANNELS, -1).T)
         every = ops.matmul(em, flat)
@@ -219,7 +150,7 @@ class Synthesis(_WithTable):
 
     def compute_output_shape(self, em_shape, inputs_shape):
         """Give (..., 6)."""
-        return self._shape(em_shape, _CHANNELS)
+        return (*em_shape[:-1], _CHANNELS)
 
     def get_config(self):
         """Give the constructor's arguments."""
@@ -227,7 +158,7 @@ class Synthesis(_WithTable):
 
 
 @keras.saving.register_keras_serializable(package="heliolens")
-class Misfit(_OfColumns):
+class Misfit(keras.layers.Layer):
     """How a synthesised brightness differs from the observed one, as features of a fidelity step.
 
     Inputs: synthesised (..., 6), and the network's input (..., 17). Output (..., 12): asinh of the
@@ -237,17 +168,16 @@ class Misfit(_OfColumns):
 
     def call(self, synthesised, inputs):
         """Give the misfit."""
-        dn, sigma = self._part(inputs, 0, _CHANNELS), self._part(inputs, _CHANNELS, 2 * _CHANNELS)
+        dn, sigma = inputs[..., :_CHANNELS], inputs[..., _CHANNELS : 2 * _CHANNELS]
         seen = ops.cast(sigma < LARGEST_SIGMA, dn.dtype)
         away = seen * ops.arcsinh((dn - synthesised) / sigma) / 2.0
         floor = _FLOOR_SIGMA * sigma
         ratio = ops.log((ops.maximum(dn, 0.0) + floor) / (synthesised + floor))
-        ratio = 2.0 * seen * ops.clip(ratio, -2.5, 2.5)
-        return ops.concatenate([away, ratio], axis=self.axis)
+        return ops.concatenate([away, 2.0 * seen * ops.clip(ratio, -2.5, 2.5)], axis=-1)
 
     def compute_output_shape(self, synthesised_shape, inputs_shape):
         """Give (..., 12)."""
-        return self._shape(inputs_shape, 2 * _CHANNELS)
+        return (*inputs_shape[:-1], 2 * _CHANNELS)
 
 
 @keras.saving.register_keras_serializable(package="heliolens")
@@ -266,14 +196,14 @@ class Intervals(_WithTable):
 
     def call(self, logits, em, scale):
         """Give the distances."""
-        n = em.shape[self.axis]
-        factors = [self._along(row) for row in self.table]
-        share = 1.1 * ops.sigmoid(self._part(logits, 0, n))
+        n = em.shape[-1]
+        factors = ops.convert_to_tensor(np.asarray(self.table, np.float32))
+        share = 1.1 * ops.sigmoid(logits[..., :n])
         from_zero = share >= 1.0
         below = ops.where(from_zero, 1.0, ops.minimum(factors[0] * share, 1.0)) * em
-        apart = ops.exp(ops.clip(self._part(logits, n) - 3.0, -14.0, 6.0))
+        apart = ops.exp(ops.clip(logits[..., n:] - 3.0, -14.0, 6.0))
         above = ops.where(from_zero, factors[2], factors[1]) * scale * apart
-        return ops.concatenate([below, above], axis=self.axis)
+        return ops.concatenate([below, above], axis=-1)
 
     def compute_output_shape(self, logits_shape, em_shape, scale_shape):
         """Give (..., 36)."""

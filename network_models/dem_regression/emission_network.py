@@ -15,7 +15,6 @@ import numpy as np
 
 from network_models.dem_regression.emission_layers import (
     BrightnessFeatures,
-    DensePixelsLast,
     Emission,
     Intervals,
     Misfit,
@@ -54,7 +53,7 @@ class NetworkSize:
 
 
 SIZES = {
-    "fast": NetworkSize(width=32, first_layers=2, steps=1, step_layers=1, activation="relu"),
+    "fast": NetworkSize(width=40, first_layers=2, steps=2, step_layers=1, activation="relu"),
     "accurate": NetworkSize(width=192, first_layers=2, steps=3, step_layers=2),
 }
 
@@ -67,11 +66,7 @@ def size_from(settings: dict) -> NetworkSize:
 
 
 def build_emission_network(
-    size: NetworkSize,
-    *,
-    version: str | None = None,
-    pixels_last: bool = False,
-    name: str = "emission_measure",
+    size: NetworkSize, *, version: str | None = None, name: str = "emission_measure"
 ) -> keras.Model:
     """Build a network of pixels.
 
@@ -80,8 +75,6 @@ def build_emission_network(
     size : NetworkSize
     version : str, optional
         Build it for this version of the responses alone: the same weights, faster.
-    pixels_last : bool
-        Build it for input and output of (batch, column, pixel), faster still; needs a version.
 
     Returns
     -------
@@ -90,45 +83,33 @@ def build_emission_network(
         columns that choose the version of the responses. Output (batch, pixel, 60): emission
         measure in the 18 bins of ``LOG_T_EDGES`` (1e26 cm-5), the distances of the interval's ends
         below and above it, and the synthesised brightness in six channels (DN s-1 pix-1).
-
-    Raises
-    ------
-    ValueError
-        If pixels are last and no version is given.
     """
     responses = [bin_response(LOG_T_EDGES, version=v) * _UNIT_CM5 for v in RESPONSE_VERSIONS]
     table = np.stack(responses)
-    axis = -2 if pixels_last else -1
-    inputs = keras.Input((N_INPUTS, None) if pixels_last else (None, N_INPUTS), name="brightness")
-
-    def dense(units: int, name: str, activation: str | None = None, **options):
-        if not pixels_last:
-            return keras.layers.Dense(units, activation=activation, name=name, **options)
-        return DensePixelsLast(units, activation=activation, name=name, **options)
-
-    features, scale = BrightnessFeatures(table[0].max(axis=1).tolist(), axis=axis, name="features")(
-        inputs
-    )
+    inputs = keras.Input((None, N_INPUTS), name="brightness")
+    features, scale = BrightnessFeatures(table[0].max(axis=1).tolist(), name="features")(inputs)
     only = None if version is None else RESPONSE_VERSIONS.index(version)
     h = features
     for k in range(size.first_layers):
-        h = dense(size.width, f"first_{k + 1}", size.activation)(h)
-    logits = dense(N_BINS, "proposal")(h)
+        h = keras.layers.Dense(size.width, activation=size.activation, name=f"first_{k + 1}")(h)
+    logits = keras.layers.Dense(N_BINS, name="proposal")(h)
     for step in range(size.steps):
         em = Emission(name=f"emission_{step + 1}")(logits, scale)
-        seen = Synthesis(table.tolist(), only, axis=axis, name=f"synthesis_{step + 1}")(em, inputs)
-        misfit = Misfit(axis=axis, name=f"misfit_{step + 1}")(seen, inputs)
+        seen = Synthesis(table.tolist(), only, name=f"synthesis_{step + 1}")(em, inputs)
+        misfit = Misfit(name=f"misfit_{step + 1}")(seen, inputs)
         joined = [h, features, misfit, logits]
-        h_step = keras.layers.Concatenate(axis=axis, name=f"joined_{step + 1}")(joined)
+        h_step = keras.layers.Concatenate(name=f"joined_{step + 1}")(joined)
         for k in range(size.step_layers):
-            h_step = dense(size.width, f"step_{step + 1}_{k + 1}", size.activation)(h_step)
+            dense = keras.layers.Dense(
+                size.width, activation=size.activation, name=f"step_{step + 1}_{k + 1}"
+            )
+            h_step = dense(h_step)
         h = keras.layers.Add(name=f"sum_{step + 1}")([h, h_step])
-        change = dense(N_BINS, f"change_{step + 1}", kernel_initializer="zeros")
+        change = keras.layers.Dense(N_BINS, kernel_initializer="zeros", name=f"change_{step + 1}")
         logits = keras.layers.Add(name=f"logits_{step + 1}")([logits, change(h)])
     em = Emission(name="emission")(logits, scale)
-    spread = dense(2 * N_BINS, "spread")(h)
-    ones = np.ones((3, N_BINS)).tolist()
-    apart = Intervals(ones, axis=axis, name="intervals")(spread, em, scale)
-    seen = Synthesis(table.tolist(), only, axis=axis, name="synthesis")(em, inputs)
-    output = keras.layers.Concatenate(axis=axis, name="output")([em, apart, seen])
+    spread = keras.layers.Dense(2 * N_BINS, name="spread")(h)
+    apart = Intervals(np.ones((3, N_BINS)).tolist(), name="intervals")(spread, em, scale)
+    seen = Synthesis(table.tolist(), only, name="synthesis")(em, inputs)
+    output = keras.layers.Concatenate(name="output")([em, apart, seen])
     return keras.Model({"brightness": inputs}, output, name=name)

@@ -11,22 +11,30 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from network_models.compiled import compiled_network
+from network_models.dem_regression.block_network import (
+    BlockNetwork,
+    has_kernels,
+    lay_out_network,
+    run_pixels,
+)
 from network_models.dem_regression.emission_network import (
     SIZES,
     NetworkSize,
     build_emission_network,
     size_from,
 )
+from network_models.dem_regression.pixel_results import Limits, Results, read_block, write_block
 from network_models.dem_regression.simulated_pixels import (
     MISSING_SIGMA,
     N_BINS,
     N_CHANNELS,
     N_INPUTS,
 )
-from network_models.dem_regression.tile_kernels import fill_input, fill_result
 from network_models.model_files import load_network
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import UNIT_CM5, EmissionMeasure
+from tools.emission_measure.pixels import flags_of
 from tools.emission_measure.response import RESPONSE_VERSIONS
 from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK, UNLIKE_TRAINING
 
@@ -41,9 +49,8 @@ __all__ = [
 NETWORK_FILE, SETTINGS_FILE = "network.keras", "network.json"
 _PACKAGED = Path(__file__).parent / "packaged"
 PACKAGED_NETWORKS = tuple(name for name in SIZES if (_PACKAGED / name / NETWORK_FILE).is_file())
-# A tile goes through the network block by block: what lies between its layers stays in the cache.
-_BLOCKS, _BLOCK_PIXELS = 32, 1040  # columns a power of two apart would share cache lines
-_TILE = _BLOCKS * _BLOCK_PIXELS
+_PART = 16384  # pixels that a thread takes at a time
+_N_GIVEN = 3 * N_CHANNELS  # rows of brightness, error and what was seen
 
 
 def invert_with_network(
@@ -55,6 +62,7 @@ def invert_with_network(
     version: str = "v10_evenorm_chiantifix",
     saturated: np.ndarray | None = None,
     n_jobs: int = 2,
+    by_keras: bool | None = None,
 ) -> EmissionMeasure:
     """Invert every pixel with a network.
 
@@ -73,8 +81,11 @@ def invert_with_network(
     saturated : (..., 6) bool, optional
         Channels to leave out as if missing.
     n_jobs : int
-        Tiles that are in the network at a time, while one more is read or written; the backend
-        has threads of its own beside them.
+        Threads.
+    by_keras : bool, optional
+        Let Keras compute the network instead of this suite's own compiled layers, which are several
+        times faster on a processor; if not given, where Keras' backend has a GPU or the network an
+        activation that is not compiled. Its backend has threads of its own.
 
     Returns
     -------
@@ -105,49 +116,38 @@ def invert_with_network(
     if version not in RESPONSE_VERSIONS:
         raise ValueError(f"no response {version!r}; there are {', '.join(RESPONSE_VERSIONS)}")
     folder = Path(run) if run is not None else _packaged(size)
-    function, settings = _opened(folder, version)
     shape = dn.shape[:-1]
-    flat, errors = dn.reshape(-1, N_CHANNELS), sigma.reshape(-1, N_CHANNELS)
-    left_out = np.zeros((1, N_CHANNELS), bool)
-    if saturated is not None:
-        if np.shape(saturated) != dn.shape:
-            raise ValueError(f"saturated has the shape {np.shape(saturated)}, dn {dn.shape}")
-        left_out = np.reshape(saturated, (-1, N_CHANNELS)).astype(bool)
-    left_out = np.broadcast_to(left_out, flat.shape)
-    chosen = np.zeros(len(RESPONSE_VERSIONS), np.float32)
-    chosen[RESPONSE_VERSIONS.index(version)] = 1
+    if saturated is not None and np.shape(saturated) != dn.shape:
+        raise ValueError(f"saturated has the shape {np.shape(saturated)}, dn {dn.shape}")
+    flags = None if saturated is None else np.reshape(saturated, (-1, N_CHANNELS))
+    left_out = flags_of(flags, N_CHANNELS)
+    flat, errors = (np.ascontiguousarray(v.reshape(-1, N_CHANNELS)) for v in (dn, sigma))
     n = len(flat)
-    em, low, high, error = (np.empty((n, N_BINS), np.float32) for _ in range(4))
-    model, chi2 = np.empty((n, N_CHANNELS), np.float32), np.empty(n)
-    status = np.empty(n, np.uint8)
-    limits = np.array(settings["chi2 limits"])
-    levels = np.array(settings["signal levels"])
-    most = 10.0 ** (settings["largest log10 total emission measure, cm-5"] - 26)
-    codes = np.array([OK, UNLIKE_TRAINING, NO_DATA, NO_SIGNAL, NOT_FITTED], np.uint8)
+    results = Results(
+        *(np.empty((n, N_BINS), np.float32) for _ in range(4)),
+        model=np.empty((n, N_CHANNELS), np.float32),
+        chi2=np.empty(n),
+        status=np.empty(n, np.uint8),
+    )
+    invert_part, is_threaded = _opened(folder, version, by_keras)
 
-    def one_tile(first: int) -> None:
-        part = slice(first, min(first + _TILE, n))
-        tile = np.ones((_BLOCKS, N_INPUTS, _BLOCK_PIXELS), np.float32)  # whatever is left
-        tile[:, 2 * N_CHANNELS :] = chosen[:, None]
-        seen = fill_input(flat[part], errors[part], left_out[part], MISSING_SIGMA, tile)
-        output = np.ascontiguousarray(np.asarray(function(tile)).transpose(0, 2, 1))
-        output = output.reshape(_TILE, -1)
-        data = flat[part], errors[part], seen
-        results = (values[part] for values in (em, low, high, error, model, chi2, status))
-        fill_result(output, *data, np.float32(UNIT_CM5), levels, limits, most, codes, *results)
+    def one_part(first: int) -> None:
+        part = slice(first, min(first + _PART, n))
+        filled = Results(*(values[part] for values in results))
+        invert_part(flat[part], errors[part], left_out[part], filled)
 
-    with ThreadPoolExecutor(n_jobs + 1) as pool:
-        list(pool.map(one_tile, range(0, n, _TILE)))
+    with ThreadPoolExecutor(n_jobs if is_threaded else 1) as pool:
+        list(pool.map(one_part, range(0, n, _PART)))
     bins = (*shape, N_BINS)
     return EmissionMeasure(
-        em.reshape(bins),
-        error.reshape(bins),
-        chi2.reshape(shape),
-        status.reshape(shape),
-        model.reshape(*shape, N_CHANNELS),
+        results.em.reshape(bins),
+        results.error.reshape(bins),
+        results.chi2.reshape(shape),
+        results.status.reshape(shape),
+        results.model.reshape(*shape, N_CHANNELS),
         LOG_T_EDGES,
         f"network, {folder.name}",
-        {"low": low.reshape(bins), "high": high.reshape(bins)},
+        {"low": results.low.reshape(bins), "high": results.high.reshape(bins)},
     )
 
 
@@ -164,8 +164,8 @@ def _packaged(size: str) -> Path:
 
 
 @lru_cache(maxsize=4)
-def _opened(folder: Path, version: str) -> tuple[Callable, dict]:
-    """Give a compiled network for one version of the responses, and its settings."""
+def _opened(folder: Path, version: str, by_keras: bool | None) -> tuple[Callable, bool]:
+    """Give the inversion of some pixels with a network, and whether threads may call it."""
     path = folder / SETTINGS_FILE
     if not path.is_file():
         raise ValueError(
@@ -175,16 +175,19 @@ def _opened(folder: Path, version: str) -> tuple[Callable, dict]:
     settings = json.loads(path.read_text())
     if not np.allclose(settings["log_temperature_edges"], LOG_T_EDGES):
         raise ValueError(f"{path}: its temperatures are not those of this suite's networks")
-    network = _for_version(folder, size_from(settings), version, pixels_last=True)
-    return _compiled(network), settings["calibration"]
+    size, limits = size_from(settings), _limits(settings["calibration"])
+    network, index = _for_version(folder, size, version), RESPONSE_VERSIONS.index(version)
+    if by_keras is None:
+        by_keras = _has_gpu() or not has_kernels(size)
+    if by_keras:
+        return _by_keras(network, index, limits), False
+    return _by_blocks(lay_out_network(network, size, index), limits), True
 
 
-def _for_version(
-    folder: Path, size: NetworkSize, version: str, *, pixels_last: bool = False
-) -> keras.Model:
+def _for_version(folder: Path, size: NetworkSize, version: str) -> keras.Model:
     """Give a trained network, built for one version of the responses."""
     trained = load_network(folder / NETWORK_FILE)
-    network = build_emission_network(size, version=version, pixels_last=pixels_last)
+    network = build_emission_network(size, version=version)
     network.set_weights(trained.get_weights())
     network.get_layer("intervals").table = trained.get_layer("intervals").table
     return network
@@ -201,27 +204,57 @@ def packaged_network(size: str, version: str) -> keras.Model:
     return _for_version(_packaged(size), SIZES[size], version)
 
 
-def _compiled(network: keras.Model) -> Callable:
-    """Give the network as a compiled function of tiles (block, 17, pixel)."""
+def _limits(calibration: dict) -> Limits:
+    """Give what tells a pixel's status."""
+    codes = np.array([OK, UNLIKE_TRAINING, NO_DATA, NO_SIGNAL, NOT_FITTED], np.uint8)
+    return Limits(
+        np.array(calibration["signal levels"], float),
+        np.array(calibration["chi2 limits"], float),
+        10.0 ** (calibration["largest log10 total emission measure, cm-5"] - 26),
+        codes,
+        np.float32(UNIT_CM5),
+    )
+
+
+def _has_gpu() -> bool:
+    """Say whether Keras' backend computes on something else than processors."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        def one_block(x):
-            return network({"brightness": x[None]}, training=False)[0]
-
-        shape = tf.TensorSpec((_BLOCKS, N_INPUTS, _BLOCK_PIXELS), tf.float32)
-        traced = tf.function(
-            lambda x: keras.ops.map(one_block, x), jit_compile=True
-        ).get_concrete_function(shape)
-        return lambda x: traced(tf.convert_to_tensor(x))  # traced once, whatever threads come
+        return bool(tf.config.list_logical_devices("GPU"))
     if keras.backend.backend() == "jax":
         import jax
 
-        fixed, moving = network.trainable_variables, network.non_trainable_variables
-        values = [v.value for v in fixed], [v.value for v in moving]
+        return jax.default_backend() != "cpu"
+    if keras.backend.backend() == "torch":
+        import torch
 
-        def one_block(x):
-            return network.stateless_call(*values, {"brightness": x[None]}, training=False)[0][0]
+        return torch.cuda.is_available()
+    return False
 
-        return jax.jit(lambda x: keras.ops.map(one_block, x))
-    return lambda x: network.predict_on_batch({"brightness": x})
+
+def _by_blocks(network: BlockNetwork, limits: Limits) -> Callable:
+    """Give the inversion of some pixels by the suite's compiled layers."""
+    missing = np.float32(MISSING_SIGMA)
+
+    def run(dn: np.ndarray, sigma: np.ndarray, left_out: np.ndarray, results: Results) -> None:
+        run_pixels(network, dn, sigma, left_out, missing, limits, results)
+
+    return run
+
+
+def _by_keras(network: keras.Model, version: int, limits: Limits) -> Callable:
+    """Give the inversion of some pixels by Keras, as many at a time whatever is given."""
+    function = compiled_network(network)
+    missing = np.float32(MISSING_SIGMA)
+
+    def run(dn: np.ndarray, sigma: np.ndarray, left_out: np.ndarray, results: Results) -> None:
+        given = np.empty((_N_GIVEN, _PART), np.float32)
+        read_block(0, dn, sigma, left_out, missing, given)
+        columns = np.zeros((1, _PART, N_INPUTS), np.float32)
+        columns[0, :, : 2 * N_CHANNELS] = given[: 2 * N_CHANNELS].T
+        columns[0, :, 2 * N_CHANNELS + version] = 1
+        found = np.ascontiguousarray(function(columns)[0].T)
+        write_block(0, given, found, limits, results)
+
+    return run

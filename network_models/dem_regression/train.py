@@ -44,13 +44,13 @@ class EmissionConfig:
         choices=("", "relu", "silu", "gelu"),
         search=among("relu", "silu", "gelu", is_ordered=False),
     )
-    epochs: int = option(12, "epochs")
+    epochs: int = option(16, "epochs")
     steps_per_epoch: int = option(500, "batches in an epoch")
     block_pixels: int = option(1024, "pixels of a block")
     blocks: int = option(4, "blocks of pixels in a batch")
     library: int = option(12000, "parts of each family and place that pixels are mixed from")
     rough_share: float = option(
-        0.0, "share of pixels whose shapes are multiplied by smooth random curves"
+        0.15, "share of pixels whose shapes are multiplied by smooth random curves"
     )
     learning_rate: float = option(
         1e-2, "largest learning rate", search=between(1e-3, 3e-2, is_log=True)
@@ -101,9 +101,9 @@ SEARCH = SearchProblem(
     options={"seed": 1001, "steps_per_epoch": 60, "library": 2000},
     architecture={
         "size": "fast",
-        "width": 32,
+        "width": 40,
         "first_layers": 2,
-        "steps": 1,
+        "steps": 2,
         "step_layers": 1,
         "activation": "relu",
     },

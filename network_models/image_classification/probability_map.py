@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from astropy.wcs import WCS
 
-from network_models.image_classification.compiled import compiled_network
+from network_models.compiled import compiled_network
 from network_models.image_classification.tile_blending import (
     STRIDE,
     TILE,

@@ -4,7 +4,8 @@ A loop over a short last axis is left scalar by the compiler, because it cannot 
 don't overlap. Here a value of eight float64 is a type of its own, with arithmetic, that lives in a
 register; any processor runs it, in as many instructions as it needs. Sixteen are worth while where
 each result waits for the one before, as in a factorisation: one half is computed while the other
-waits. All functions are for compiled code only.
+waits. Sixteen float32 (singles) take the room of eight float64. All functions are for compiled code
+only.
 """
 
 from __future__ import annotations
@@ -19,17 +20,22 @@ __all__ = [
     "LANES",
     "WIDE",
     "any_positive",
+    "bit_exponent",
     "choose",
     "first_of",
     "largest",
     "lesser",
     "load",
+    "load_single",
     "load_wide",
     "pointer_to",
     "root",
+    "rounded",
     "splat",
+    "splat_single",
     "splat_wide",
     "store",
+    "times_power",
     "total",
 ]
 
@@ -38,29 +44,35 @@ _FUSE = ("contract",)  # a product and a sum may be one instruction
 
 
 class LanesType(types.Type):
-    """So many float64."""
+    """So many numbers of a kind, float64 if none is said."""
 
-    def __init__(self, width: int):
-        self.width = width
-        super().__init__(name=f"Lanes{width}")
+    def __init__(self, width: int, number: types.Float = types.float64):
+        self.width, self.number = width, number
+        super().__init__(name=f"Lanes{width}{number}")
 
 
-_LANES, _WIDE = LanesType(LANES), LanesType(WIDE)
+_LANES, _WIDE, _SINGLES = LanesType(LANES), LanesType(WIDE), LanesType(WIDE, types.float32)
 
 
 def _vector(width: int, kind: ir.Type | None = None) -> ir.VectorType:
     return ir.VectorType(kind or ir.DoubleType(), width)
 
 
+def _vector_of(kind: LanesType) -> ir.VectorType:
+    """Give the vector that holds a value of a kind."""
+    single = kind.number == types.float32
+    return _vector(kind.width, ir.FloatType() if single else ir.DoubleType())
+
+
 @register_model(LanesType)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, _vector(fe_type.width))
+        super().__init__(dmm, fe_type, _vector_of(fe_type))
 
 
 def _spread(builder, value, width):
     """Fill a vector with a scalar."""
-    empty = ir.Constant(_vector(width), ir.Undefined)
+    empty = ir.Constant(_vector(width, value.type), ir.Undefined)
     one = builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
     mask = ir.Constant(_vector(width, ir.IntType(32)), [0] * width)
     return builder.shuffle_vector(one, empty, mask)
@@ -82,10 +94,10 @@ def pointer_to(typingctx, array, start):
     return types.CPointer(array.dtype)(array, start), generate
 
 
-def _address(context, builder, signature, arguments, width):
-    """Point at so many numbers."""
+def _address(context, builder, signature, arguments, kind):
+    """Point at the numbers of a value."""
     wide = context.cast(builder, arguments[1], signature.args[1], types.intp)
-    return builder.bitcast(builder.gep(arguments[0], [wide]), _vector(width).as_pointer())
+    return builder.bitcast(builder.gep(arguments[0], [wide]), _vector_of(kind).as_pointer())
 
 
 def _load(kind):
@@ -96,15 +108,15 @@ def _load(kind):
         """Read pointer[index : index + width]."""
 
         def generate(context, builder, signature, arguments):
-            address = _address(context, builder, signature, arguments, kind.width)
-            return builder.load(address, align=8)
+            address = _address(context, builder, signature, arguments, kind)
+            return builder.load(address, align=kind.number.bitwidth // 8)
 
         return kind(pointer, index), generate
 
     return load
 
 
-load, load_wide = _load(_LANES), _load(_WIDE)
+load, load_wide, load_single = _load(_LANES), _load(_WIDE), _load(_SINGLES)
 
 
 @intrinsic
@@ -112,8 +124,8 @@ def store(typingctx, pointer, index, value):
     """Write pointer[index : index + width]."""
 
     def generate(context, builder, signature, arguments):
-        place = _address(context, builder, signature, arguments, signature.args[2].width)
-        builder.store(arguments[2], place, align=8)
+        place = _address(context, builder, signature, arguments, signature.args[2])
+        builder.store(arguments[2], place, align=signature.args[2].number.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(pointer, index, value), generate
@@ -127,7 +139,7 @@ def _splat(kind):
         """Give the same number in every lane."""
 
         def generate(context, builder, signature, arguments):
-            number = context.cast(builder, arguments[0], signature.args[0], types.f8)
+            number = context.cast(builder, arguments[0], signature.args[0], kind.number)
             return _spread(builder, number, kind.width)
 
         return kind(value), generate
@@ -135,7 +147,7 @@ def _splat(kind):
     return splat
 
 
-splat, splat_wide = _splat(_LANES), _splat(_WIDE)
+splat, splat_wide, splat_single = _splat(_LANES), _splat(_WIDE), _splat(_SINGLES)
 
 
 def _arithmetic(function, name):
@@ -186,16 +198,25 @@ def lesser(typingctx, a, b):
     return a(a, b), generate
 
 
-@intrinsic
-def root(typingctx, a):
-    """Give the square roots."""
+def _of_one(name, text):
+    """Define a function that the processor has, lane by lane."""
 
-    def generate(context, builder, signature, arguments):
-        name, vector = f"llvm.sqrt.v{a.width}f64", _vector(a.width)
-        kind = ir.FunctionType(vector, [vector])
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+    @intrinsic
+    def apply(typingctx, a):
+        def generate(context, builder, signature, arguments):
+            full, vector = f"llvm.{name}.v{a.width}f{a.number.bitwidth}", _vector_of(a)
+            kind = ir.FunctionType(vector, [vector])
+            found = cgutils.get_or_insert_function(builder.module, kind, full)
+            return builder.call(found, arguments)
 
-    return a(a), generate
+        return a(a), generate
+
+    apply.__doc__ = text
+    return apply
+
+
+root = _of_one("sqrt", "Give the square roots.")
+rounded = _of_one("rint", "Give the nearest whole numbers.")
 
 
 def _halves(builder, value, lanes, combine):
@@ -262,3 +283,37 @@ def any_positive(typingctx, a):
         return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
 
     return types.boolean(a), generate
+
+
+_MANTISSA_BITS, _ROOT_HALF_BITS = 23, 0x3F3504F3  # of float32; the bits of the root of 1/2
+
+
+def _whole(builder, number):
+    """Give a vector of int32 with the same whole number in every lane."""
+    return _spread(builder, ir.Constant(ir.IntType(32), number), WIDE)
+
+
+@intrinsic
+def times_power(typingctx, a, power):
+    """Give singles times two to whole powers; all results must be ordinary numbers."""
+
+    def generate(context, builder, signature, arguments):
+        bits = _vector(WIDE, ir.IntType(32))
+        added = builder.shl(builder.fptosi(arguments[1], bits), _whole(builder, _MANTISSA_BITS))
+        result = builder.add(builder.bitcast(arguments[0], bits), added)
+        return builder.bitcast(result, _vector_of(a))
+
+    return a(a, power), generate
+
+
+@intrinsic
+def bit_exponent(typingctx, a):
+    """Give the power of two over which positive singles are between the roots of 1/2 and of 2."""
+
+    def generate(context, builder, signature, arguments):
+        bits = builder.bitcast(arguments[0], _vector(WIDE, ir.IntType(32)))
+        above = builder.sub(bits, _whole(builder, _ROOT_HALF_BITS))
+        power = builder.ashr(above, _whole(builder, _MANTISSA_BITS))
+        return builder.sitofp(power, _vector_of(a))
+
+    return a(a), generate

@@ -56,13 +56,6 @@ def test_a_network_for_one_version_gives_what_the_whole_one_gives():
     given = {"brightness": inputs[None]}
     expected = ops.convert_to_numpy(whole(given))
     np.testing.assert_allclose(ops.convert_to_numpy(one(given)), expected, rtol=2e-5, atol=1e-7)
-    last = build_emission_network(TINY, version=RESPONSE_VERSIONS[1], pixels_last=True)
-    last.set_weights(whole.get_weights())
-    found = ops.convert_to_numpy(last({"brightness": inputs.T[None]}))
-    assert last.output_shape == (None, 60, None)
-    np.testing.assert_allclose(found[0].T, expected[0], rtol=2e-5, atol=1e-7)
-    with pytest.raises(ValueError, match="say which version"):
-        build_emission_network(TINY, pixels_last=True)
 
 
 def test_output_is_positive_and_its_model_is_its_own():

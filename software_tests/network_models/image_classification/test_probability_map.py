@@ -6,7 +6,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from network_models.image_classification.compiled import compiled_network
+from network_models.compiled import compiled_network
 from network_models.image_classification.probability_map import map_wcs, probability_map
 from network_models.image_classification.tile_blending import tile_starts
 

@@ -13,10 +13,12 @@ from tools.emission_measure.lanes import (
     largest,
     lesser,
     load,
+    load_single,
     load_wide,
     pointer_to,
     root,
     splat,
+    splat_single,
     splat_wide,
     store,
     total,
@@ -52,3 +54,22 @@ def test_vectors_do_what_numpy_does(width, read, fill):
     np.testing.assert_allclose(out, expected, rtol=1e-14, atol=1e-15)
     wanted = [a.max(), a.sum(), a.argmax(), (a > b).any(), 0]
     np.testing.assert_allclose(numbers, wanted, rtol=1e-13)
+
+
+def test_singles_do_what_numpy_does():
+    @numba.njit
+    def work(a, b, out):
+        x, y = load_single(pointer_to(a, 0), 0), load_single(pointer_to(b, 0), 0)
+        to = pointer_to(out, 0)
+        store(to, 0, x + y * splat_single(2.0) - x / y)
+        store(to, WIDE, choose(x, y, x, splat_single(0.0)))
+        store(to, 2 * WIDE, lesser(x, y))
+        store(to, 3 * WIDE, root(y))
+
+    generator = np.random.default_rng(0)
+    a = generator.normal(0, 1, WIDE).astype(np.float32)
+    b = generator.uniform(0.5, 2, WIDE).astype(np.float32)
+    out = np.empty((4, WIDE), np.float32)
+    work(a, b, out)
+    expected = [a + 2 * b - a / b, np.where(a > b, a, 0), np.minimum(a, b), np.sqrt(b)]
+    np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-6)

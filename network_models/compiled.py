@@ -1,4 +1,4 @@
-"""A network of scenes as a compiled function of arrays of any size, on both backends."""
+"""A network of one input as a compiled function of arrays of any size, on every backend."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["compiled_network"]
 
 
 def compiled_network(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """Give the network as a compiled function, (batch, y, x, channel) to (batch, class) float32.
+    """Give the network as a compiled function, from (batch, ...) to (batch, ...) float32.
 
     On TensorFlow one compilation serves all sizes, without XLA, whose convolutions take ten times
     as long on processors; JAX compiles anew for each size.
