@@ -8,7 +8,6 @@ float32, one row a column of the Keras network; functions take a pointer to the 
 from __future__ import annotations
 
 import numba
-import numpy as np
 
 from tools.emission_measure.lanes import WIDE, choose, lesser, load_single, splat_single, store
 from tools.emission_measure.single_functions import (
@@ -39,8 +38,7 @@ _RELU, _SILU, LINEAR = 0, 1, 2
 ACTIVATIONS = {"relu": _RELU, "silu": _SILU}
 _CHANNELS, _BINS = 6, 18
 N_FEATURES, N_MISFIT = 1 + 4 * _CHANNELS, 2 * _CHANNELS
-_FLOOR_SIGMA = np.float32(0.3)
-_ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
+_FLOOR_SIGMA = 0.3
 
 
 @numba.njit(cache=True)
@@ -79,7 +77,7 @@ def dense(x, n, weights, bias, out, units, activation, is_added):
 @numba.njit(cache=True, inline="always")
 def _put(out, at, x, activation, is_added):
     if activation == _RELU:
-        x = greater(x, splat_single(_ZERO))
+        x = greater(x, splat_single(0.0))
     elif activation == _SILU:
         x = x * sigmoid(x)
     if is_added:
@@ -101,26 +99,26 @@ def features(dn, sigma, seen, over_largest, out, scale):
     dn, sigma, seen: six rows, ``seen`` 1 or 0; over_largest: six numbers; out: 25 rows (without
     those of the version); scale: one row, 1e26 cm-5.
     """
-    zero, floor = splat_single(_ZERO), splat_single(_FLOOR_SIGMA)
+    zero, floor = splat_single(0.0), splat_single(_FLOOR_SIGMA)
     for at in range(0, BLOCK, WIDE):
-        total = splat_single(np.float32(1e-6))
+        total = splat_single(1e-6)
         for c in range(_CHANNELS):
             row = c * BLOCK + at
             y, s = load_single(dn, row), load_single(sigma, row)
             value = (greater(y, zero) + floor * s) * splat_single(over_largest[c])
             total = total + load_single(seen, row) * value
         store(scale, at, total)
-        store(out, at, logarithm(total) * splat_single(np.float32(1 / 3)))
-        over = splat_single(_ONE) / total
+        store(out, at, logarithm(total) * splat_single(1 / 3))
+        over = splat_single(1.0) / total
         for c in range(_CHANNELS):
             row = c * BLOCK + at
             y, s, here = load_single(dn, row), load_single(sigma, row), load_single(seen, row)
             largest = splat_single(over_largest[c]) * over
-            value = (greater(y, zero) + floor * s) * largest + splat_single(np.float32(1e-4))
-            share = here * (logarithm(value) + splat_single(_TWO)) * splat_single(np.float32(0.5))
-            error = logarithm(s * largest + splat_single(np.float32(1e-5)))
-            noise = here * (error + splat_single(np.float32(5))) * splat_single(np.float32(1 / 3))
-            signal = asinh(here * y / s) * splat_single(np.float32(1 / 3))
+            value = (greater(y, zero) + floor * s) * largest + splat_single(1e-4)
+            share = here * (logarithm(value) + splat_single(2.0)) * splat_single(0.5)
+            error = logarithm(s * largest + splat_single(1e-5))
+            noise = here * (error + splat_single(5.0)) * splat_single(1 / 3)
+            signal = asinh(here * y / s) * splat_single(1 / 3)
             first = BLOCK + row
             store(out, first, share)
             store(out, first + _CHANNELS * BLOCK, noise)
@@ -131,19 +129,19 @@ def features(dn, sigma, seen, over_largest, out, scale):
 @numba.njit(cache=True)
 def emission(logits, scale, out):
     """Write the emission measure in 18 bins, as ``Emission`` does."""
-    low, high = splat_single(np.float32(-20)), splat_single(np.float32(8))
+    low, high = splat_single(-20.0), splat_single(8.0)
     for at in range(0, BLOCK, WIDE):
         s = load_single(scale, at)
         for row in range(at, _BINS * BLOCK, BLOCK):
-            x = load_single(logits, row) - splat_single(np.float32(3))
+            x = load_single(logits, row) - splat_single(3.0)
             store(out, row, s * exponential(lesser(greater(x, low), high)))
 
 
 @numba.njit(cache=True)
 def misfit(synthesised, dn, sigma, seen, out):
     """Write what differs from the observed channels, 12 rows, as ``Misfit`` does."""
-    zero, half = splat_single(_ZERO), splat_single(np.float32(0.5))
-    most, two = splat_single(np.float32(2.5)), splat_single(_TWO)
+    zero, half = splat_single(0.0), splat_single(0.5)
+    most, two = splat_single(2.5), splat_single(2.0)
     for at in range(0, BLOCK, WIDE):
         for row in range(at, _CHANNELS * BLOCK, BLOCK):
             y, s, here = load_single(dn, row), load_single(sigma, row), load_single(seen, row)
@@ -161,25 +159,17 @@ def intervals(logits, em, scale, factors):
 
     factors: (3, 18) numbers.
     """
-    one, low, high = (
-        splat_single(_ONE),
-        splat_single(np.float32(-14)),
-        splat_single(np.float32(6)),
-    )
+    one, low, high = splat_single(1.0), splat_single(-14.0), splat_single(6.0)
     for at in range(0, BLOCK, WIDE):
         s = load_single(scale, at)
         for j in range(_BINS):
             row = j * BLOCK + at
-            share = splat_single(np.float32(1.1)) * sigmoid(load_single(logits, row))
+            share = splat_single(1.1) * sigmoid(load_single(logits, row))
             nearly = lesser(splat_single(factors[j]) * share, one)
             below = choose(one, share, nearly, one)
             store(logits, row, below * load_single(em, row))
-            apart = load_single(logits, row + _BINS * BLOCK) - splat_single(np.float32(3))
-            above = choose(
-                one,
-                share,
-                splat_single(factors[_BINS + j]),
-                splat_single(factors[2 * _BINS + j]),
-            )
+            apart = load_single(logits, row + _BINS * BLOCK) - splat_single(3.0)
+            factor, from_zero = factors[_BINS + j], factors[2 * _BINS + j]
+            above = choose(one, share, splat_single(factor), splat_single(from_zero))
             apart = exponential(lesser(greater(apart, low), high))
             store(logits, row + _BINS * BLOCK, above * s * apart)

@@ -6,8 +6,9 @@ place, as tests show.
 
 from __future__ import annotations
 
+import math
+
 import numba
-import numpy as np
 
 from tools.emission_measure.lanes import (
     bit_exponent,
@@ -21,17 +22,14 @@ from tools.emission_measure.lanes import (
 
 __all__ = ["asinh", "exponential", "greater", "logarithm", "magnitude", "sigmoid"]
 
-_ONE, _TWO, _HALF = np.float32(1), np.float32(2), np.float32(0.5)
-_LOG2_E = np.float32(1 / np.log(2))
-_LN2_HIGH = np.float32(0.693359375)  # so few bits that its products with exponents are exact
-_LN2_LOW = np.float32(np.log(2) - 0.693359375)
-_LARGEST_EXPONENT = np.float32(87.0)  # beyond it, results or their reciprocals are no float32
+_LOG2_E = 1 / math.log(2)
+_LN2_HIGH = 0.693359375  # so few bits that its products with exponents are exact
+_LN2_LOW = math.log(2) - _LN2_HIGH
+_LARGEST_EXPONENT = 87.0  # beyond it, results or their reciprocals are no float32
 # 1 / k! of exp(r), |r| < 0.35, and 1 / (2 k + 1) of artanh(f), |f| < 0.172: what is left out is
 # below half of the last place.
-_C2, _C3, _C4, _C5, _C6, _C7 = (
-    np.float32(1 / factorial) for factorial in (2, 6, 24, 120, 720, 5040)
-)
-_A3, _A5, _A7, _A9 = (np.float32(1 / k) for k in (3, 5, 7, 9))
+_C2, _C3, _C4, _C5, _C6, _C7 = (1 / math.factorial(k) for k in range(2, 8))
+_A3, _A5, _A7, _A9 = (1 / k for k in (3, 5, 7, 9))
 
 
 @numba.njit(cache=True)
@@ -43,7 +41,7 @@ def greater(a, b):
 @numba.njit(cache=True)
 def magnitude(a):
     """Give the absolute values."""
-    return greater(a, splat_single(np.float32(0)) - a)
+    return greater(a, splat_single(0.0) - a)
 
 
 @numba.njit(cache=True)
@@ -57,7 +55,7 @@ def exponential(x):
     s = s * r + splat_single(_C4)
     s = s * r + splat_single(_C3)
     s = s * r + splat_single(_C2)
-    s = s * r * r + r + splat_single(_ONE)
+    s = s * r * r + r + splat_single(1.0)
     return times_power(s, n)
 
 
@@ -65,8 +63,8 @@ def exponential(x):
 def logarithm(x):
     """Give ln(x) of positive numbers that are no smaller than 1.2e-38."""
     n = bit_exponent(x)
-    m = times_power(x, splat_single(np.float32(0)) - n)
-    one = splat_single(_ONE)
+    m = times_power(x, splat_single(0.0) - n)
+    one = splat_single(1.0)
     f = (m - one) / (m + one)
     q = f * f
     s = splat_single(_A9) * q + splat_single(_A7)
@@ -80,13 +78,13 @@ def logarithm(x):
 def asinh(x):
     """Give asinh(x), |x| < 1e19; its error is 1e-7 where x is small."""
     size = magnitude(x)
-    found = logarithm(size + root(size * size + splat_single(_ONE)))
-    zero = splat_single(np.float32(0))
+    found = logarithm(size + root(size * size + splat_single(1.0)))
+    zero = splat_single(0.0)
     return choose(zero, x, zero - found, found)
 
 
 @numba.njit(cache=True)
 def sigmoid(x):
     """Give 1 / (1 + exp(-x))."""
-    one = splat_single(_ONE)
-    return one / (one + exponential(splat_single(np.float32(0)) - x))
+    one = splat_single(1.0)
+    return one / (one + exponential(splat_single(0.0) - x))
