@@ -26,6 +26,8 @@ RATIOS = (  # whose speed over whose
     ("Tikhonov", "demregpy, data at least 0.05 sigma"),
     ("Plowman-Caspi", "utu (Plowman-Caspi)"),
     ("Plowman-Caspi", "EMToolKit (Plowman-Caspi)"),
+    ("network, accurate", "network, accurate, by Keras"),
+    ("network, fast", "network, fast, by Keras"),
 )
 _TILE = 256  # pixels along a side; a simulated map of them takes 0.7 GB
 _MOST_TILES = 16

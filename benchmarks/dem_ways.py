@@ -136,20 +136,26 @@ def _measured(em, dn, sigma, response, name, error=None, seconds=None) -> Emissi
 def _networks(arguments: argparse.Namespace) -> dict[str, Way]:
     """Give the suite's networks of the sizes that are asked for, where they are installed."""
 
-    def by_network(size: str) -> Callable:
+    def by_network(size: str, by_keras: bool) -> Callable:
         return lambda dn, sigma: invert_with_network(
-            dn, sigma, size=size, version=arguments.response, n_jobs=arguments.jobs
+            dn,
+            sigma,
+            size=size,
+            version=arguments.response,
+            n_jobs=arguments.jobs,
+            by_keras=by_keras,
         )
 
     ways = {}
     for size in arguments.network:
-        solve = by_network(size)
+        solve = by_network(size, False)
         try:
             solve(np.ones((1, 6)), np.ones((1, 6)))
         except FileNotFoundError as error:
             logger.info("the %s network is left out: %s", size, error)
             continue
         ways[f"network, {size}"] = Way(solve, is_network=True)
+        ways[f"network, {size}, by Keras"] = Way(by_network(size, True), is_judged=False)
     return ways
 
 

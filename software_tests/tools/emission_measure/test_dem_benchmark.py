@@ -16,7 +16,7 @@ from tools.emission_measure.response import bin_response
 from tools.emission_measure.simulated_maps import MAP_FAMILIES
 
 
-def by_basis_pursuit(dn, sigma, *, size, version, n_jobs):
+def by_basis_pursuit(dn, sigma, *, size, version, n_jobs, by_keras):
     """Stand in for a network: basis pursuit, with bars that hold everything."""
     response = bin_response(LOG_T_EDGES, version=version)
     found = invert(dn, sigma, response, LOG_T_EDGES, n_jobs=n_jobs)
