@@ -74,7 +74,8 @@ def compare(arguments: argparse.Namespace) -> dict:
     years = (1000 + 27 * 4 + 3) / 365.25
     record = simulate_record(FlareProcessParameters(), years=years, seed=7)
     images = VirtualPairs(record, n_images=4, start_day=1000, size=arguments.side)
-    simulator = PixelSimulator(arguments.library, seed=70)
+    share = EmissionConfig().rough_share
+    simulator = PixelSimulator(arguments.library, seed=70, rough_share=share)
     held_out = PixelSimulator(arguments.library, seed=71)
     tests = {
         "simulated pixels": held_out.draw(_HELD_OUT, np.random.default_rng(72)),

@@ -57,7 +57,7 @@ def _trained(script: str, options: tuple[str, ...], folder: Path) -> list[str]:
 
 
 def emission_trials(folder: Path, arguments: argparse.Namespace) -> list[str]:
-    """Try what was not kept: imitating solvers, random curves in the training, finer factors."""
+    """Try imitating solvers, a training without random curves, and finer factors."""
     outcome = run("benchmarks/distillation.py")
     held_out = outcome.json.pop("held out")
     lines = [
@@ -70,7 +70,7 @@ def emission_trials(folder: Path, arguments: argparse.Namespace) -> list[str]:
         lines.append(
             markdown(Table(f"Medians of {place}, one for each seed", ["", "L1", "W1, dex"], rows))
         )
-    trained, options = arguments.curves, ("--rough-share", "0.3")
+    trained, options = arguments.smooth, ("--rough-share", "0")
     if not trained:
         outcome = run(_TRAIN, *options, "--output", str(folder / "runs"))
         lines += [f"`python {_TRAIN} {' '.join(options)}`: {outcome.cost}.\n"]

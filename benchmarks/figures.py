@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--x-ray-files", nargs="*", default=[], help="real GOES X-ray days")
     parser.add_argument("--keep", default="", help="a folder in which runs and stores are kept")
     parser.add_argument("--deepem", default="", help="run of the seed's network by its own recipe")
-    parser.add_argument("--curves", default="", help="run of train.py --rough-share 0.3")
+    parser.add_argument("--smooth", default="", help="run of train.py --rough-share 0")
     parser.add_argument("--kills", type=int, default=100, help="random kill -9 in the resume test")
     arguments = parser.parse_args()
     os.chdir(ROOT)

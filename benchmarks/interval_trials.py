@@ -1,11 +1,12 @@
-"""Can intervals cover in and out of prior alike? Finer factors, and a training with random curves.
+"""Do intervals cover in and out of prior alike? Finer factors, a training without random curves.
 
 python benchmarks/interval_trials.py --run RUN
 
-RUN is one of ``dem_regression/train.py --rough-share 0.3``. It stands beside the packaged accurate
-network: on held-out simulated pixels with factors of the intervals that are one for each bin, or
-for each class of signal, of a bin's share in the total found, or of both; and, as it is, on the
-maps on which inversions are judged. Prints one JSON line.
+RUN is one of ``dem_regression/train.py --rough-share 0``. It stands beside the packaged accurate
+network, a part of whose training are shapes that no formula gives: on held-out simulated pixels
+with factors of the intervals that are one for each bin, or for each class of signal, of a bin's
+share in the total found, or of both; and, as it is, on the maps on which inversions are judged.
+Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ _CLASSES = ("one for all", "signal", "share of the bin", "both")
 def main() -> None:
     """Print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", required=True, help="of train.py --rough-share 0.3")
+    parser.add_argument("--run", required=True, help="of train.py --rough-share 0")
     parser.add_argument("--pixels", type=int, default=60000, help="simulated ones, of each kind")
     parser.add_argument("--library", type=int, default=12000, help="parts to mix pixels from")
     parser.add_argument("--side", type=int, default=128, help="pixels of a judged map")
     arguments = parser.parse_args()
-    networks = {"packaged": _PACKAGED, "with random curves": Path(arguments.run)}
+    networks = {"packaged": _PACKAGED, "without random curves": Path(arguments.run)}
     figures = {
         "68 % intervals of held-out pixels": _held_out(networks, arguments),
         "on the judged maps": _judged(networks, arguments.side),
@@ -51,7 +52,7 @@ def main() -> None:
 def _held_out(networks: dict[str, Path], arguments: argparse.Namespace) -> dict:
     """Give coverage by network and kind of factors, of smooth shapes and of random curves."""
     sets = {}
-    for k, (kind, share) in enumerate({"as before": 0.0, "random curves": 1.0}.items()):
+    for k, (kind, share) in enumerate({"smooth shapes": 0.0, "random curves": 1.0}.items()):
         simulator = PixelSimulator(arguments.library, 77 + k, rough_share=share)
         for part in ("calibration", "test"):
             generator = np.random.default_rng([5, k, part == "test"])
@@ -68,10 +69,10 @@ def _held_out(networks: dict[str, Path], arguments: argparse.Namespace) -> dict:
         }
         cells = {"L1": scores}
         for classes in _CLASSES:
-            factors = _factors(*found["as before", "calibration"], classes)
+            factors = _factors(*found["smooth shapes", "calibration"], classes)
             cells[f"factors: {classes}"] = {
                 kind: round(float(_inside(*found[kind, "test"], classes, factors).mean()), 3)
-                for kind in ("as before", "random curves")
+                for kind in ("smooth shapes", "random curves")
             }
         out[name] = cells
     return out
