@@ -27,9 +27,14 @@ from network_models.dem_regression.network_kernels import (
     intervals,
     misfit,
 )
-from network_models.dem_regression.pixel_results import read_block, write_block
-from network_models.dem_regression.simulated_pixels import N_BINS, N_CHANNELS, N_INPUTS
-from tools.emission_measure.lanes import pointer_to
+from network_models.dem_regression.pixel_results import Limits, Results, read_block, write_block
+from network_models.dem_regression.simulated_pixels import (
+    MISSING_SIGMA,
+    N_BINS,
+    N_CHANNELS,
+    N_INPUTS,
+)
+from tools.emission_measure.lanes import cache_aligned, pointer_to
 
 __all__ = ["BlockNetwork", "lay_out_network", "has_kernels", "run_pixels"]
 
@@ -133,22 +138,32 @@ def _laid_out(matrix: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(whole.reshape(-1, UNITS, matrix.shape[1]).transpose(0, 2, 1))
 
 
-@numba.njit(nogil=True, cache=True)
-def run_pixels(network, dn, sigma, left_out, missing_sigma, limits, results):
+def run_pixels(
+    network: BlockNetwork,
+    dn: np.ndarray,
+    sigma: np.ndarray,
+    left_out: np.ndarray,
+    limits: Limits,
+    results: Results,
+) -> None:
     """Invert pixels: fill their results.
 
-    network: a ``BlockNetwork``; dn, sigma: (pixel, 6); left_out: as ``flags_of`` gives it; limits
-    and results: as ``write_block`` takes them.
+    Parameters
+    ----------
+    network : BlockNetwork
+    dn, sigma : (pixel, 6) float32
+        DN s-1 pix-1.
+    left_out : array
+        As ``flags_of`` gives it.
+    limits : Limits
+    results : Results
     """
     n_joined = network.width + N_FEATURES + N_MISFIT + _N_LOGITS
-    # made here, since who only points at an array doesn't keep it
-    joined = np.zeros((n_joined, BLOCK), np.float32)
-    spare = np.zeros((2 * network.width, BLOCK), np.float32)
-    given = np.zeros((3 * N_CHANNELS + 1, BLOCK), np.float32)
-    found = np.zeros((N_BINS + _N_SPREAD + _N_SEEN, BLOCK), np.float32)
-    no_bias = np.zeros(_N_SEEN, np.float32)
-    scratch = joined, spare, given, found, no_bias
-    _run_blocks(network, dn, sigma, left_out, missing_sigma, limits, results, scratch)
+    n_found = N_BINS + _N_SPREAD + _N_SEEN
+    rows = (n_joined, 2 * network.width, 3 * N_CHANNELS + 1, n_found, 1)
+    scratch = tuple(cache_aligned((n, BLOCK), np.float32) for n in rows)
+    missing = np.float32(MISSING_SIGMA)
+    _run_blocks(network, dn, sigma, left_out, missing, limits, results, scratch)
 
 
 @numba.njit(nogil=True, cache=True)

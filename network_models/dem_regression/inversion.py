@@ -235,10 +235,9 @@ def _has_gpu() -> bool:
 
 def _by_blocks(network: BlockNetwork, limits: Limits) -> Callable:
     """Give the inversion of some pixels by the suite's compiled layers."""
-    missing = np.float32(MISSING_SIGMA)
 
     def run(dn: np.ndarray, sigma: np.ndarray, left_out: np.ndarray, results: Results) -> None:
-        run_pixels(network, dn, sigma, left_out, missing, limits, results)
+        run_pixels(network, dn, sigma, left_out, limits, results)
 
     return run
 

@@ -25,7 +25,9 @@ class EmissionConfig:
 
     size: str = option("accurate", "size of the network", choices=("fast", "accurate"))
     width: int = option(
-        0, "units of a dense layer; the size's own if 0", search=among(16, 32, 48, 64, 96, 128, 192)
+        0,
+        "units of a dense layer; the size's own if 0",
+        search=among(16, 32, 40, 48, 64, 96, 128, 192),
     )
     first_layers: int = option(
         0, "dense layers before the first proposal; the size's own if 0", search=among(1, 2, 3)

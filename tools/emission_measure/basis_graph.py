@@ -16,6 +16,7 @@ import numpy as np
 
 from tools.emission_measure.lanes import (
     LANES,
+    cache_aligned,
     choose,
     first_of,
     largest,
@@ -102,9 +103,7 @@ def graph_memory(threads: int, m: int, n: int) -> tuple[np.ndarray, ...]:
     """Give room for the nodes of every thread, for m rows and n functions."""
     width = -(-m // LANES) * LANES
     length = NODES * (m + _PARTS) * width
-    records = np.empty(threads * length + LANES)
-    first = -records.ctypes.data % (8 * LANES) // 8  # eight numbers are then one cache line
-    records = records[first : first + threads * length].reshape(threads, length)
+    records = cache_aligned((threads, length))
     table = np.empty((threads, _SLOTS), np.int32)
     numbers = np.empty((threads, 4 * m * m + 2 * n))
     integers = np.empty((threads, 1 + 2 * m), np.int64)

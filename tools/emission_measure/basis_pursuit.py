@@ -30,6 +30,7 @@ from tools.emission_measure.basis_graph import (
 from tools.emission_measure.lanes import (
     LANES,
     any_positive,
+    cache_aligned,
     choose,
     load,
     pointer_to,
@@ -135,7 +136,7 @@ def solve_basis_pursuit(
             (design, functions, rows, _typical_widths(sigma)),
             np.asarray(tolerances, float),
             graph_memory(threads, *design.shape),
-            np.zeros((threads, 7 * rows.shape[1] + functions.shape[1])),
+            cache_aligned((threads, 7 * rows.shape[1] + functions.shape[1])),
             threads,
             (em, model, chi2, status, objective, used),
             (0,) * m,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
@@ -21,6 +22,7 @@ __all__ = [
     "WIDE",
     "any_positive",
     "bit_exponent",
+    "cache_aligned",
     "choose",
     "first_of",
     "largest",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 LANES, WIDE = 8, 16
+_CACHE_LINE = 64  # bytes
 _FUSE = ("contract",)  # a product and a sum may be one instruction
 
 
@@ -76,6 +79,14 @@ def _spread(builder, value, width):
     one = builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
     mask = ir.Constant(_vector(width, ir.IntType(32)), [0] * width)
     return builder.shuffle_vector(one, empty, mask)
+
+
+def cache_aligned(shape: tuple[int, ...], dtype: type = np.float64) -> np.ndarray:
+    """Give zeros that begin at a cache line, so that a whole vector lies in one; not compiled."""
+    size = int(np.prod(shape))
+    room = np.zeros(size + _CACHE_LINE // np.dtype(dtype).itemsize, dtype)
+    first = -room.ctypes.data % _CACHE_LINE // room.itemsize
+    return room[first : first + size].reshape(shape)
 
 
 @intrinsic

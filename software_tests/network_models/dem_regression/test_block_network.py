@@ -30,8 +30,7 @@ def by_blocks(network, size, version, inputs):
     dn, sigma = (np.ascontiguousarray(inputs[:, k : k + 6]) for k in (0, 6))
     limits = ENDLESS._replace(unit=np.float32(1))
     laid_out = lay_out_network(network, size, version)
-    missing = np.float32(MISSING_SIGMA)
-    run_pixels(laid_out, dn, sigma, flags_of(None, 6), missing, limits, results)
+    run_pixels(laid_out, dn, sigma, flags_of(None, 6), limits, results)
     return results
 
 

@@ -8,6 +8,7 @@ from tools.emission_measure.lanes import (
     LANES,
     WIDE,
     any_positive,
+    cache_aligned,
     choose,
     first_of,
     largest,
@@ -73,3 +74,14 @@ def test_singles_do_what_numpy_does():
     work(a, b, out)
     expected = [a + 2 * b - a / b, np.where(a > b, a, 0), np.minimum(a, b), np.sqrt(b)]
     np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_aligned_zeros_begin_at_a_cache_line(dtype):
+    made = [cache_aligned((n, 16), dtype) for n in (1, 3, 5000)]
+    for array, n in zip(made, (1, 3, 5000), strict=True):
+        assert array.ctypes.data % 64 == 0
+        assert array.shape == (n, 16)
+        assert array.dtype == dtype
+        assert array.flags.c_contiguous
+        assert not array.any()
