@@ -11,7 +11,14 @@ from benchmarks.running import ROOT, run
 from tools.atomic_files import write_bytes
 from tools.report.report import Table
 
-__all__ = ["corona", "deepem", "emission_measure", "emission_networks", "emission_trials"]
+__all__ = [
+    "corona",
+    "deepem",
+    "distillation",
+    "emission_measure",
+    "emission_networks",
+    "intervals",
+]
 
 _TRAIN = "network_models/dem_regression/train.py"
 _DEEPEM = "network_models/dem_regression/deepem/train.py"
@@ -56,13 +63,13 @@ def _trained(script: str, options: tuple[str, ...], folder: Path) -> list[str]:
     return [f"`{command}`: {outcome.cost}.\n", f"```\n{_without_paths(outcome.text)}\n```\n"]
 
 
-def emission_trials(folder: Path, arguments: argparse.Namespace) -> list[str]:
-    """Try imitating solvers, a training without random curves, and finer factors."""
+def distillation(_: Path, __: argparse.Namespace) -> list[str]:
+    """Try imitating solvers beside simulated pixels."""
     outcome = run("benchmarks/distillation.py")
     held_out = outcome.json.pop("held out")
     lines = [
         f"`python benchmarks/distillation.py`: {outcome.seconds:.0f} s; "
-        + ", ".join(f"{key}: {value}" for key, value in outcome.json.items() if key != "held out")
+        + ", ".join(f"{key}: {value}" for key, value in outcome.json.items())
         + ".\n"
     ]
     for place, arms in held_out.items():
@@ -70,10 +77,14 @@ def emission_trials(folder: Path, arguments: argparse.Namespace) -> list[str]:
         lines.append(
             markdown(Table(f"Medians of {place}, one for each seed", ["", "L1", "W1, dex"], rows))
         )
-    trained, options = arguments.smooth, ("--rough-share", "0")
+    return lines
+
+
+def intervals(folder: Path, arguments: argparse.Namespace) -> list[str]:
+    """Train without random curves, and try finer factors of the intervals."""
+    lines, trained, options = [], arguments.smooth, ("--rough-share", "0")
     if not trained:
-        outcome = run(_TRAIN, *options, "--output", str(folder / "runs"))
-        lines += [f"`python {_TRAIN} {' '.join(options)}`: {outcome.cost}.\n"]
+        lines = _trained(_TRAIN, options, folder)
         (path,) = (folder / "runs").iterdir()
         trained = str(path)
     outcome = run("benchmarks/interval_trials.py", "--run", trained)

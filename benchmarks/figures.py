@@ -24,9 +24,10 @@ from pathlib import Path
 from benchmarks.figure_dem import (
     corona,
     deepem,
+    distillation,
     emission_measure,
     emission_networks,
-    emission_trials,
+    intervals,
 )
 from benchmarks.figure_scenes import regions, scene_maps, scenes, slic_speed
 from benchmarks.figure_search import robust_search, search, searches
@@ -333,7 +334,8 @@ PARTS = {
     "corona": ("Emission measure of the virtual Sun (synthetic)", corona),
     "networks": ("Training the networks of emission measure (synthetic)", emission_networks),
     "deepem": ("Training DeepEM by its own recipe (synthetic)", deepem),
-    "trials": ("Trials with the networks of emission measure (synthetic)", emission_trials),
+    "distillation": ("Networks of emission measure that imitate solvers (synthetic)", distillation),
+    "intervals": ("Intervals of the networks, and random curves (synthetic)", intervals),
     "scenes": ("Classes of solar scenes (synthetic training)", scenes),
     "scene-maps": (
         "The packaged classifier of scenes, and where its maps lie",
