@@ -83,3 +83,15 @@ def test_drawings_are_written(tmp_path):
     image = plt.imread(path)
     assert image.shape[0] > 200
     assert image[..., :3].min() < 0.5  # something is drawn
+
+
+def test_arrows_of_long_ways_stay_on_the_drawing(tmp_path):
+    layers = [(f"layer {k}", "Dense", "batch x 4", 20) for k in range(25)]
+    names = [name for name, *_ in layers]
+    links = [*zip(names[:-1], names[1:], strict=True), (names[0], names[-1]), (names[0], names[12])]
+    image = plt.imread(draw_architecture(layers, links, tmp_path / "a.png"))
+    ink = image[..., :3].min(axis=2) < 0.9
+    assert not ink[:, -5:].any()  # nothing is cut off at the side round which arrows go
+    assert ink[:, : ink.shape[1] // 2].any()
+    columns = np.flatnonzero(ink.any(axis=0))
+    assert columns[-1] > columns[0] + 1.3 * 290  # they go round the boxes, 2.9 wide at 100 dots

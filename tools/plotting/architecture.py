@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from matplotlib.patches import FancyBboxPatch
@@ -11,6 +12,8 @@ from tools.plotting.style import new_figure, save_figure
 __all__ = ["draw_architecture"]
 
 _BOX_WIDTH, _BOX_HEIGHT = 2.9, 0.62
+_STEP_X, _STEP_Y = 3.3, 1.05
+_BEND, _WIDEST = 0.35, 2.5  # of an arrow's length, and how far to the side arrows go at most
 _FILL = {"InputLayer": "#E8F1FA", "Dense": "#FFF2D9", "Conv2D": "#FFF2D9", "Conv1D": "#FFF2D9"}
 
 
@@ -31,20 +34,24 @@ def draw_architecture(
     for name in names:
         rows.setdefault(depth[name], []).append(name)
     columns = max(len(row) for row in rows.values())
-    width, height = 2.0 + 3.3 * columns, 0.6 + 1.05 * len(rows)
-    figure, axes = new_figure(width, height)
     place = {}
     for level, row in rows.items():
         for k, name in enumerate(row):
-            x = (k - (len(row) - 1) / 2) * 3.3
-            place[name] = (x, -1.05 * level)
-    for start, end in links:
-        if start in place and end in place:
-            _arrow(axes, place[start], place[end], passes=depth[end] - depth[start] > 1)
+            x = (k - (len(row) - 1) / 2) * _STEP_X
+            place[name] = (x, -_STEP_Y * level)
+    drawn = [(a, b, depth[b] - depth[a]) for a, b in links if a in place and b in place]
+    longest = max((levels for *_, levels in drawn), default=1)
+    aside = min(_BEND * _STEP_Y * longest / 2, _WIDEST) if longest > 1 else 0.0
+    half = 1.0 + _STEP_X * columns / 2
+    width, height = 2 * half + aside, 0.6 + _STEP_Y * len(rows)
+    figure, axes = new_figure(width, height)
+    for start, end, levels in drawn:
+        bulge = aside * (levels / longest) ** 0.5 if levels > 1 else 0.0
+        _arrow(axes, place[start], place[end], bulge)
     for name, kind, shape, n_parameters in layers:
         _box(axes, place[name], name, kind, shape, n_parameters)
-    axes.set_xlim(-width / 2, width / 2)
-    axes.set_ylim(-1.05 * (len(rows) - 1) - 0.6, 0.6)
+    axes.set_xlim(-half, half + aside)
+    axes.set_ylim(-_STEP_Y * (len(rows) - 1) - 0.6, 0.6)
     axes.set_axis_off()
     return save_figure(figure, path)
 
@@ -59,15 +66,14 @@ def _depths(names: list[str], links: list[tuple[str, str]]) -> dict[str, int]:
     return depth
 
 
-def _arrow(axes, start, end, *, passes: bool) -> None:
-    side = _BOX_WIDTH / 2 + 0.12
-    bend = "arc3"
-    if passes:  # go round the layers in between
-        start, end = (start[0] + side - 0.15, start[1]), (end[0] + side - 0.15, end[1])
-        bend = "arc3,rad=-0.35"
-        offset = 0.0
-    else:
-        offset = _BOX_HEIGHT / 2
+def _arrow(axes, start, end, bulge: float) -> None:
+    """Draw an arrow, straight or going round the layers in between by so much."""
+    bend, offset = "arc3", _BOX_HEIGHT / 2
+    if bulge:
+        side, offset = _BOX_WIDTH / 2 - 0.03, 0.0
+        start, end = (start[0] + side, start[1]), (end[0] + side, end[1])
+        length = math.hypot(end[0] - start[0], end[1] - start[1])
+        bend = f"arc3,rad={-2 * bulge / length:.4f}"
     axes.annotate(
         "",
         (end[0], end[1] + offset),
