@@ -19,7 +19,8 @@ import numpy as np
 
 from benchmarks.dem_accuracy import LEVELS, draw_pixels, group_of
 from network_models.dem_regression.calibration import ONE_SIGMA, outputs_of, signal_level
-from network_models.dem_regression.inversion import NETWORK_FILE, invert_with_network
+from network_models.dem_regression.inversion import invert_with_network
+from network_models.dem_regression.network_settings import NETWORK_FILE
 from network_models.dem_regression.simulated_pixels import N_BINS, N_CHANNELS, PixelSimulator
 from network_models.model_files import load_network
 from tools.emission_measure.families import LOG_T_EDGES

@@ -10,11 +10,13 @@ import numpy as np
 __all__ = ["compiled_network"]
 
 
-def compiled_network(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+def compiled_network(
+    network: keras.Model, *, use_xla: bool = False
+) -> Callable[[np.ndarray], np.ndarray]:
     """Give the network as a compiled function, from (batch, ...) to (batch, ...) float32.
 
     On TensorFlow one compilation serves all sizes, without XLA, whose convolutions take ten times
-    as long on processors; JAX compiles anew for each size.
+    as long on processors; with ``use_xla``, and always on JAX, each size is compiled anew.
     """
     name = network.inputs[0].name
     if keras.backend.backend() == "tensorflow":
@@ -23,7 +25,9 @@ def compiled_network(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]
         shape = network.inputs[0].shape
         taken = tf.TensorSpec(shape, tf.float32)
         function = tf.function(
-            lambda images: network({name: images}, training=False), input_signature=[taken]
+            lambda images: network({name: images}, training=False),
+            input_signature=[taken],
+            jit_compile=use_xla,
         )
         return lambda images: function(tf.constant(images, tf.float32)).numpy()
     if keras.backend.backend() == "jax":

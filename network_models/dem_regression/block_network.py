@@ -88,7 +88,17 @@ def lay_out_network(network: keras.Model, size: NetworkSize, version: int) -> Bl
         Its size.
     version : int
         Of the responses, of five.
+
+    Raises
+    ------
+    ValueError
+        If its activation is not compiled here.
     """
+    if not has_kernels(size):
+        raise ValueError(
+            f"the activation {size.activation!r} is not compiled, only {', '.join(ACTIVATIONS)}: "
+            "let Keras compute (by_keras=True, or None)"
+        )
     width = -(-size.width // UNITS) * UNITS
     lengths = {"hidden": size.width, "features": N_FEATURES, "misfit": N_MISFIT, "logits": N_BINS}
     names = [

@@ -18,7 +18,16 @@ _CHANNELS, _VERSIONS = 6, 5
 _FLOOR_SIGMA = 0.3  # of the noise, below which a brightness counts as this
 
 
-class _WithTable(keras.layers.Layer):
+class _OfColumns(keras.layers.Layer):
+    """A layer whose columns lie in the last axis."""
+
+    @classmethod
+    def from_config(cls, config):
+        """Make a layer; files of November 2026 say that columns lie in the axis -1."""
+        return super().from_config({name: v for name, v in config.items() if name != "axis"})
+
+
+class _WithTable(_OfColumns):
     """A layer with a fixed table of numbers, which is saved in its configuration."""
 
     def __init__(self, table: list, **kwargs):
@@ -158,7 +167,7 @@ class Synthesis(_WithTable):
 
 
 @keras.saving.register_keras_serializable(package="heliolens")
-class Misfit(keras.layers.Layer):
+class Misfit(_OfColumns):
     """How a synthesised brightness differs from the observed one, as features of a fidelity step.
 
     Inputs: synthesised (..., 6), and the network's input (..., 17). Output (..., 12): asinh of the

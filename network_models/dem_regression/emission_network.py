@@ -24,7 +24,7 @@ from network_models.dem_regression.simulated_pixels import N_BINS, N_INPUTS
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.response import RESPONSE_VERSIONS, bin_response
 
-__all__ = ["SIZES", "NetworkSize", "build_emission_network", "size_from"]
+__all__ = ["SIZES", "NetworkSize", "activation_of", "build_emission_network", "size_from"]
 
 _UNIT_CM5 = 1e26
 
@@ -63,6 +63,11 @@ def size_from(settings: dict) -> NetworkSize:
     if "shape" in settings:
         return NetworkSize(**settings["shape"])
     return SIZES[settings["size"]]
+
+
+def activation_of(network: keras.Model) -> str:
+    """Give the activation of a network's dense layers."""
+    return network.get_layer("first_1").get_config()["activation"]
 
 
 def build_emission_network(

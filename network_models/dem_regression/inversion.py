@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -21,8 +20,13 @@ from network_models.dem_regression.block_network import (
 from network_models.dem_regression.emission_network import (
     SIZES,
     NetworkSize,
+    activation_of,
     build_emission_network,
-    size_from,
+)
+from network_models.dem_regression.network_settings import (
+    NETWORK_FILE,
+    SETTINGS_FILE,
+    read_settings,
 )
 from network_models.dem_regression.pixel_results import Limits, Results, read_block, write_block
 from network_models.dem_regression.simulated_pixels import (
@@ -33,20 +37,16 @@ from network_models.dem_regression.simulated_pixels import (
 )
 from network_models.model_files import load_network
 from tools.emission_measure.families import LOG_T_EDGES
-from tools.emission_measure.inversion import UNIT_CM5, EmissionMeasure
+from tools.emission_measure.inversion import EmissionMeasure
 from tools.emission_measure.pixels import flags_of
 from tools.emission_measure.response import RESPONSE_VERSIONS
-from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK, UNLIKE_TRAINING
 
 __all__ = [
-    "NETWORK_FILE",
     "PACKAGED_NETWORKS",
-    "SETTINGS_FILE",
     "invert_with_network",
     "packaged_network",
 ]
 
-NETWORK_FILE, SETTINGS_FILE = "network.keras", "network.json"
 _PACKAGED = Path(__file__).parent / "packaged"
 PACKAGED_NETWORKS = tuple(name for name in SIZES if (_PACKAGED / name / NETWORK_FILE).is_file())
 _PART = 16384  # pixels that a thread takes at a time
@@ -83,9 +83,9 @@ def invert_with_network(
     n_jobs : int
         Threads.
     by_keras : bool, optional
-        Let Keras compute the network instead of this suite's own compiled layers, which are several
-        times faster on a processor; if not given, where Keras' backend has a GPU or the network an
-        activation that is not compiled. Its backend has threads of its own.
+        Let Keras compute the network instead of this suite's own compiled layers, which are faster
+        on a processor; if not given, where Keras' backend has a GPU or the network an activation
+        that is not compiled. Its backend has threads of its own.
 
     Returns
     -------
@@ -100,7 +100,8 @@ def invert_with_network(
     Raises
     ------
     ValueError
-        If shapes don't agree, or there is no such network or version.
+        If shapes don't agree, there is no such network or version, the run's files don't hold one,
+        or its activation is not compiled and ``by_keras`` is False.
     FileNotFoundError
         If the network is not packaged here.
     """
@@ -163,32 +164,48 @@ def _packaged(size: str) -> Path:
     return _PACKAGED / size
 
 
-@lru_cache(maxsize=4)
 def _opened(folder: Path, version: str, by_keras: bool | None) -> tuple[Callable, bool]:
     """Give the inversion of some pixels with a network, and whether threads may call it."""
-    path = folder / SETTINGS_FILE
-    if not path.is_file():
-        raise ValueError(
-            f"{folder} holds no {SETTINGS_FILE}: expected a finished run of "
-            "network_models/dem_regression/train.py"
-        )
-    settings = json.loads(path.read_text())
-    if not np.allclose(settings["log_temperature_edges"], LOG_T_EDGES):
-        raise ValueError(f"{path}: its temperatures are not those of this suite's networks")
-    size, limits = size_from(settings), _limits(settings["calibration"])
-    network, index = _for_version(folder, size, version), RESPONSE_VERSIONS.index(version)
+    files = [folder / NETWORK_FILE, folder / SETTINGS_FILE]
+    for path in files:
+        if not path.is_file():
+            raise ValueError(
+                f"{folder} holds no {path.name}: expected a finished run of "
+                "network_models/dem_regression/train.py"
+            )
+    written = tuple(path.stat().st_mtime_ns for path in files)
+    return _prepared(folder, version, by_keras, written)
+
+
+@lru_cache(maxsize=4)
+def _prepared(
+    folder: Path, version: str, by_keras: bool | None, _: tuple[int, ...]
+) -> tuple[Callable, bool]:
+    """Read and lay out a network once, until its files are written anew."""
+    settings = read_settings(folder / SETTINGS_FILE)
+    network, index = _for_version(folder, settings.size, version), RESPONSE_VERSIONS.index(version)
     if by_keras is None:
-        by_keras = _has_gpu() or not has_kernels(size)
+        by_keras = _has_gpu() or not has_kernels(settings.size)
     if by_keras:
-        return _by_keras(network, index, limits), False
-    return _by_blocks(lay_out_network(network, size, index), limits), True
+        return _by_keras(network, index, settings.limits), False
+    return _by_blocks(lay_out_network(network, settings.size, index), settings.limits), True
 
 
 def _for_version(folder: Path, size: NetworkSize, version: str) -> keras.Model:
     """Give a trained network, built for one version of the responses."""
-    trained = load_network(folder / NETWORK_FILE)
+    path = folder / NETWORK_FILE
+    trained = load_network(path)
     network = build_emission_network(size, version=version)
-    network.set_weights(trained.get_weights())
+    shapes = [w.shape for w in network.get_weights()]
+    weights = trained.get_weights()
+    if [w.shape for w in weights] != shapes or activation_of(trained) != size.activation:
+        raise ValueError(
+            f"{path} is not the network that {SETTINGS_FILE} beside it describes "
+            f"({size.width} units, {size.steps} steps, {size.activation}): they must be of one run"
+        )
+    if not all(np.isfinite(w).all() for w in weights):
+        raise ValueError(f"{path} holds weights that are no numbers: train it again")
+    network.set_weights(weights)
     network.get_layer("intervals").table = trained.get_layer("intervals").table
     return network
 
@@ -202,18 +219,6 @@ def packaged_network(size: str, version: str) -> keras.Model:
         If there is no such network.
     """
     return _for_version(_packaged(size), SIZES[size], version)
-
-
-def _limits(calibration: dict) -> Limits:
-    """Give what tells a pixel's status."""
-    codes = np.array([OK, UNLIKE_TRAINING, NO_DATA, NO_SIGNAL, NOT_FITTED], np.uint8)
-    return Limits(
-        np.array(calibration["signal levels"], float),
-        np.array(calibration["chi2 limits"], float),
-        10.0 ** (calibration["largest log10 total emission measure, cm-5"] - 26),
-        codes,
-        np.float32(UNIT_CM5),
-    )
 
 
 def _has_gpu() -> bool:
@@ -244,7 +249,7 @@ def _by_blocks(network: BlockNetwork, limits: Limits) -> Callable:
 
 def _by_keras(network: keras.Model, version: int, limits: Limits) -> Callable:
     """Give the inversion of some pixels by Keras, as many at a time whatever is given."""
-    function = compiled_network(network)
+    function = compiled_network(network, use_xla=True)
     missing = np.float32(MISSING_SIGMA)
 
     def run(dn: np.ndarray, sigma: np.ndarray, left_out: np.ndarray, results: Results) -> None:

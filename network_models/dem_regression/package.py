@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             build_emission_network,
             size_from,
         )
-        from network_models.dem_regression.inversion import NETWORK_FILE, SETTINGS_FILE
+        from network_models.dem_regression.network_settings import NETWORK_FILE, SETTINGS_FILE
         from network_models.model_files import load_network
     from tools.atomic_files import write_json
     from tools.run_folder import RunFolder

@@ -131,8 +131,8 @@ def write_block(first, given, found, limits, results):
         level = 0
         while level < len(limits.levels) and signal >= limits.levels[level]:
             level += 1
-        unlike = results.chi2[p] > limits.chi2[level] or total > limits.most
-        unlike = unlike or n_seen < N_CHANNELS - 1
+        known = results.chi2[p] <= limits.chi2[level] and total <= limits.most  # neither is NaN
+        unlike = not known or n_seen < N_CHANNELS - 1
         if signal <= 0:
             results.status[p] = limits.codes[3]
         elif unlike:

@@ -1,16 +1,21 @@
 """The compiled layers against Keras', on networks of all forms, and how inversions choose."""
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
 from network_models.dem_regression import inversion
-from network_models.dem_regression.block_network import has_kernels, lay_out_network, run_pixels
+from network_models.dem_regression.block_network import lay_out_network, run_pixels
 from network_models.dem_regression.emission_network import NetworkSize, build_emission_network
 from network_models.dem_regression.inversion import PACKAGED_NETWORKS, invert_with_network
 from network_models.dem_regression.pixel_results import Limits, Results
 from network_models.dem_regression.simulated_pixels import MISSING_SIGMA, PixelSimulator
 from tools.emission_measure.pixels import flags_of
+from tools.emission_measure.response import RESPONSE_VERSIONS
 from tools.emission_measure.simulated_maps import simulated_map
 from tools.emission_measure.status import OK
 
@@ -83,9 +88,27 @@ def test_packaged_networks_invert_alike_by_both(size):
     np.testing.assert_allclose(ours.model, theirs.model, rtol=1e-3, atol=1e-3)
 
 
-def test_what_is_not_compiled_and_what_has_a_gpu_goes_by_keras(monkeypatch):
-    assert has_kernels(NetworkSize(8, 1, 1, 1, "relu"))
-    assert not has_kernels(NetworkSize(8, 1, 1, 1, "gelu"))
+def test_an_activation_that_is_not_compiled_goes_by_keras(tmp_path):
+    size = NetworkSize(8, 1, 1, 1, "gelu")
+    network = build_emission_network(size)
+    generator = np.random.default_rng(0)
+    network.set_weights([generator.normal(0, 0.2, w.shape) for w in network.get_weights()])
+    network.save(tmp_path / "network.keras")
+    path = Path(inversion.__file__).parent / "packaged/fast/network.json"
+    settings = json.loads(path.read_text()) | {"shape": asdict(size)}
+    (tmp_path / "network.json").write_text(json.dumps(settings))
+    given = simulated_map("box", 5, 64, seed=5, version=VERSION)
+    found = invert_with_network(given.dn, given.sigma, run=tmp_path)
+    inputs = np.zeros((1, 25, 17), np.float32)
+    inputs[0, :, :6], inputs[0, :, 6:12] = given.dn, given.sigma
+    inputs[0, :, 12 + RESPONSE_VERSIONS.index(VERSION)] = 1
+    expected = keras.ops.convert_to_numpy(network({"brightness": inputs}))[0, :, :18]
+    np.testing.assert_allclose(found.em, 1e26 * expected, rtol=1e-4)
+    with pytest.raises(ValueError, match="'gelu' is not compiled"):
+        invert_with_network(given.dn, given.sigma, run=tmp_path, by_keras=False)
+
+
+def test_what_has_a_gpu_goes_by_keras(monkeypatch):
     called = []
     by_keras = inversion._by_keras
 
@@ -94,12 +117,12 @@ def test_what_is_not_compiled_and_what_has_a_gpu_goes_by_keras(monkeypatch):
         return by_keras(*arguments)
 
     monkeypatch.setattr(inversion, "_by_keras", noted)
-    inversion._opened.cache_clear()
+    inversion._prepared.cache_clear()
     given = simulated_map("box", 4, 64, seed=5, version=VERSION)
     invert_with_network(given.dn, given.sigma, size="fast")
     assert not called
-    inversion._opened.cache_clear()
+    inversion._prepared.cache_clear()
     monkeypatch.setattr(inversion, "_has_gpu", lambda: True)
     invert_with_network(given.dn, given.sigma, size="fast")
     assert called
-    inversion._opened.cache_clear()
+    inversion._prepared.cache_clear()
