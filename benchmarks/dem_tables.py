@@ -164,7 +164,11 @@ def _speeds(figures: dict) -> list[str]:
         return [[name, *(cell(level[key][name]) for level in levels.values())] for name in names]
 
     parts = [
-        _table("Pixels per second, medians of rounds in one run", header, rows("pixels/s")),
+        _table(
+            "Pixels per second, medians of rounds in one run; memory was touched before each",
+            header,
+            rows("pixels/s"),
+        ),
         _table("Times as fast, medians of the ratios within rounds", header, rows("ratios")),
         _table(
             "Basis pursuit beside SciPy's HiGHS on random pixels",
