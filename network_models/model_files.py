@@ -57,7 +57,7 @@ def load_network(path: str | Path) -> keras.Model:
     require_allowed_classes(config, path.name)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path.name}: Keras can't load it ({_first_line(error)})") from error
 
 

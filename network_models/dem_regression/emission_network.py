@@ -9,6 +9,7 @@ and the synthesised channels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import keras
 import numpy as np
@@ -27,6 +28,8 @@ from tools.emission_measure.response import RESPONSE_VERSIONS, bin_response
 __all__ = ["SIZES", "NetworkSize", "activation_of", "build_emission_network", "size_from"]
 
 _UNIT_CM5 = 1e26
+_LARGEST = 4096  # units or layers
+_ACTIVATIONS = ("relu", "silu", "gelu")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,20 @@ class NetworkSize:
     steps: int
     step_layers: int
     activation: str = "silu"
+
+    def __post_init__(self):
+        for name, least in (("width", 1), ("first_layers", 1), ("steps", 0), ("step_layers", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or not least <= value <= _LARGEST:
+                raise ValueError(
+                    f"a network's {name} is a whole number from {least} to {_LARGEST}, "
+                    f"got {value!r}"
+                )
+        if self.activation not in _ACTIVATIONS:
+            raise ValueError(
+                f"a network's activation is one of {', '.join(_ACTIVATIONS)}, "
+                f"got {self.activation!r}"
+            )
 
 
 SIZES = {

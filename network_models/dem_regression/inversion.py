@@ -203,10 +203,13 @@ def _for_version(folder: Path, size: NetworkSize, version: str) -> keras.Model:
             f"{path} is not the network that {SETTINGS_FILE} beside it describes "
             f"({size.width} units, {size.steps} steps, {size.activation}): they must be of one run"
         )
-    if not all(np.isfinite(w).all() for w in weights):
+    table = np.array(trained.get_layer("intervals").table, float)
+    if not all(np.isfinite(w).all() for w in weights) or not np.isfinite(table).all():
         raise ValueError(f"{path} holds weights that are no numbers: train it again")
+    if table.shape != (3, N_BINS) or (table < 0).any():
+        raise ValueError(f"{path}: the factors of its intervals are none: train it again")
     network.set_weights(weights)
-    network.get_layer("intervals").table = trained.get_layer("intervals").table
+    network.get_layer("intervals").table = table.tolist()
     return network
 
 

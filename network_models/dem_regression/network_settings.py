@@ -50,7 +50,7 @@ def read_settings(path: Path) -> NetworkSettings:
         levels = np.array(calibration["signal levels"], float)
         chi2 = np.array(calibration["chi2 limits"], float)
         most = 10.0 ** (float(calibration["largest log10 total emission measure, cm-5"]) - 26)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(
             f"{path} is damaged ({error!r}): expected the settings that "
             "network_models/dem_regression/train.py writes; train or package the network again"
@@ -61,6 +61,11 @@ def read_settings(path: Path) -> NetworkSettings:
         raise ValueError(
             f"{path} is damaged: expected one chi2 limit more than signal levels, got {chi2.size} "
             f"and {levels.size}; train or package the network again"
+        )
+    if not (np.diff(levels) > 0).all() or not (chi2 > 0).all() or not 0 < most < np.inf:
+        raise ValueError(
+            f"{path} is damaged: expected signal levels that increase, and positive limits of chi2 "
+            "and emission measure; train or package the network again"
         )
     codes = np.array([OK, UNLIKE_TRAINING, NO_DATA, NO_SIGNAL, NOT_FITTED], np.uint8)
     return NetworkSettings(size, Limits(levels, chi2, most, codes, np.float32(UNIT_CM5)))

@@ -242,7 +242,7 @@ def changed_settings(folder, **changes):
     path = folder / "network.json"
     settings = json.loads(path.read_text())
     for name, value in changes.items():
-        place = settings["calibration"] if name == "chi2 limits" else settings
+        place = settings["calibration"] if name in settings["calibration"] else settings
         if value is None:
             del place[name]
         else:
@@ -250,37 +250,23 @@ def changed_settings(folder, **changes):
     path.write_text(json.dumps(settings))
 
 
+SHAPE = {"width": 40, "first_layers": 2, "steps": 2, "step_layers": 1, "activation": "relu"}
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"chi2 limits": [1.0, 2.0]}, "one chi2 limit more than signal levels"),
         ({"chi2 limits": None}, "is damaged .*chi2 limits"),
+        ({"chi2 limits": [np.nan] * 6}, "positive limits"),
+        ({"largest log10 total emission measure, cm-5": 1e6}, "is damaged"),
         ({"log_temperature_edges": [5.0, 6.0]}, "temperatures are not those"),
         ({"shape": {"width": 40}}, "is damaged"),
-        (
-            {
-                "shape": {
-                    "width": 40,
-                    "first_layers": 2,
-                    "steps": 2,
-                    "step_layers": 1,
-                    "activation": "gelu",
-                }
-            },
-            "not the network that network.json beside it describes",
-        ),
-        (
-            {
-                "shape": {
-                    "width": 48,
-                    "first_layers": 2,
-                    "steps": 2,
-                    "step_layers": 1,
-                    "activation": "relu",
-                }
-            },
-            "not the network that network.json beside it describes",
-        ),
+        ({"shape": SHAPE | {"steps": 2.5}}, "is damaged.*whole number"),
+        ({"shape": SHAPE | {"first_layers": 0}}, "is damaged.*whole number"),
+        ({"shape": SHAPE | {"activation": "abc"}}, "is damaged.*activation"),
+        ({"shape": SHAPE | {"activation": "gelu"}}, "not the network that network.json"),
+        ({"shape": SHAPE | {"width": 48}}, "not the network that network.json"),
     ],
 )
 def test_settings_that_are_damaged_are_sentences(copied, changes, sentence):
@@ -293,6 +279,25 @@ def test_a_truncated_file_is_named(copied):
     path = copied / "network.json"
     path.write_text(path.read_text()[:200])
     with pytest.raises(ValueError, match=r"network\.json is damaged"):
+        invert_with_network(np.ones((3, 6)), np.ones((3, 6)), run=copied)
+
+
+def test_damaged_weights_are_a_sentence(copied):
+    path = copied / "network.keras"
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="network.keras"):
+        invert_with_network(np.ones((3, 6)), np.ones((3, 6)), run=copied)
+
+
+@pytest.mark.parametrize("factors", [np.full((3, 18), np.nan), -np.ones((3, 18)), np.ones((3, 17))])
+def test_factors_that_are_none_are_refused(copied, factors):
+    network = load_network(copied / "network.keras")
+    network.get_layer("intervals").table = factors.tolist()
+    network.save(copied / "network.keras")
+    with pytest.raises(ValueError, match=r"network\.keras"):
         invert_with_network(np.ones((3, 6)), np.ones((3, 6)), run=copied)
 
 
