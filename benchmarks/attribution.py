@@ -27,7 +27,7 @@ from scipy.stats import binomtest
 
 from benchmarks.peers import PEERS, peer_maps, peer_python
 from dataset_models.virtual_sun.images import VirtualImages
-from network_models.gradients import log_odds
+from network_models.differentiation.gradients import log_odds
 from network_models.xray_flux_forecast.run_data import reopen_run
 from science.opening import open_network
 from science.saliency.attribution import METHODS, Explainer

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-_SCRIPT = Path(__file__).parents[1] / "software_tests/network_models/small_training.py"
+_SCRIPT = Path(__file__).parents[1] / "software_tests/network_models/training/small_training.py"
 
 
 def main() -> None:

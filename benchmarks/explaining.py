@@ -28,9 +28,9 @@ from dataset_models.virtual_sun.images import VirtualImages
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.process import VirtualRecord, simulate_record
 from dataset_models.virtual_sun.record import VIRTUAL_START
-from network_models.gradients import InputGradient, weighted_sum
-from network_models.graph_walk import MODES, LayerOutput
-from network_models.reverse_pass import ReversePass
+from network_models.differentiation.gradients import InputGradient, weighted_sum
+from network_models.differentiation.graph_walk import MODES, LayerOutput
+from network_models.differentiation.reverse_pass import ReversePass
 from science.embedding.layout import lay_out, neighbours_kept
 from science.saliency.attribution import METHODS
 

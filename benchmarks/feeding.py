@@ -36,7 +36,7 @@ from dataset_models.virtual_sun.images import VirtualImages
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.process import simulate_record
 from dataset_models.virtual_sun.record import VIRTUAL_START, virtual_flare_record
-from network_models.losses import BinnedLogScore
+from network_models.training.losses import BinnedLogScore
 from network_models.xray_flux_forecast.fdl1.aia_network import NetworkShape, build_aia_network
 from network_models.xray_flux_forecast.fdl1.aia_training import AIAConfig
 from network_models.xray_flux_forecast.flux_forecast import flux_bins

@@ -12,7 +12,7 @@ from astropy.io import fits
 from benchmarks.figure_text import markdown
 from benchmarks.peers import peer_python
 from benchmarks.running import ROOT, Outcome, run
-from dataset_models.solar_scenes.full_disc import full_disc
+from dataset_models.solar_scenes.painting.full_disc import full_disc
 from tools.atomic_files import write_bytes
 from tools.report.report import read_sections
 

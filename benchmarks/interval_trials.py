@@ -22,7 +22,7 @@ from network_models.dem_regression.calibration import ONE_SIGMA, outputs_of, sig
 from network_models.dem_regression.inversion import invert_with_network
 from network_models.dem_regression.network_settings import NETWORK_FILE
 from network_models.dem_regression.simulated_pixels import N_BINS, N_CHANNELS, PixelSimulator
-from network_models.model_files import load_network
+from network_models.files.safe_loading import load_network
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.scores import covered, relative_l1, temperature_distance
 

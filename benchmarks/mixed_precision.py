@@ -22,8 +22,13 @@ from dataset_models.virtual_sun.images import VirtualImages
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.process import simulate_record
 from dataset_models.virtual_sun.record import VIRTUAL_START, virtual_flare_record
-from network_models.losses import BinnedLogScore
-from network_models.training import TrainingOptions, fit_plainly, make_deterministic, predict
+from network_models.training.fitting import (
+    TrainingOptions,
+    fit_plainly,
+    make_deterministic,
+    predict,
+)
+from network_models.training.losses import BinnedLogScore
 from network_models.xray_flux_forecast.fdl1.aia_network import NetworkShape, build_aia_network
 from network_models.xray_flux_forecast.flux_forecast import class_probabilities, flux_bins
 from network_models.xray_flux_forecast.forecast_data import default_split

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from captum.attr import InputXGradient, IntegratedGradients, NoiseTunnel, Occlusion, Saliency
 
-from network_models.gradients import log_odds
-from network_models.model_files import load_network
+from network_models.differentiation.gradients import log_odds
+from network_models.files.safe_loading import load_network
 
 _STEPS, _SAMPLES, _NOISE, _BLOCKS = 64, 16, 0.1, 16
 

@@ -19,8 +19,8 @@ from xplique.attributions import (
     SmoothGrad,
 )
 
-from network_models.gradients import log_odds
-from network_models.model_files import load_network
+from network_models.differentiation.gradients import log_odds
+from network_models.files.safe_loading import load_network
 
 _STEPS, _SAMPLES, _NOISE, _BLOCKS, _MASKS = 64, 16, 0.1, 16, 500
 

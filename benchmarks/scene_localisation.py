@@ -25,13 +25,13 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
-from dataset_models.solar_scenes.folder import SceneFolder
+from dataset_models.solar_scenes.files.folder import SceneFolder
 from dataset_models.solar_scenes.generated import GeneratedScenes
-from network_models.checkpoint import save_network
-from network_models.gradients import log_odds
+from network_models.differentiation.gradients import log_odds
+from network_models.differentiation.reverse_pass import ReversePass
+from network_models.files.safe_loading import load_network
 from network_models.image_classification.classifier import network_file
-from network_models.model_files import load_network
-from network_models.reverse_pass import ReversePass
+from network_models.training.checkpoint import save_network
 from science.saliency.attribution import METHODS, Explainer
 from science.saliency.question import AttributionOptions
 from tools.random_streams import random_stream

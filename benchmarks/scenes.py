@@ -22,11 +22,14 @@ import numpy as np
 
 from benchmarks.running import run
 from dataset_models.solar_scenes.classes import CLASSES
-from dataset_models.solar_scenes.difficulty import load_difficulty
+from dataset_models.solar_scenes.files.resize import area_resize
 from dataset_models.solar_scenes.generated import GeneratedScenes
-from dataset_models.solar_scenes.resize import area_resize
+from dataset_models.solar_scenes.painting.difficulty import load_difficulty
 from network_models.image_classification.classifier import Classifier, open_classifier
-from network_models.image_classification.real_frames import none_of_the_classes, real_scenes
+from network_models.image_classification.training.real_frames import (
+    none_of_the_classes,
+    real_scenes,
+)
 from tools.abstention import given_one_of_the_classes
 from tools.classification_scores import class_scores
 
@@ -167,7 +170,7 @@ def frames_per_second(arguments: argparse.Namespace) -> dict:
 
 def large_map(arguments: argparse.Namespace) -> dict:
     """Time the map of a full disc (synthetic), file to file, as a user would make it."""
-    from dataset_models.solar_scenes.full_disc import full_disc
+    from dataset_models.solar_scenes.painting.full_disc import full_disc
 
     with tempfile.TemporaryDirectory(prefix="heliolens-") as folder:
         path = Path(folder) / "disc.npy"

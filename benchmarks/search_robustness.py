@@ -23,7 +23,7 @@ from pathlib import Path
 
 from benchmarks.running import ROOT
 from network_models.smac.trials import finished_trials
-from tools.journal import Journal
+from tools.long_work.journal import Journal
 
 _OPTIMIZE = str(ROOT / "network_models/smac/optimize.py")
 _IMAGES = "network_models/xray_flux_forecast/fdl1/aia_only.py"

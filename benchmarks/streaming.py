@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.timing import side_by_side
 from dataset_models.GOES.flare_history import HistoryWindow
-from network_models.losses import BinnedLogScore
+from network_models.training.losses import BinnedLogScore
 from network_models.xray_flux_forecast.flux_forecast import flux_bins
 from network_models.xray_flux_forecast.forecast_data import DataOptions, default_split, open_data
 from network_models.xray_flux_forecast.history_network import build_history_network

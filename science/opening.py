@@ -11,8 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from network_models.gradients import weighted_sum
-from network_models.model_files import load_network
+from network_models.differentiation.gradients import weighted_sum
+from network_models.files.safe_loading import load_network
 from tools.run_folder import RunFolder
 
 __all__ = ["OpenedNetwork", "Target", "add_arguments", "open_network"]

@@ -8,10 +8,10 @@ import numpy as np
 
 from dataset_models.solar_data import SolarData
 from dataset_models.solar_scenes.classes import OUTPUTS
-from dataset_models.solar_scenes.frames import Frame, network_input, read_frame
+from dataset_models.solar_scenes.files.frames import Frame, network_input, read_frame
 from dataset_models.splits import Split
+from network_models.image_classification.archive.probability_map import TILE
 from network_models.image_classification.classifier import SETTINGS_FILE, ClassifierSettings
-from network_models.image_classification.probability_map import TILE
 from science.opening import OpenedNetwork
 from science.own_grid import OwnGrid, resampling_matrix
 from science.samples import OpenedSample
@@ -100,8 +100,8 @@ def scene_run(opened: OpenedNetwork) -> tuple[SolarData, Split]:
     ValueError
         If the network belongs to no run of scenes.
     """
-    from network_models.image_classification.scene_setup import open_scenes, scene_split
     from network_models.image_classification.slic.train import SceneConfig
+    from network_models.image_classification.training.scene_setup import open_scenes, scene_split
 
     options = opened.run.config["options"] if opened.run else {}
     if "scene_seed" not in options:

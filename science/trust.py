@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from scipy.stats import spearmanr
 
-from network_models.model_files import clone_network
+from network_models.files.safe_loading import clone_network
 from tools.random_streams import random_stream
 
 __all__ = [

@@ -23,7 +23,7 @@ from network_models.xray_flux_forecast.history_network import (
     build_history_network,
     history_features,
 )
-from software_tests.network_models.small_training import BINS, small_data
+from software_tests.network_models.training.small_training import BINS, small_data
 from tools.physics.flare_class import flux_to_class, rescale_flux
 from tools.skill import contingency
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from dataset_models.solar_data import INPUT, TARGET, ArrayInfo, SampleTable, SolarData
 from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
-from dataset_models.solar_scenes.difficulty import load_difficulty
-from dataset_models.solar_scenes.observation import Observation, draw_observation
-from dataset_models.solar_scenes.scene import Scene, draw_scene
+from dataset_models.solar_scenes.painting.difficulty import load_difficulty
+from dataset_models.solar_scenes.painting.observation import Observation, draw_observation
+from dataset_models.solar_scenes.painting.scene import Scene, draw_scene
 from dataset_models.store_workers import follow_parent, usable_processes
 from tools.run_folder import code_fingerprint
 

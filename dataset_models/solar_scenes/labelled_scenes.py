@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dataset_models.solar_data import SolarData
-from dataset_models.solar_scenes.folder import SceneFolder
-from dataset_models.solar_scenes.slic_files import SlicFiles
+from dataset_models.solar_scenes.files.folder import SceneFolder
+from dataset_models.solar_scenes.files.slic_files import SlicFiles
 from dataset_models.solar_scenes.store_scenes import StoreScenes, names_stores
 
 __all__ = ["open_labelled_scenes"]

@@ -16,11 +16,11 @@ import numpy as np
 
 from dataset_models.solar_data import DataIntegrityError
 from dataset_models.solar_scenes.classes import CLASSES, NONE, OUTPUTS
-from dataset_models.solar_scenes.folder import SceneFolder
-from dataset_models.solar_scenes.frames import read_frame
-from dataset_models.solar_scenes.near_copies import largest_aligned_correlation, thumbnail
-from dataset_models.solar_scenes.resize import legacy_slic
-from dataset_models.solar_scenes.slic_files import SlicWriter
+from dataset_models.solar_scenes.files.folder import SceneFolder
+from dataset_models.solar_scenes.files.frames import read_frame
+from dataset_models.solar_scenes.files.near_copies import largest_aligned_correlation, thumbnail
+from dataset_models.solar_scenes.files.resize import legacy_slic
+from dataset_models.solar_scenes.files.slic_files import SlicWriter
 from tools.command_line import make_parser, run_script
 from tools.random_streams import random_stream
 

@@ -12,11 +12,16 @@ import numpy as np
 
 from dataset_models.solar_data import ArrayInfo, DataIntegrityError, SampleTable, SolarData
 from dataset_models.solar_scenes.classes import OUTPUTS
-from dataset_models.solar_scenes.frames import repaired
-from dataset_models.solar_scenes.groups import NEAREST_ARCSEC, observation_groups
-from dataset_models.solar_scenes.near_copies import thumbnail
-from dataset_models.solar_scenes.resize import area_resize
-from dataset_models.solar_scenes.scene_table import class_index, one_hot, scene_arrays, scene_table
+from dataset_models.solar_scenes.files.frames import repaired
+from dataset_models.solar_scenes.files.groups import NEAREST_ARCSEC, observation_groups
+from dataset_models.solar_scenes.files.near_copies import thumbnail
+from dataset_models.solar_scenes.files.resize import area_resize
+from dataset_models.solar_scenes.files.scene_table import (
+    class_index,
+    one_hot,
+    scene_arrays,
+    scene_table,
+)
 from dataset_models.store import ImageStore
 from tools.csv_files import read_csv_table
 from tools.run_folder import code_fingerprint

@@ -14,14 +14,14 @@ from numbers import Integral
 import keras
 import numpy as np
 
-from network_models.dem_regression.emission_layers import (
+from network_models.dem_regression.simulated_pixels import N_BINS, N_INPUTS
+from network_models.layers.emission import (
     BrightnessFeatures,
     Emission,
     Intervals,
     Misfit,
     Synthesis,
 )
-from network_models.dem_regression.simulated_pixels import N_BINS, N_INPUTS
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.response import RESPONSE_VERSIONS, bin_response
 

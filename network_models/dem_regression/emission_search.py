@@ -17,9 +17,9 @@ from network_models.dem_regression.experiment import (
     size_of,
 )
 from network_models.dem_regression.simulated_pixels import SimulatedPixels
-from network_models.search_problem import SearchProblem
-from network_models.search_task import SearchTask
-from network_models.training import TrainingOptions
+from network_models.smac.search_task import SearchTask
+from network_models.training.fitting import TrainingOptions
+from network_models.training.search import SearchProblem
 
 __all__ = ["EmissionTask"]
 

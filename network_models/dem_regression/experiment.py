@@ -8,7 +8,6 @@ from dataclasses import asdict
 import keras
 import numpy as np
 
-from network_models.checkpoint import save_network
 from network_models.dem_regression.calibration import Calibration, calibrate, covered, outputs_of
 from network_models.dem_regression.emission_loss import EmissionLoss
 from network_models.dem_regression.emission_network import (
@@ -22,7 +21,8 @@ from network_models.dem_regression.report_sections import (
     write_training_section,
 )
 from network_models.dem_regression.simulated_pixels import N_BINS, SimulatedPixels
-from network_models.training import TrainingOptions, show_or_make, train
+from network_models.training.checkpoint import save_network
+from network_models.training.fitting import TrainingOptions, show_or_make, train
 from tools.atomic_files import write_json
 from tools.emission_measure.families import FROZEN_HASH, LOG_T_EDGES
 from tools.report.report import write_report

@@ -46,8 +46,8 @@ def build_image_network(
     import keras
     import numpy as np
 
-    from network_models.dem_regression.emission_layers import BrightnessError
     from network_models.dem_regression.inversion import packaged_network
+    from network_models.layers.emission import BrightnessError
     from tools.channels import CAMERA
     from tools.emission_measure.families import LOG_T_EDGES
     from tools.emission_measure.response import RESPONSE_CHANNELS, RESPONSE_VERSIONS
@@ -89,8 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; give another --output")
     with quiet_start():
-        from network_models.checkpoint import save_network
-        from network_models.training import describe_network
+        from network_models.training.checkpoint import save_network
+        from network_models.training.fitting import describe_network
     from tools.atomic_files import write_json
     from tools.run_folder import RunFolder, software_versions
 

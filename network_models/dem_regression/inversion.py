@@ -10,7 +10,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from network_models.compiled import compiled_network
 from network_models.dem_regression.block_network import (
     BlockNetwork,
     has_kernels,
@@ -35,7 +34,8 @@ from network_models.dem_regression.simulated_pixels import (
     N_CHANNELS,
     N_INPUTS,
 )
-from network_models.model_files import load_network
+from network_models.files.safe_loading import load_network
+from network_models.layers.compiled import compiled_network
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import EmissionMeasure
 from tools.emission_measure.pixels import flags_of

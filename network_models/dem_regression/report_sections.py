@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from network_models.checkpoint import Progress
 from network_models.dem_regression.calibration import ONE_SIGMA, Calibration, outputs_of
 from network_models.dem_regression.simulated_pixels import N_BINS
+from network_models.training.checkpoint import Progress
 from tools.emission_measure.families import LOG_T_EDGES, OUT_OF_PRIOR
 from tools.emission_measure.inversion import UNIT_CM5, invert
 from tools.emission_measure.response import RESPONSE_VERSIONS, bin_response

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from network_models.search_problem import SearchProblem
-from network_models.training_command import run_training
+from network_models.training.command import run_training
+from network_models.training.search import SearchProblem
 from tools.command_line import option, run_script
 from tools.search_range import among, between
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from network_models.training_command import run_training
+from network_models.training.command import run_training
 from tools.command_line import option, run_script
 
 SMOKE = {"images": 24, "epochs": 2, "bootstrap_draws": 100}
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _experiment() -> Callable:
-    from network_models.image_classification.region_experiment import run_region_experiment
+    from network_models.image_classification.training.region_experiment import run_region_experiment
 
     return run_region_experiment
 

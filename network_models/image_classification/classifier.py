@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
-from network_models.compiled import compiled_network
-from network_models.image_classification import scene_layers  # noqa: F401  registers its classes
-from network_models.image_classification.tile_blending import TILE
-from network_models.model_files import load_network
+from network_models.files.safe_loading import load_network
+from network_models.image_classification.archive.tile_blending import TILE
+from network_models.layers import scenes as scene_layers  # noqa: F401  registers its classes
+from network_models.layers.compiled import compiled_network
 from tools.abstention import ABSTENTION_SCORES, Abstention, given_one_of_the_classes
 from tools.atomic_files import write_json
 from tools.probability_calibration import PredictionSets

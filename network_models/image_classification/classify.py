@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from network_models.image_classification.traversal_plan import TraversalPlan
+from network_models.image_classification.archive.traversal_plan import TraversalPlan
 from tools.command_line import (
     config_from,
     config_parser,
@@ -48,9 +48,9 @@ class ClassifyConfig(TraversalPlan):
 def main(argv: Sequence[str] | None = None) -> int:
     """Classify and give the exit status."""
     with quiet_start():
-        from dataset_models.solar_scenes.frames import list_frames
+        from dataset_models.solar_scenes.files.frames import list_frames
+        from network_models.image_classification.archive.traversal import classify_files
         from network_models.image_classification.classifier import open_classifier
-        from network_models.image_classification.traversal import classify_files
 
     parser = config_parser(ClassifyConfig, __doc__.splitlines()[0])
     parser.add_argument("model", help="a run folder, a .keras file, or the word packaged")

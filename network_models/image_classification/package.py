@@ -24,13 +24,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     with quiet_start():
-        from network_models.checkpoint import save_network
+        from network_models.files.safe_loading import load_network
         from network_models.image_classification.classifier import (
             SETTINGS_FILE,
             ClassifierSettings,
             open_classifier,
         )
-        from network_models.model_files import load_network
+        from network_models.training.checkpoint import save_network
     from tools.atomic_files import write_json
     from tools.run_folder import RunFolder
 

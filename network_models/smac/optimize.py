@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from network_models.search_problem import SearchProblem, open_problem, searchable_scripts
+from network_models.training.search import SearchProblem, open_problem, searchable_scripts
 from tools.command_line import config_from, config_parser, run_script
 
 __all__ = ["main"]

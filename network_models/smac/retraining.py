@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from network_models.search_problem import SearchProblem
 from network_models.smac.workers import Workers, wait_for
+from network_models.training.search import SearchProblem
 from tools.atomic_files import write_json
 from tools.bootstrap import EventBootstrap, interval
 from tools.random_streams import random_stream

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from ConfigSpace import ConfigurationSpace
 
-from network_models.search_problem import SearchProblem
 from network_models.smac.outcome import (
     best_of_budgets,
     best_rival,
@@ -36,8 +35,9 @@ from network_models.smac.stage import Stage
 from network_models.smac.trial_worker import Limits
 from network_models.smac.trials import Trial, TrialResult
 from network_models.smac.workers import Workers, dask_workers, local_workers, wait_for
+from network_models.training.search import SearchProblem
 from tools.atomic_files import write_json
-from tools.journal import Journal
+from tools.long_work.journal import Journal
 
 __all__ = ["Found", "Searched", "open_judge", "open_workers", "run_stages"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from network_models.search_problem import SearchProblem
+from network_models.training.search import SearchProblem
 from tools.atomic_files import sweep_partial_files, write_json
 from tools.command_line import option
 from tools.run_folder import claim, software_versions

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from network_models.smac.proposers import Proposer
 from network_models.smac.trials import STATUSES, Trial, TrialResult
 from network_models.smac.workers import PATIENCE_S, WORKER_COMMAND, Promise, Workers
-from tools.journal import Journal
+from tools.long_work.journal import Journal
 
 __all__ = ["Stage"]
 

@@ -19,7 +19,7 @@ import time
 import traceback
 from typing import IO
 
-from network_models.search_problem import SearchProblem, open_problem
+from network_models.training.search import SearchProblem, open_problem
 
 __all__ = ["leave_with_parent", "main"]
 

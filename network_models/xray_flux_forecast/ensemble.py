@@ -178,7 +178,7 @@ def _common_split(members: list[OpenedRun]) -> Split:
 def _outputs(member: OpenedRun, first: OpenedRun, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Give a member's distributions at the common training and test times."""
     from dataset_models.streaming import Batches
-    from network_models.training import predict
+    from network_models.training.fitting import predict
 
     dataset, network = member.data.dataset, member.network()
     found = []

@@ -14,8 +14,7 @@ from dataset_models.GOES.flare_history import FlareHistory
 from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.splits import Split
 from dataset_models.streaming import Batches
-from network_models.losses import BinnedLogScore
-from network_models.training import (
+from network_models.training.fitting import (
     TrainingOptions,
     fit_plainly,
     make_deterministic,
@@ -23,6 +22,7 @@ from network_models.training import (
     predict,
     train,
 )
+from network_models.training.losses import BinnedLogScore
 from network_models.xray_flux_forecast.evaluation import evaluate
 from network_models.xray_flux_forecast.flux_forecast import (
     QUANTILES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from network_models.layers import BinnedFluxHead
+from network_models.layers.flux import BinnedFluxHead
 from tools.binned_distribution import FluxBins
 
 __all__ = ["flux_head"]

@@ -109,8 +109,8 @@ def _forecast(arguments: argparse.Namespace) -> int:
 
     with quiet_start():
         from dataset_models.streaming import Batches
-        from network_models.model_files import load_network
-        from network_models.training import predict
+        from network_models.files.safe_loading import load_network
+        from network_models.training.fitting import predict
         from network_models.xray_flux_forecast.history_network import novelty_features
         from network_models.xray_flux_forecast.novelty import Novelty
 

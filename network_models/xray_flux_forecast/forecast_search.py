@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from dataset_models.splits import Split, by_years
-from network_models.losses import BinnedLogScore
-from network_models.search_problem import SearchProblem
-from network_models.search_task import SearchTask
-from network_models.training import TrainingOptions
+from network_models.smac.search_task import SearchTask
+from network_models.training.fitting import TrainingOptions
+from network_models.training.losses import BinnedLogScore
+from network_models.training.search import SearchProblem
 from network_models.xray_flux_forecast.flux_forecast import flux_bins
 from network_models.xray_flux_forecast.training_script import ForecastConfig, ForecastScript
 from tools.command_line import part_of

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from dataset_models.GOES.flare_history import FlareHistory
-from network_models.layers import MultiScaleHistory
+from network_models.layers.flux import MultiScaleHistory
 from network_models.xray_flux_forecast.flux_head import flux_head
 from tools.binned_distribution import FluxBins
 

@@ -16,8 +16,8 @@ from dataset_models.SDO.AIA.fdl_1 import FDL1, ImageFrames, known_minutes
 from dataset_models.SDO.sources import StoreImages, image_source
 from dataset_models.store import ImageSource, ImageStore, build_store
 from dataset_models.streaming import Batches
-from network_models.model_files import load_network
-from network_models.training import predict
+from network_models.files.safe_loading import load_network
+from network_models.training.fitting import predict
 from network_models.xray_flux_forecast.fdl1.aia_network import image_features
 from network_models.xray_flux_forecast.novelty import Novelty
 from tools.channels import channel_name

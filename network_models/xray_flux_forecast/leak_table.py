@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from dataset_models.audit import audit
 from dataset_models.GOES.flare_history import FlareHistory
 from dataset_models.splits import Split, leaky_random_split
-from network_models.training import TrainingOptions, fit_plainly, predict
+from network_models.training.fitting import TrainingOptions, fit_plainly, predict
 from network_models.xray_flux_forecast.baselines import four_features, logistic
 from network_models.xray_flux_forecast.flux_forecast import class_probabilities
 from tools.binned_distribution import FluxBins

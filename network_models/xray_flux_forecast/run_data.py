@@ -47,7 +47,7 @@ class OpenedRun:
 
     def network(self) -> keras.Model:
         """Load the best network."""
-        from network_models.model_files import load_network
+        from network_models.files.safe_loading import load_network
 
         return load_network(self.run.best_network)
 

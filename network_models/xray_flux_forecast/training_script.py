@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from network_models.search_problem import SearchProblem
+from network_models.training.search import SearchProblem
 from tools.command_line import config_from, config_parser, option, quiet_start
 from tools.search_range import among, between
 
@@ -164,7 +164,7 @@ def run_training_script(kind: ForecastScript, argv: Sequence[str] | None) -> int
 
     # keras and its backend take seconds to import; wrong input has been refused by now
     with quiet_start():
-        from network_models.training_callbacks import TrainingStopped
+        from network_models.training.callbacks import TrainingStopped
         from network_models.xray_flux_forecast.experiment import run_experiment, sanity_check
         from network_models.xray_flux_forecast.report_sections import headline_figures
 

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make the page and give the exit status."""
     parser = make_parser(__doc__.splitlines()[0])
     with quiet_start():
-        from network_models.graph_walk import MODES, layer_shapes, require_layer
+        from network_models.differentiation.graph_walk import MODES, layer_shapes, require_layer
         from science.opening import add_arguments, open_network
         from science.samples import open_sample
 
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _list(opened, arguments: argparse.Namespace) -> None:
-    from network_models.graph_walk import layer_shapes
+    from network_models.differentiation.graph_walk import layer_shapes
 
     if arguments.list_targets:
         for target in opened.targets.values():
@@ -79,8 +79,8 @@ def _list(opened, arguments: argparse.Namespace) -> None:
 
 
 def _explain(opened, sample, target, layer: str, arguments: argparse.Namespace) -> int:
-    from network_models.graph_walk import LayerOutput
-    from network_models.reverse_pass import ReversePass
+    from network_models.differentiation.graph_walk import LayerOutput
+    from network_models.differentiation.reverse_pass import ReversePass
 
     walk = ReversePass(opened.network, wrt=opened.image)
     error = walk.error_against_autograd(sample.inputs, target.head)
@@ -107,7 +107,7 @@ def _explain(opened, sample, target, layer: str, arguments: argparse.Namespace) 
 
 def _check(opened, sample, layer: str, k: int, found, arguments: argparse.Namespace):
     """Bring the same place of the filter back through random weights."""
-    from network_models.reverse_pass import ReversePass
+    from network_models.differentiation.reverse_pass import ReversePass
     from science.trust import randomise_in_cascade
 
     walks = {}

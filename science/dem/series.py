@@ -26,8 +26,8 @@ from science.dem.inversion_map import invert_map
 from science.dem.plan import InversionPlan
 from tools.atomic_files import sweep_partial_files, write_text
 from tools.command_line import part_of
+from tools.long_work.same_options import require_same_options
 from tools.run_folder import claim, code_fingerprint
-from tools.same_options import require_same_options
 
 __all__ = ["Outcome", "invert_series", "invert_time", "series_tasks"]
 

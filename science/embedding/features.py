@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from dataset_models.solar_data import SolarData
-from network_models.graph_walk import LayerOutput
+from network_models.differentiation.graph_walk import LayerOutput
 from tools.atomic_files import write_arrays, write_json
 
 __all__ = ["extract_features", "vectors"]

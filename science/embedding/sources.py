@@ -14,7 +14,7 @@ from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.solar_data import SolarData
 from dataset_models.solar_scenes.classes import OUTPUTS
 from dataset_models.splits import Split
-from network_models.gradients import as_given
+from network_models.differentiation.gradients import as_given
 from network_models.xray_flux_forecast.run_data import bins_of_run, reopen_run
 from science.opening import OpenedNetwork, Target
 from science.samples import array_sample, files_dataset, require_dataset
@@ -166,7 +166,7 @@ def _of_flux(
 ) -> Samples:
     """Give samples of a flux forecast: time, peak to come, forecast, error, set."""
     from dataset_models.streaming import Batches
-    from network_models.training import predict
+    from network_models.training.fitting import predict
 
     def describe() -> dict[str, list]:
         output = predict(opened.network, Batches(dataset, rows, batch_size=dataset.rows_at_once))

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not 1 < arguments.perplexity < float("inf"):
         raise ValueError(f"--perplexity must be above 1, got {arguments.perplexity:g}")
     with quiet_start():
-        from network_models.graph_walk import layer_shapes, require_layer
+        from network_models.differentiation.graph_walk import layer_shapes, require_layer
         from science.opening import open_network
 
     opened = open_network(arguments.model)
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _embed(opened, layer: str, target, arguments: argparse.Namespace) -> int:
-    from network_models.graph_walk import LayerOutput
+    from network_models.differentiation.graph_walk import LayerOutput
     from science.embedding.features import extract_features, vectors
     from science.embedding.layout import lay_out
     from science.embedding.sources import open_samples

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from network_models.gradients import InputGradient, as_given
-from network_models.graph_walk import compiled
-from network_models.reverse_pass import ReversePass
+from network_models.differentiation.gradients import InputGradient, as_given
+from network_models.differentiation.graph_walk import compiled
+from network_models.differentiation.reverse_pass import ReversePass
 
 __all__ = ["Attribution", "AttributionOptions", "News", "Question", "baseline_of"]
 

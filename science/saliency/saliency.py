@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make a map and give the exit status: 1 if a check says that it must not be read."""
     parser = make_parser(__doc__.splitlines()[0])
     with quiet_start():
-        from network_models.gradients import log_odds
+        from network_models.differentiation.gradients import log_odds
         from science.opening import add_arguments, open_network
         from science.saliency.attribution import METHODS
         from science.samples import open_sample

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 import keras
 import numpy as np
 
-from network_models.image_classification.scene_layers import SceneScaling
 from network_models.image_classification.slic.slic_lite import without_scaling
+from network_models.layers.scenes import SceneScaling
 from science.saliency.gradient_methods import integrated_gradients
 from science.saliency.question import Attribution, AttributionOptions, Question
 

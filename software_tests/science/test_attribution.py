@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from network_models.gradients import InputGradient, weighted_sum
+from network_models.differentiation.gradients import InputGradient, weighted_sum
 from science.saliency.attribution import METHODS, Explainer
 from science.saliency.question import AttributionOptions, baseline_of
 from science.trust import channel_shares, exchange_curves, off_disc_share, randomise_in_cascade

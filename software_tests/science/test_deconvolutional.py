@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from network_models.graph_walk import LayerOutput
+from network_models.differentiation.graph_walk import LayerOutput
 from science.deconvolutional.deconvolutional import main
 from science.opening import open_network
 from software_tests.science.test_saliency import only, store_of

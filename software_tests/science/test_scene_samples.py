@@ -7,7 +7,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from dataset_models.solar_scenes.classes import OUTPUTS
-from network_models.gradients import log_odds
+from network_models.differentiation.gradients import log_odds
 from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.image_classification.slic.train import main as train
 from science.deconvolutional.deconvolutional import main as deconvolve

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ValueError(f"--output must end in .keras, got {output.name}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_start():
-        from network_models.checkpoint import save_network
+        from network_models.training.checkpoint import save_network
 
         network = deepem_from_torch(arguments.weights)
     save_network(output, network)
@@ -64,7 +64,7 @@ def deepem_from_torch(path: str | Path):
         If it can't be read, or holds another network's tensors.
     """
     from network_models.dem_regression.deepem.network import build_deepem, with_emission_measure
-    from network_models.torch_weights import read_state_dictionary
+    from network_models.files.torch_weights import read_state_dictionary
 
     tensors = read_state_dictionary(path)
     shapes = {name: values.shape for name, values in tensors.items()}

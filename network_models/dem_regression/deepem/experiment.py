@@ -12,7 +12,6 @@ import numpy as np
 from dataset_models.SDO.AIA.dem_pairs import DEMPairs
 from dataset_models.SDO.AIA.dem_sources import ImagePair
 from dataset_models.splits import Split
-from network_models.coupled_adam import CoupledAdam
 from network_models.dem_regression.deepem.network import (
     RootError,
     build_deepem,
@@ -21,7 +20,8 @@ from network_models.dem_regression.deepem.network import (
     with_emission_measure,
 )
 from network_models.dem_regression.deepem.report_sections import write_sections
-from network_models.training import TrainingOptions, open_run, train
+from network_models.training.coupled_adam import CoupledAdam
+from network_models.training.fitting import TrainingOptions, open_run, train
 from tools.atomic_files import write_json
 from tools.command_line import part_of
 from tools.emission_measure.response import RESPONSE_CHANNELS

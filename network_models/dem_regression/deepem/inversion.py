@@ -10,7 +10,7 @@ import numpy as np
 
 from network_models.dem_regression.deepem.network import invert_map
 from network_models.dem_regression.pixel_results import LARGEST_BEYOND, LARGEST_DN, MODEL_ERROR
-from network_models.model_files import load_network
+from network_models.files.safe_loading import load_network
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import EmissionMeasure
 from tools.emission_measure.pixels import known_of

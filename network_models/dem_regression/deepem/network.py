@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from network_models.dem_regression.deepem.layers import (
+from network_models.layers.deepem import (
     EM_UNIT_CM5,
     RootBrightness,
     SquaredEmissionMeasure,

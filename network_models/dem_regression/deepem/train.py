@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # keras and its backend take seconds to import; wrong input has been refused by now
     with quiet_start():
         from network_models.dem_regression.deepem.experiment import run_experiment
-        from network_models.training_callbacks import TrainingStopped
+        from network_models.training.callbacks import TrainingStopped
 
     try:
         run = run_experiment(

@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ValueError(f"--output must end in .keras, got {output.name}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_start():
-        from network_models.checkpoint import save_network
         from network_models.image_classification.slic.vgg13 import as_classifier
+        from network_models.training.checkpoint import save_network
     network = slic_from_torch(arguments.weights)
     if not arguments.bare:
         network = as_classifier(network)
@@ -78,8 +78,8 @@ def slic_from_torch(path: str | Path, network: keras.Model | None = None) -> ker
         If it can't be read, lacks a tensor, or holds one of another name or shape, or one that is
         not finite.
     """
+    from network_models.files.torch_weights import read_state_dictionary
     from network_models.image_classification.slic.vgg13 import build_slic_vgg13
-    from network_models.torch_weights import read_state_dictionary
 
     tensors = read_state_dictionary(path, with_counters=True, largest_mib=_LARGEST_MIB)
     tensors = {

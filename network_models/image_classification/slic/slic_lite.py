@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from dataset_models.solar_scenes.classes import OUTPUTS
-from network_models.image_classification.scene_layers import ClassProbabilities, SceneScaling
+from network_models.layers.scenes import ClassProbabilities, SceneScaling
 
 __all__ = ["LAST_MAPS", "SMALLEST_SIDE", "build_slic_lite", "without_scaling"]
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from network_models.search_problem import SearchProblem
-from network_models.training_command import run_training
+from network_models.training.command import run_training
+from network_models.training.search import SearchProblem
 from tools.command_line import option, run_script
 from tools.search_range import among, between
 
@@ -106,7 +106,7 @@ class SceneConfig:
 SEARCH = SearchProblem(
     script="network_models/image_classification/slic/train.py",
     config_class=SceneConfig,
-    task="network_models.image_classification.scene_search:SceneTask",
+    task="network_models.image_classification.training.scene_search:SceneTask",
     score="mean cross-entropy of validation observations, nats",
     crash_cost=8.0,  # the constant answer has about 1.8
     # other scenes than a training has
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _experiment() -> Callable:
-    from network_models.image_classification.experiment import run_scene_experiment
+    from network_models.image_classification.training.experiment import run_scene_experiment
 
     return run_scene_experiment
 

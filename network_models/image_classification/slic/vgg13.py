@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 from dataset_models.solar_scenes.classes import CLASSES
-from network_models.image_classification.scene_layers import (
+from network_models.layers.scenes import (
     ClassProbabilities,
     NeverNone,
     SlicScaling,

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from dataset_models.SDO.AIA.fdl_1 import FDL1
-from network_models.image_layers import (
+from network_models.layers.images import (
     DiscPlaces,
     LocalShare,
     LogBrightness,

@@ -272,7 +272,7 @@ def _made_store(
 
 
 def _make_network(config: AIAConfig, with_history: bool) -> ForecastNetwork:
-    from network_models.training import TrainingOptions
+    from network_models.training.fitting import TrainingOptions
     from network_models.xray_flux_forecast.experiment import ForecastNetwork, Rival
     from network_models.xray_flux_forecast.fdl1.aia_network import (
         NetworkShape,

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from dataset_models.audit import audit
-from dataset_models.solar_scenes import difficulty as difficulty_module
 from dataset_models.solar_scenes import generated
 from dataset_models.solar_scenes.classes import OUTPUTS
-from dataset_models.solar_scenes.difficulty import Difficulty, load_difficulty
 from dataset_models.solar_scenes.generated import GeneratedScenes
+from dataset_models.solar_scenes.painting import difficulty as difficulty_module
+from dataset_models.solar_scenes.painting.difficulty import Difficulty, load_difficulty
 from dataset_models.splits import grouped, leaky_random_split, slic_every_nth
 
 

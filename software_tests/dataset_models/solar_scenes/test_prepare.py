@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from dataset_models.solar_scenes.folder import SceneFolder
-from dataset_models.solar_scenes.frames import read_frame
+from dataset_models.solar_scenes.files.folder import SceneFolder
+from dataset_models.solar_scenes.files.frames import read_frame
+from dataset_models.solar_scenes.files.resize import legacy_slic
+from dataset_models.solar_scenes.files.slic_files import SlicFiles
 from dataset_models.solar_scenes.prepare import main, prepare_sets
-from dataset_models.solar_scenes.resize import legacy_slic
-from dataset_models.solar_scenes.slic_files import SlicFiles
 from software_tests.dataset_models.solar_scenes.scene_files import class_folders, write_frame
 
 SCRIPT = "dataset_models/solar_scenes/prepare.py"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from network_models.dem_regression.deepem.convert import deepem_from_torch, main
-from network_models.torch_weights import read_state_dictionary
+from network_models.files.torch_weights import read_state_dictionary
 
 SHAPES = [
     ("0.weight", (300, 6, 1, 1)),
@@ -130,7 +130,7 @@ def test_converted_network_is_the_three_matrix_products(tmp_path, torch_names, g
     path = write_zip(tmp_path / "w.pth", tensors, torch_names)
     assert main([str(path), "--output", str(tmp_path / "deepem.keras")]) == 0
     assert "deepem.keras" in capsys.readouterr().out
-    from network_models.model_files import load_network
+    from network_models.files.safe_loading import load_network
 
     dn = generator.normal(50, 60, (1, 5, 6, 6)).astype(np.float32)
     x = np.sqrt(np.maximum(dn, 0)).astype(float)

@@ -4,8 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from network_models.coupled_adam import CoupledAdam
-from network_models.dem_regression.deepem.layers import RootBrightness, SquaredEmissionMeasure
 from network_models.dem_regression.deepem.network import (
     RootError,
     build_deepem,
@@ -13,7 +11,9 @@ from network_models.dem_regression.deepem.network import (
     invert_map,
     with_emission_measure,
 )
-from network_models.model_files import load_network
+from network_models.files.safe_loading import load_network
+from network_models.layers.deepem import RootBrightness, SquaredEmissionMeasure
+from network_models.training.coupled_adam import CoupledAdam
 from tools.emission_measure.response import bin_response
 
 

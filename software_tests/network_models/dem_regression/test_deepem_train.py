@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from network_models.dem_regression.deepem.train import SCRIPT, main
-from network_models.model_files import load_network
+from network_models.files.safe_loading import load_network
 from software_tests.dataset_models.SDO.AIA.test_dem_pairs import write_folder
 from tools.report.report import read_sections
 
@@ -94,7 +94,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, run, monkeypat
     import os
     import signal
 
-    from network_models.training_callbacks import RunRecorder
+    from network_models.training.callbacks import RunRecorder
 
     arguments = [*SMALL, "--teacher", "basis-pursuit", "--output", str(tmp_path)]
     record, seen = RunRecorder.on_epoch_end, []

@@ -6,7 +6,6 @@ import pytest
 from keras import ops
 
 from network_models.dem_regression.calibration import ONE_SIGMA, calibrate
-from network_models.dem_regression.emission_layers import BrightnessFeatures, Misfit, Synthesis
 from network_models.dem_regression.emission_loss import EmissionLoss
 from network_models.dem_regression.emission_network import NetworkSize, build_emission_network
 from network_models.dem_regression.random_curves import random_curves, roughened
@@ -16,7 +15,8 @@ from network_models.dem_regression.simulated_pixels import (
     SimulatedPixels,
 )
 from network_models.dem_regression.train import EmissionConfig
-from network_models.model_files import load_network
+from network_models.files.safe_loading import load_network
+from network_models.layers.emission import BrightnessFeatures, Misfit, Synthesis
 from tools.emission_measure import families
 from tools.emission_measure.families import LOG_T_EDGES, OUT_OF_PRIOR, require_in_prior
 from tools.emission_measure.response import RESPONSE_VERSIONS, bin_response

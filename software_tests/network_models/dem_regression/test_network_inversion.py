@@ -10,8 +10,8 @@ import pytest
 
 from network_models.dem_regression import image_network, inversion, package, train
 from network_models.dem_regression.inversion import PACKAGED_NETWORKS, invert_with_network
-from network_models.model_files import load_network
-from network_models.training_callbacks import RunRecorder
+from network_models.files.safe_loading import load_network
+from network_models.training.callbacks import RunRecorder
 from science.saliency import saliency
 from tools.emission_measure.families import FINE_LOG_T, LOG_T_EDGES, profile
 from tools.emission_measure.noise import aia_noise

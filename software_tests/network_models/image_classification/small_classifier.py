@@ -32,7 +32,7 @@ def write_model(folder):
     import keras
 
     from network_models.image_classification.classifier import ClassifierSettings
-    from network_models.image_classification.scene_layers import ClassProbabilities
+    from network_models.layers.scenes import ClassProbabilities
     from tools.abstention import Abstention
     from tools.probability_calibration import PredictionSets
 
@@ -65,10 +65,10 @@ def write_frames(folder, n=5, shape=(120, 130)):
 
 if __name__ == "__main__":
     import tools.atomic_files
-    import tools.journal
+    import tools.long_work.journal
     from network_models.image_classification.classify import main
-    from software_tests.network_models.faulty_disk import FaultyDisk
+    from software_tests.network_models.training.faulty_disk import FaultyDisk
 
     disk = FaultyDisk(int(sys.argv[4]), really=True)
-    tools.atomic_files.os = tools.journal.os = disk
+    tools.atomic_files.os = tools.long_work.journal.os = disk
     main([*map(str, map(Path, sys.argv[1:3])), "--output", sys.argv[3], "--workers", "1"])

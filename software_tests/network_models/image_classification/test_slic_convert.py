@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataset_models.solar_scenes.resize import legacy_slic
+from dataset_models.solar_scenes.files.resize import legacy_slic
+from network_models.files.safe_loading import load_network
+from network_models.files.torch_weights import read_state_dictionary
 from network_models.image_classification.slic.convert import main, slic_from_torch
 from network_models.image_classification.slic.vgg13 import SLIC_SIDE, build_slic_vgg13
-from network_models.model_files import load_network
-from network_models.torch_weights import read_state_dictionary
 
 TABLES = Path(__file__).parents[1] / "tables"  # made by make_slic_small.py, in PyTorch
 WEIGHTS = TABLES / "slic_small.pth"
-READER = "network_models.torch_weights.read_state_dictionary"
+READER = "network_models.files.torch_weights.read_state_dictionary"
 
 
 def small(**other):

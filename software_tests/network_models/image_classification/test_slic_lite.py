@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 from dataset_models.solar_scenes.classes import OUTPUTS
-from network_models.gradients import log_odds
-from network_models.graph_walk import MODES, layer_shapes
+from network_models.differentiation.gradients import log_odds
+from network_models.differentiation.graph_walk import MODES, layer_shapes
+from network_models.differentiation.reverse_pass import ReversePass
+from network_models.files.safe_loading import load_network
 from network_models.image_classification.slic.slic_lite import (
     LAST_MAPS,
     build_slic_lite,
     without_scaling,
 )
-from network_models.model_files import load_network
-from network_models.reverse_pass import ReversePass
 from science.saliency.attribution import Explainer
 
 TINY = {"widths": (4, 6, 8), "n_maps": 8, "n_blocks": 1}

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from network_models.graph_walk import layer_shapes
+from network_models.differentiation.graph_walk import layer_shapes
+from network_models.files.safe_loading import load_network
 from network_models.image_classification.slic.vgg13 import build_slic_vgg13
-from network_models.model_files import load_network
 
 SMALL = {"side": 32, "widths": (3, 4, 5, 6), "hidden": 7}
 

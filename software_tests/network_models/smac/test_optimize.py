@@ -16,7 +16,7 @@ import pytest
 from network_models.smac.search_report import named_configurations, result_lines
 from network_models.smac.trials import finished_trials
 from software_tests.network_models.smac.toy_problem import NAME
-from tools.journal import Journal
+from tools.long_work.journal import Journal
 from tools.report.report import read_sections
 
 ROOT = Path(__file__).parents[3]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from network_models.search_problem import open_problem, searchable_scripts
 from network_models.smac.search_space import (
     build_space,
     count_configurations,
@@ -14,6 +13,7 @@ from network_models.smac.search_space import (
     searchable_options,
     vector_of,
 )
+from network_models.training.search import open_problem, searchable_scripts
 from software_tests.network_models.smac.toy_problem import ToyConfig
 from tools.command_line import option
 from tools.search_range import among, between

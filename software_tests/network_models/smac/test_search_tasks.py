@@ -10,13 +10,13 @@ import pytest
 from dataset_models.audit import audit
 from dataset_models.streaming import Batches
 from network_models.dem_regression.emission_search import EmissionTask
-from network_models.image_classification.scene_search import SceneTask
-from network_models.search_problem import TooLarge, open_problem
+from network_models.image_classification.training.scene_search import SceneTask
 from network_models.smac.optimize import _options
 from network_models.smac.search import Searched
 from network_models.smac.search_config import SearchConfig
 from network_models.smac.search_space import build_space, searchable_options
-from network_models.training import compile_network
+from network_models.training.fitting import compile_network
+from network_models.training.search import TooLarge, open_problem
 from network_models.xray_flux_forecast.forecast_search import ForecastTask
 from tools.command_line import config_from, config_parser
 

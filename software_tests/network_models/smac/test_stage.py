@@ -12,7 +12,7 @@ from network_models.smac.search_space import build_space
 from network_models.smac.stage import Stage
 from network_models.smac.trials import Trial, TrialResult, finished_trials
 from software_tests.network_models.smac.toy_problem import ToyConfig, formula
-from tools.journal import Journal
+from tools.long_work.journal import Journal
 
 BASE = ToyConfig()
 

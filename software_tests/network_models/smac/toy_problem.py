@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from network_models.search_problem import SearchProblem, TooLarge
+from network_models.training.search import SearchProblem, TooLarge
 from tools.command_line import config_from, config_parser, option, run_script
 from tools.search_range import among, between
 

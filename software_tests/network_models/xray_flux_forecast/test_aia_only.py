@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 
 from dataset_models.store import ImageStore
-from network_models.model_files import load_network
+from network_models.files.safe_loading import load_network
 from network_models.xray_flux_forecast.fdl1 import aia_and_goes, aia_only
 from network_models.xray_flux_forecast.forecast import main as forecast
 from network_models.xray_flux_forecast.image_forecast import forecast_images

@@ -284,7 +284,7 @@ def test_a_control_run_learns_nothing_and_says_so(tmp_path):
 
 
 def test_shuffled_labels_stay_within_their_set():
-    from software_tests.network_models.small_training import small_data
+    from software_tests.network_models.training.small_training import small_data
 
     dataset, split = small_data.__wrapped__()
     before = dataset.log10_peak_flux.copy()

@@ -14,7 +14,7 @@ from dataset_models.streaming import Batches
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.process import simulate_record
 from dataset_models.virtual_sun.record import virtual_flare_record
-from network_models.training import predict
+from network_models.training.fitting import predict
 from tools.channels import AIA_CHANNELS
 
 SIZE = 16

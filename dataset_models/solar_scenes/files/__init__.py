@@ -1,0 +1,1 @@
+"""Frames on disk: found, read, mended, placed and grouped."""

@@ -1,0 +1,1 @@
+"""Gradients, graph walk and reverse pass: what explanations are made of."""

@@ -1,0 +1,354 @@
+"""A network's graph, run forwards once and walked backwards with a rule of one's own at each ReLU.
+
+Every operation of the graph but the ReLU is pulled back by its own vector-Jacobian product, on the
+backend's automatic differentiation, so that convolutions of any stride or dilation, pools, norms,
+gates and layers written elsewhere need no rule. An ``activation="relu"`` inside a layer is split
+off, since in a deconvolution the layer's linear part is pulled back alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from network_models.differentiation.gradients import require_backend
+
+__all__ = [
+    "MODES",
+    "LayerOutput",
+    "Step",
+    "compiled",
+    "layer_shapes",
+    "pull_back",
+    "require_layer",
+    "require_rules",
+    "run_forwards",
+    "tensor_keys",
+    "walk_backwards",
+]
+
+MODES = ("gradient", "guided", "deconvolution")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation as it was run.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer.
+    function : callable
+        From the tensors before any ReLU to the value before the ReLU.
+    sources : tuple of int
+        Keys of the tensors that went in.
+    target : int
+        Key of the tensor that came out.
+    inputs : tuple of tensors
+    output : tensor
+        After the ReLU, if there is one.
+    has_relu : bool
+    """
+
+    name: str
+    function: Callable
+    sources: tuple[int, ...]
+    target: int
+    inputs: tuple
+    output: object
+    has_relu: bool
+
+
+def pull_back(function: Callable, inputs: Sequence, signal) -> list:
+    """Give the vector-Jacobian product of a function with one output, one tensor per input."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(list(inputs))
+            output = function(*inputs)
+        return tape.gradient(
+            output,
+            list(inputs),
+            output_gradients=signal,
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+    import jax
+
+    _, back = jax.vjp(function, *inputs)
+    return list(back(signal))
+
+
+def run_forwards(
+    network: keras.Model, inputs: dict[str, object], *, split: bool = True
+) -> list[Step]:
+    """Run the network's operations in their order and keep what went in and came out.
+
+    Nested models are run as parts of the whole; their layers are named ``outer/inner``.
+
+    Parameters
+    ----------
+    network : keras.Model
+        A functional model, or a Sequential one that is built.
+    inputs : mapping
+        Tensors by the inputs' names.
+    split : bool
+        Take ReLUs apart from their layers, for the way back.
+
+    Raises
+    ------
+    ValueError
+        If the network has no graph (a subclassed model).
+    """
+    values = {id(tensor): inputs[tensor.name] for tensor in _graph(network).inputs}
+    steps: list[Step] = []
+    _run(_graph(network), values, steps, "", split)
+    return steps
+
+
+def require_rules(network: keras.Model) -> None:
+    """Raise a ValueError that names the first layer whose ReLU can't be taken apart."""
+    for nodes in _graph(network)._nodes_by_depth.values():
+        for node in nodes:
+            if isinstance(node.operation, keras.Model):
+                require_rules(node.operation)
+            elif not node.is_input:
+                _split(node.operation)
+
+
+def tensor_keys(network: keras.Model) -> tuple[dict[str, int], int]:
+    """Give the keys of the inputs by their names, and the key of the output.
+
+    Raises
+    ------
+    ValueError
+        If the network has several outputs.
+    """
+    graph = _graph(network)
+    if len(graph.outputs) != 1:
+        raise ValueError(f"{network.name} has {len(graph.outputs)} outputs; expected one")
+    return {tensor.name: id(tensor) for tensor in graph.inputs}, id(graph.outputs[0])
+
+
+def walk_backwards(steps: Sequence[Step], seed_of: int, seed, wanted: int, mode: str):
+    """Bring a signal at one tensor back to another.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+    seed_of, seed
+        Key of the tensor that the signal stands at, and the signal.
+    wanted : int
+        Key of the tensor to reach.
+    mode : {"gradient", "guided", "deconvolution"}
+        At a ReLU the gradient passes where the value is positive, the deconvolution where the
+        signal is, guided backpropagation where both are.
+
+    Returns
+    -------
+    The signal there, or None if none arrives.
+    """
+    signals = {seed_of: seed}
+    for step in reversed(steps):
+        if step.target == wanted:
+            break  # all that it goes to has been walked
+        signal = signals.pop(step.target, None)
+        if signal is None:
+            continue
+        if step.has_relu:
+            if mode != "deconvolution":
+                signal = signal * ops.cast(step.output > 0, signal.dtype)
+            if mode != "gradient":
+                signal = ops.relu(signal)
+        signal = ops.cast(signal, step.output.dtype)
+        if step.function is _same:
+            parts = [signal]
+        else:
+            parts = pull_back(step.function, step.inputs, signal)
+        for key, part in zip(step.sources, parts, strict=True):
+            signals[key] = signals[key] + part if key in signals else part
+    return signals.get(wanted)
+
+
+def compiled(passes: Callable, network: keras.Model) -> Callable:
+    """Compile a function of named tensors for the backend."""
+    if require_backend() == "tensorflow":
+        import tensorflow as tf
+
+        graph = tf.function(passes, reduce_retracing=False)
+        return lambda ordered: graph({k: tf.convert_to_tensor(v) for k, v in ordered.items()})
+    import jax
+
+    variables = network.variables
+
+    def with_variables(values, given):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return passes(given)
+
+    graph = jax.jit(with_variables)
+    return lambda ordered: graph([v.value for v in variables], ordered)
+
+
+def require_layer(network: keras.Model, layer: str) -> None:
+    """Raise a ValueError that names the layers if there is no such one."""
+    names = list(layer_shapes(network))
+    if layer not in names:
+        raise ValueError(f"the network has no layer {layer!r}; it has {', '.join(names)}")
+
+
+class LayerOutput:
+    """The output of any layer, of models inside the network, too.
+
+    Parameters
+    ----------
+    network : keras.Model
+    layer : str
+        ``outer/inner`` for a layer of a model inside the network.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer.
+    """
+
+    def __init__(self, network: keras.Model, layer: str):
+        require_layer(network, layer)
+        self.names = [tensor.name for tensor in network.inputs]
+
+        def passes(given):
+            steps = run_forwards(network, given, split=False)
+            return [step.output for step in steps if step.name == layer][-1]
+
+        self._function = compiled(passes, network)
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Give the layer's output, (batch, ...) float32."""
+        return np.asarray(self._function({n: np.asarray(inputs[n]) for n in self.names}))
+
+
+def layer_shapes(network: keras.Model, prefix: str = "") -> dict[str, tuple]:
+    """Give the output shape of every layer, (None for the batch, ...), in the graph's order."""
+    graph, found = _graph(network), {}
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            name = f"{prefix}{node.operation.name}"
+            if node.is_input:
+                continue
+            if isinstance(node.operation, keras.Model):
+                found |= layer_shapes(node.operation, f"{name}/")
+            elif len(node.outputs) == 1:
+                found[name] = tuple(node.outputs[0].shape)
+    return found
+
+
+def _graph(network: keras.Model):
+    """Give the functional graph of a model."""
+    graph = getattr(network, "_functional", None) or network
+    if not hasattr(graph, "_nodes_by_depth"):
+        raise ValueError(
+            f"{network.name} has no graph of layers: expected a functional or a built Sequential "
+            f"model, got {type(network).__name__}"
+        )
+    return graph
+
+
+def _run(graph, values: dict, steps: list[Step], prefix: str, split: bool) -> None:
+    """Run a graph whose inputs are among the values; adds to values and steps."""
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            if not node.is_input:
+                _run_node(node, values, steps, prefix, split)
+
+
+def _run_node(node, values: dict, steps: list[Step], prefix: str, split: bool) -> None:
+    operation, tensors = node.operation, node.arguments.keras_tensors  # some may come twice
+    name = f"{prefix}{operation.name}"
+    if isinstance(operation, keras.Model):
+        _run_nested(node, values, steps, name, split)
+        return
+    if len(node.outputs) != 1:
+        raise ValueError(
+            f"{name} has {len(node.outputs)} outputs; a map is made of layers with one"
+        )
+    keys = tuple(dict.fromkeys(id(tensor) for tensor in tensors))
+    linear, has_relu = _split(operation) if split else (None, False)
+
+    def function(*given):
+        arguments, options = node.arguments.fill_in(dict(zip(keys, given, strict=True)))
+        if linear is not None:
+            return linear(*arguments)
+        if getattr(operation, "_call_has_training_arg", False):
+            options["training"] = False
+        return operation(*arguments, **options)
+
+    inputs = tuple(values[key] for key in keys)
+    output = function(*inputs)
+    output = ops.relu(output) if has_relu else output
+    (target,) = node.outputs
+    values[id(target)] = output
+    steps.append(Step(name, function, keys, id(target), inputs, output, has_relu))
+
+
+def _run_nested(node, values: dict, steps: list[Step], name: str, split: bool) -> None:
+    """Run a model inside the model: joined to the outer graph by steps that change nothing."""
+    inner = _graph(node.operation)
+    for outer, own in zip(node.arguments.keras_tensors, inner.inputs, strict=True):
+        _join(values, steps, id(outer), id(own), name)
+    _run(inner, values, steps, f"{name}/", split)
+    for own, outer in zip(inner.outputs, node.outputs, strict=True):
+        _join(values, steps, id(own), id(outer), name)
+
+
+def _join(values: dict, steps: list[Step], source: int, target: int, name: str) -> None:
+    value = values[target] = values[source]
+    steps.append(Step(name, _same, (source,), target, (value,), value, False))
+
+
+def _same(value):
+    return value
+
+
+def _split(operation) -> tuple[Callable | None, bool]:
+    """Give what a layer does before its ReLU, and whether it has one.
+
+    None stands for the operation itself.
+    """
+    if isinstance(operation, layers.ReLU):
+        plain = not operation.negative_slope and not operation.threshold
+        if plain and operation.max_value is None:
+            return _same, True
+    if type(operation).__name__ == "Relu":  # keras.ops.relu in a functional graph
+        return _same, True
+    if getattr(operation, "activation", None) is not keras.activations.relu:
+        return None, False
+    if isinstance(operation, layers.Activation):
+        return _same, True
+    if isinstance(operation, layers.Dense):
+        return lambda x: _biased(operation, ops.matmul(x, operation.kernel)), True
+    if hasattr(operation, "convolution_op"):
+        return lambda x: _biased(operation, operation.convolution_op(x, operation.kernel)), True
+    if isinstance(operation, layers.DepthwiseConv2D):
+        return lambda x: _biased(operation, _depthwise(operation, x)), True
+    raise ValueError(
+        f"{operation.name}: a {type(operation).__name__} with a ReLU inside has no rule; give the "
+        "ReLU a layer of its own"
+    )
+
+
+def _biased(layer, value):
+    return value + layer.bias if layer.use_bias else value
+
+
+def _depthwise(layer, value):
+    return ops.depthwise_conv(
+        value,
+        layer.kernel,
+        strides=layer.strides,
+        padding=layer.padding,
+        data_format=layer.data_format,
+        dilation_rate=layer.dilation_rate,
+    )

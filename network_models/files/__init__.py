@@ -1,0 +1,1 @@
+"""Networks in files: loaded without running anything that they bring along."""

@@ -1,0 +1,1 @@
+"""Archives of frames classified: catalogue, regions, probability maps, resumed where stopped."""

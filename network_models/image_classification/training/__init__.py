@@ -1,0 +1,1 @@
+"""Training and judging of classifiers of scenes and of regions."""

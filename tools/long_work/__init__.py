@@ -1,0 +1,1 @@
+"""Work that takes hours: processes, progress, journals, folders that can be gone on with."""
