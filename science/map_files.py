@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from science.own_grid import OwnGrid
+from dataset_models.own_grid import OwnGrid
 from tools.atomic_files import write_bytes
 from tools.channels import HMI_CHANNELS, channel_name
 

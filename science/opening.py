@@ -1,96 +1,34 @@
-"""What all explanations begin with: a network, and the named scalars of what it says."""
+"""What all explanations begin with: their arguments, and the sample that these name."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 
-from network_models.differentiation.gradients import weighted_sum
-from network_models.files.safe_loading import load_network
-from tools.run_folder import RunFolder
+from dataset_models.active_regions import listed_boxes
+from network_models.training.reopen import OpenedNetwork
+from network_models.training.samples import Sample
 
-__all__ = ["OpenedNetwork", "Target", "add_arguments", "open_network"]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A named scalar of a network's output.
-
-    Attributes
-    ----------
-    name, unit : str
-    head : callable
-        From the output (batch, ...) to the target (batch,), in ``keras.ops``.
-    is_probability : bool
-    weights : tuple of float
-        Of the output's last axis.
-    """
-
-    name: str
-    unit: str
-    head: Callable
-    is_probability: bool
-    weights: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class OpenedNetwork:
-    """A network to be explained.
-
-    Attributes
-    ----------
-    network : keras.Model
-    path : Path
-        Of its file.
-    targets : dict of Target
-        By their names, the run's first one first.
-    image : str
-        Name of the input that maps are made of.
-    run : RunFolder or None
-        The finished run that it belongs to.
-    """
-
-    network: keras.Model
-    path: Path
-    targets: dict[str, Target]
-    image: str
-    run: RunFolder | None
-
-    @property
-    def model_hash(self) -> str:
-        """Hash of the network's file."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
-
-    def target(self, name: str) -> Target:
-        """Give a target by its name, or the first.
-
-        Raises
-        ------
-        ValueError
-            If there is no such target.
-        """
-        if not name:
-            return next(iter(self.targets.values()))
-        if name not in self.targets:
-            raise ValueError(f"no target {name!r}; this network has {', '.join(self.targets)}")
-        return self.targets[name]
+__all__ = ["add_arguments", "open_sample", "show_targets"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what every explanation is asked for."""
-    parser.add_argument("model", metavar="MODEL", help="run folder, or .keras, .hdf5 file")
+    parser.add_argument(
+        "model", metavar="MODEL", help="run folder, packaged/NAME, or .keras, .hdf5 file"
+    )
     parser.add_argument(
         "where",
         nargs="*",
         metavar="[DATASET] IMAGE",
-        help="a time of the run's own data (2014-01-11T08:00, or 'first'); or STORE@TIME, FITS or "
-        ".dat files, an .npy array; before it a dataset's .py or a data folder",
+        help="a sample of the run's own data (a time such as 2014-01-11T08:00, a number, or "
+        "'first'); or STORE@TIME, FITS or .dat files, an .npy array; before it a dataset's .py or "
+        "a data folder",
     )
     parser.add_argument("--target", default="", help="scalar of the output; the first by default")
     parser.add_argument("--list-targets", action="store_true", help="show them and leave")
@@ -101,46 +39,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", default="", help="folder for what is made")
 
 
-def open_network(model: str) -> OpenedNetwork:
-    """Open a finished run or a network's file.
+def show_targets(opened: OpenedNetwork) -> None:
+    """Print the targets of a network with their units."""
+    for target in opened.targets.values():
+        print(f"{target.name} [{target.unit}]")
+
+
+def open_sample(
+    opened: OpenedNetwork,
+    where: Sequence[str],
+    stack: ExitStack,
+    *,
+    flares: str = "",
+    regions: str = "",
+) -> Sample:
+    """Find the sample that a command names.
+
+    Parameters
+    ----------
+    where : sequence of str
+        [DATASET] IMAGE.
+    stack : ExitStack
+        Holds what has to last as long as the sample.
+    flares : str
+        Flare list, for runs that use the history.
+    regions : str
+        NOAA's Solar Region Summary of the image's day, for boxes around active regions.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is none, or it can't be explained.
+        If there is no such sample, or the network can't take it.
     """
-    path, run = Path(model), None
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.get_logger().setLevel("ERROR")  # it warns of every new shape
-    if path.is_dir():
-        run, path = RunFolder(path), RunFolder(path).best_network
-    elif (path.parent / "config.json").is_file():
-        run = RunFolder(path.parent)
-    elif path.parent.name == "epochs" and (path.parents[1] / "config.json").is_file():
-        run = RunFolder(path.parents[1])
-    named = run.config.get("targets", {}) if run else {}
-    network = load_network(path)
-    if len(network.outputs) != 1:
-        raise ValueError(f"{path.name} has {len(network.outputs)} outputs; expected one")
-    is_scalar = len(network.outputs[0].shape) == 1
-    n = 1 if is_scalar else network.outputs[0].shape[-1]
-    given = {name: (entry["unit"], entry["weights"]) for name, entry in named.items()}
-    given = given or {f"output {k}": ("1", row) for k, row in enumerate(np.eye(n))}
-    targets = {
-        name: Target(
-            name,
-            unit,
-            (lambda output: output) if is_scalar else weighted_sum(weights),
-            name.startswith("P("),
-            tuple(weights),
-        )
-        for name, (unit, weights) in given.items()
-    }
-    return OpenedNetwork(network, path, targets, _image_input(network), run)
+    sample = _named_sample(opened, list(where), stack, flares)
+    if not regions:
+        return sample
+    if "DATE-OBS" not in sample.wcs:
+        raise ValueError(f"{sample.label} has no time and place on the Sun; leave --regions out")
+    time = np.datetime64(sample.wcs["DATE-OBS"], "s")
+    boxes = listed_boxes(regions, time, float(sample.wcs.get("CRLT_OBS", 0.0)))
+    return replace(sample, regions=tuple(boxes))
 
 
-def _image_input(network: keras.Model) -> str:
-    """Give the input that maps are made of: the one with most axes."""
-    return max(network.inputs, key=lambda tensor: len(tensor.shape)).name
+def _named_sample(opened: OpenedNetwork, where: list[str], stack: ExitStack, flares: str) -> Sample:
+    if not where:
+        raise ValueError("no IMAGE: give a sample of the run's own data, STORE@TIME, or files")
+    if where[0].endswith(".py"):
+        opened, where = opened.of_dataset(where[0]), where[1:]
+        if not where:
+            raise ValueError("no IMAGE after the dataset")
+    source = opened.samples
+    if len(where) == 2 and Path(where[0]).is_dir() and not Path(where[1]).exists():
+        return source.of_files(opened, where[:1], stack, time=where[1], flares=flares)
+    if len(where) == 2 and Path(where[0]).is_dir():
+        where = where[1:]  # a folder of data before the file itself
+    if len(where) == 1 and not Path(where[0]).exists():
+        if "@" in where[0]:
+            store, time = where[0].rsplit("@", 1)
+            return source.of_files(opened, [store], stack, time=time, flares=flares)
+        if not where[0].endswith(".npy") and opened.run is not None:
+            return source.own_sample(opened, where[0])
+    return source.of_files(opened, where, stack, flares=flares)

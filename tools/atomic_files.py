@@ -19,6 +19,7 @@ import numpy as np
 __all__ = [
     "commit_file",
     "replace_folder",
+    "scratch_path",
     "sweep_partial_files",
     "write_arrays",
     "write_bytes",
@@ -30,10 +31,26 @@ _CHUNK = 1 << 20
 _TRIES = 20
 
 
+def scratch_path(path: str | Path, *, ending: str = "") -> Path:
+    """Return where a writer that needs a path may write before ``commit_file``.
+
+    It lies beside the final path, belongs to this process, and is swept if the process is killed.
+
+    Parameters
+    ----------
+    path : path
+        The final one.
+    ending : str
+        What the name has to end in, for writers that insist on it.
+    """
+    path = Path(path)
+    return path.with_name(f".{path.name}.{os.getpid()}.partial{ending}")
+
+
 def write_bytes(path: str | Path, data: bytes) -> None:
     """Write ``data`` to ``path`` in one step that a kill can't split."""
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = scratch_path(path)
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     except OSError as error:
@@ -61,7 +78,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 def commit_file(scratch: str | Path, path: str | Path) -> None:
     """Give a finished scratch file its final name in one step, for writers that need a path.
 
-    The scratch file must lie in the same folder; call it ``.NAME.partial`` so that it is swept.
+    The scratch file must lie in the same folder; take ``scratch_path``.
     """
     descriptor = os.open(scratch, os.O_RDWR)
     try:

@@ -14,9 +14,9 @@ import sys
 import tempfile
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from tools.search_range import SearchRange
+from tools.options import flag_of
 
 __all__ = [
     "EXIT_BAD_INPUT",
@@ -25,30 +25,11 @@ __all__ = [
     "config_from",
     "config_parser",
     "make_parser",
-    "option",
-    "part_of",
     "quiet_start",
     "run_script",
 ]
 
 EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
-
-
-def option(
-    default: object,
-    text: str,
-    *,
-    choices: Sequence | None = None,
-    search: SearchRange | None = None,
-) -> typing.Any:
-    """Declare a field of a configuration: its default, its meaning with unit, its choices.
-
-    ``search`` says what an architecture search may try for it; without, it is not searched.
-    """
-    info = {"help": text, "choices": choices, "search": search}
-    if isinstance(default, (list, dict)):
-        raise TypeError("use a tuple: configurations are frozen")
-    return dataclasses.field(default=default, metadata=info)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -81,8 +62,9 @@ def config_parser(config_class: type, description: str) -> argparse.ArgumentPars
     parser = make_parser(description)
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
-        name = "--" + field.name.replace("_", "-")
+        name = flag_of(field.name)
         text, choices = field.metadata.get("help", ""), field.metadata.get("choices")
+        text = text.replace("%", "%%")  # argparse formats help texts
         kind = hints[field.name]
         if kind is bool:
             action = argparse.BooleanOptionalAction if field.default else "store_true"
@@ -109,11 +91,6 @@ def config_from(config_class: type, arguments: argparse.Namespace) -> typing.Any
         value = getattr(arguments, field.name)
         values[field.name] = tuple(value) if isinstance(value, list) else value
     return config_class(**values)
-
-
-def part_of(config: object, kind: type) -> typing.Any:
-    """Make a dataclass from the fields of the same names of a larger configuration."""
-    return kind(**{field.name: getattr(config, field.name) for field in dataclasses.fields(kind)})
 
 
 def run_script(main: Callable[[], int | None], *, resumes: bool = True) -> typing.NoReturn:

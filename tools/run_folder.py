@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import platform
@@ -20,14 +19,12 @@ from tools.atomic_files import sweep_partial_files, write_json
 __all__ = [
     "RunFolder",
     "claim",
-    "code_fingerprint",
     "find_run",
     "new_run_folder",
     "software_versions",
 ]
 
 _SUBFOLDERS = ("epochs", "performance", "maps", "features", "embeddings")
-_PACKAGES = ("tools", "dataset_models", "network_models", "science")
 
 
 class RunFolder:
@@ -85,6 +82,12 @@ class RunFolder:
     def write_config(self, config: dict) -> None:
         """Write config.json in one step."""
         write_json(self / "config.json", config)
+
+    def note(self, **entries: object) -> None:
+        """Add entries to config.json, or change them; nothing is written if all stand there."""
+        config = self.config
+        if any(config.get(name) != value for name, value in entries.items()):
+            self.write_config(config | entries)
 
     def lock(self) -> bool:
         """Claim the folder for this process; False if another one holds it.
@@ -164,22 +167,6 @@ def _locked(path: Path) -> IO | None:
         lock.close()
         return None
     return lock
-
-
-def code_fingerprint(*patterns: str) -> str:
-    """Give a hash of the suite's own source files, or of those that some patterns name.
-
-    Parameters
-    ----------
-    *patterns : str
-        Relative to the suite's root, such as ``tools/tables/*.csv``.
-    """
-    root = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for pattern in patterns or [f"{package}/**/*.py" for package in _PACKAGES]:
-        for path in sorted(root.glob(pattern)):
-            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def software_versions() -> dict[str, str]:

@@ -13,7 +13,7 @@ from dataset_models.SDO.fits_image import FIELD_ARCSEC, OBSERVER_KEYS, ImageHead
 from dataset_models.SDO.image_file import name_of, read_header, read_image
 from dataset_models.solar_data import DataIntegrityError
 from tools.channels import AIA_CHANNELS, HMI_CHANNELS
-from tools.run_folder import code_fingerprint
+from tools.code_dependencies import fingerprint_of_code
 
 __all__ = ["FITSFolder", "FITSImages", "list_fits_files"]
 
@@ -123,9 +123,7 @@ class FITSImages:
             "field_arcsec": FIELD_ARCSEC,
             "calibration": f"exposure; degradation {corrected}",
             "files": self._fingerprint(),
-            "code": code_fingerprint(
-                "dataset_models/SDO/*.py", "dataset_models/SDO/*/fits_file.py", "tools/channels.py"
-            ),
+            "code": fingerprint_of_code([__file__]),
             "wcs_of_first_files": wcs,
             "observers": observers,
         }

@@ -19,11 +19,10 @@ from dataset_models.solar_scenes.painting.difficulty import load_difficulty
 from dataset_models.solar_scenes.painting.observation import Observation, draw_observation
 from dataset_models.solar_scenes.painting.scene import Scene, draw_scene
 from dataset_models.store_workers import follow_parent, usable_processes
-from tools.run_folder import code_fingerprint
+from tools.code_dependencies import fingerprint_of_code
 
 __all__ = ["GeneratedScenes"]
 
-_WHAT_MAKES_SCENES = ("dataset_models/solar_scenes/*.py", "tools/random_streams.py")
 _THUMBNAIL = 24
 _PER_TASK = 48  # frames that a process draws before it reports
 _WORTH_PROCESSES = 384  # frames; the start of processes takes some seconds
@@ -233,7 +232,7 @@ def _drawn_images(task: tuple[list[tuple[Observation, int]], int]) -> np.ndarray
 
 @lru_cache(maxsize=1)
 def _code() -> str:
-    return code_fingerprint(*_WHAT_MAKES_SCENES)
+    return fingerprint_of_code([__file__])
 
 
 def _hash(text: str) -> int:

@@ -23,8 +23,8 @@ from dataset_models.solar_scenes.files.scene_table import (
     scene_table,
 )
 from dataset_models.store import ImageStore
+from tools.code_dependencies import fingerprint_of_code
 from tools.csv_files import read_csv_table
-from tools.run_folder import code_fingerprint
 
 __all__ = ["StoreScenes", "names_stores"]
 
@@ -160,7 +160,7 @@ class StoreScenes(SolarData):
             "skipped": len(self.skipped),
             "size": self.size,
             "repairs": "NaN, blocks of zeros, dark lines: filled in from neighbours",
-            "code": code_fingerprint("dataset_models/solar_scenes/*.py"),
+            "code": fingerprint_of_code([__file__]),
         }
 
     def fingerprint(self) -> str:

@@ -9,19 +9,11 @@ from dataset_models.virtual_sun.corona import FIELD_ARCSEC, VirtualCorona
 from dataset_models.virtual_sun.process import VirtualRecord
 from dataset_models.virtual_sun.record import VIRTUAL_START, hour_of_time
 from tools.channels import AIA_CHANNELS, CAMERA, aia_degradation
+from tools.code_dependencies import fingerprint_of_code
 from tools.random_streams import random_stream
-from tools.run_folder import code_fingerprint
 
 __all__ = ["VirtualImages"]
 
-# another look is another source: a store of the old one is not gone on with
-_WHAT_MAKES_IMAGES = (
-    "dataset_models/virtual_sun/*.py",
-    "tools/channels.py",
-    "tools/emission_measure/response.py",
-    "tools/physics/goes_response.py",
-    "tools/tables/*.csv",
-)
 # declared choices of this model
 SCATTERED_SHARE, SCATTERED_ARCSEC = 0.04, 40.0  # wings of the telescope's point spread
 BAD_FRAME_SHARE, MISSING_CHANNEL_SHARE = 0.005, 0.005
@@ -101,7 +93,8 @@ class VirtualImages:
             "synthetic": True,
             "field_arcsec": FIELD_ARCSEC,
             "record": self._record.fingerprint(),
-            "code": code_fingerprint(*_WHAT_MAKES_IMAGES),
+            # another look is another source: a store of the old one is not gone on with
+            "code": fingerprint_of_code([__file__]),
             "parameters": self._record.rates.parameters.to_dict(),
         }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
+from dataset_models.splits import Split
 from network_models.dem_regression.calibration import Calibration, calibrate, covered, outputs_of
 from network_models.dem_regression.emission_loss import EmissionLoss
 from network_models.dem_regression.emission_network import (
@@ -20,51 +21,61 @@ from network_models.dem_regression.report_sections import (
     write_scores_section,
     write_training_section,
 )
-from network_models.dem_regression.simulated_pixels import N_BINS, SimulatedPixels
+from network_models.dem_regression.simulated_pixels import N_BINS, N_CHANNELS, SimulatedPixels
 from network_models.training.checkpoint import save_network
-from network_models.training.fitting import TrainingOptions, show_or_make, train
+from network_models.training.fitting import TrainingOptions
+from network_models.training.problem import ProblemData
+from network_models.training.run import Evaluation, Trained
+from network_models.training.targets import Target, emission_targets
 from tools.atomic_files import write_json
 from tools.emission_measure.families import FROZEN_HASH, LOG_T_EDGES
-from tools.report.report import write_report
 from tools.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from network_models.dem_regression.train import EmissionConfig
 
 __all__ = [
     "CALIBRATED",
+    "block_folds",
+    "build",
+    "evaluate_network",
     "loss_of",
+    "open_data",
     "open_pixels",
     "optimizer_of",
     "options_of",
-    "run_emission_experiment",
     "size_of",
+    "targets_of",
 ]
-
-logger = logging.getLogger(__name__)
 
 CALIBRATED = "network.keras"
 _VALIDATION_BLOCKS = 32
 
 
-def run_emission_experiment(config, *, command: str, started: float) -> tuple[RunFolder, list[str]]:
-    """Train, calibrate and report, or show the run that was made before; give it and its figures.
-
-    Parameters
-    ----------
-    config : EmissionConfig
-    command : str
-        The command line that repeats the run.
-    started : float
-        ``time.time()`` at the start of the process.
-    """
+def open_data(config: EmissionConfig) -> ProblemData:
+    """Open the simulated pixels that a configuration names, and their sets."""
     dataset = open_pixels(config)
-    return show_or_make(
-        config,
-        dataset,
-        lambda run: _train_and_report(config, dataset, run, command),
-        started=started,
-    )
+    return ProblemData(dataset, dataset.split())
 
 
-def open_pixels(config) -> SimulatedPixels:
+def build(config: EmissionConfig, data: ProblemData) -> keras.Model:
+    """Build the network of a configuration."""
+    return build_emission_network(size_of(config))
+
+
+def targets_of(config: EmissionConfig, data: ProblemData | None) -> dict[str, Target]:
+    """Return the emission measure in each bin of temperature."""
+    return emission_targets(LOG_T_EDGES, "1e26 cm-5", n_outputs=3 * N_BINS + N_CHANNELS)
+
+
+def block_folds(config: EmissionConfig, data: ProblemData, k: int, n: int) -> Split:
+    """Validate on every n-th block that is not in the test set."""
+    known = np.sort(np.concatenate([data.split.training, data.split.validation]))
+    chosen = np.arange(len(known)) % n == k
+    return replace(data.split, training=known[~chosen], validation=known[chosen])
+
+
+def open_pixels(config: EmissionConfig) -> SimulatedPixels:
     """Give the pixels that a configuration names."""
     return SimulatedPixels(
         config.seed,
@@ -77,7 +88,7 @@ def open_pixels(config) -> SimulatedPixels:
     )
 
 
-def size_of(config) -> NetworkSize:
+def size_of(config: EmissionConfig) -> NetworkSize:
     """Give the network's size: one of ``SIZES``, with what the options change of it."""
     size = SIZES[config.size]
     return NetworkSize(
@@ -89,14 +100,14 @@ def size_of(config) -> NetworkSize:
     )
 
 
-def loss_of(config) -> EmissionLoss:
-    """Give the loss with a configuration's weights."""
+def loss_of(config: EmissionConfig, data: ProblemData) -> EmissionLoss:
+    """Return the loss with a configuration's weights."""
     return EmissionLoss(
         config.shape_weight, config.misfit_weight, config.brightness_weight, config.interval_weight
     )
 
 
-def options_of(config) -> TrainingOptions:
+def options_of(config: EmissionConfig) -> TrainingOptions:
     """Give the training options of a configuration."""
     return TrainingOptions(
         config.epochs,
@@ -108,7 +119,7 @@ def options_of(config) -> TrainingOptions:
     )
 
 
-def optimizer_of(config, n_steps: int) -> keras.optimizers.Optimizer:
+def optimizer_of(config: EmissionConfig, n_steps: int) -> keras.optimizers.Optimizer:
     """Give the optimizer for a number of batches: the learning rate rises, then falls to 0.
 
     Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; as long as AdamW's steps,
@@ -128,27 +139,19 @@ def optimizer_of(config, n_steps: int) -> keras.optimizers.Optimizer:
     )
 
 
-def _train_and_report(config, dataset: SimulatedPixels, run: RunFolder, command: str) -> None:
-    outcome = train(
-        lambda: build_emission_network(size_of(config)),
-        loss_of(config),
-        dataset=dataset,
-        split=dataset.split(),
-        options=options_of(config),
-        run=run,
-        make_optimizer=lambda: optimizer_of(config, config.epochs * config.steps_per_epoch),
-    )
-    lines, found, shares = _calibrated(config, dataset, run, outcome.network)
-    lines[0] += f", best epoch {outcome.progress.best_epoch}"
-    run.write_config({**run.config, "figures": lines, "command": command})
-    write_training_section(run, outcome.progress)
+def evaluate_network(trained: Trained) -> Evaluation:
+    """Calibrate a trained network, count what its intervals hold, and write its sections."""
+    config, dataset, run = trained.config, trained.data.dataset, trained.run
+    lines, found, shares = _calibrated(config, dataset, run, trained.network)
+    lines[0] += f", best epoch {trained.progress.best_epoch}"
+    write_training_section(run, trained.progress)
     write_coverage_section(run, found, shares)
-    write_scores_section(run, outcome.network)
-    write_report(run.path, title="Emission measure from six channels", subtitle="; ".join(lines))
+    write_scores_section(run, trained.network)
+    return Evaluation(lines, "Emission measure from six channels", "; ".join(lines))
 
 
 def _calibrated(
-    config, dataset: SimulatedPixels, run: RunFolder, network: keras.Model
+    config: EmissionConfig, dataset: SimulatedPixels, run: RunFolder, network: keras.Model
 ) -> tuple[list[str], Calibration, np.ndarray]:
     """Calibrate a trained network on one half of the test pixels, count on the other; write it."""
     rows = dataset.split().test

@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from network_models.differentiation.keras_graph import input_structure
+
 __all__ = ["InputGradient", "as_given", "log_odds", "require_backend", "weighted_sum"]
 
 Head = Callable[[object], object]
@@ -63,7 +65,7 @@ def as_given(network: keras.Model, inputs: Mapping[str, object]) -> object:
 
     A network of one input may want it alone, in a list or by its name.
     """
-    structure = getattr(network, "_inputs_struct", None)
+    structure = input_structure(network)
     if isinstance(structure, dict) or len(network.inputs) > 1:
         return dict(inputs)
     only = inputs[network.inputs[0].name]

@@ -16,6 +16,12 @@ import numpy as np
 from keras import layers, ops
 
 from network_models.differentiation.gradients import require_backend
+from network_models.differentiation.keras_graph import (
+    Use,
+    functional_graph,
+    takes_training,
+    uses_of,
+)
 
 __all__ = [
     "MODES",
@@ -44,12 +50,9 @@ class Step:
         Of the layer.
     function : callable
         From the tensors before any ReLU to the value before the ReLU.
-    sources : tuple of int
-        Keys of the tensors that went in.
-    target : int
-        Key of the tensor that came out.
-    inputs : tuple of tensors
-    output : tensor
+    sources, targets : tuple of int
+        Keys of the tensors that went in, and of those that came out.
+    inputs, outputs : tuple of tensors
         After the ReLU, if there is one.
     has_relu : bool
     """
@@ -57,14 +60,27 @@ class Step:
     name: str
     function: Callable
     sources: tuple[int, ...]
-    target: int
+    targets: tuple[int, ...]
     inputs: tuple
-    output: object
+    outputs: tuple
     has_relu: bool
+
+    @property
+    def target(self) -> int:
+        """Key of the tensor that came out, of the first where there are several."""
+        return self.targets[0]
+
+    @property
+    def output(self):
+        """What came out, the first where there are several."""
+        return self.outputs[0]
 
 
 def pull_back(function: Callable, inputs: Sequence, signal) -> list:
-    """Give the vector-Jacobian product of a function with one output, one tensor per input."""
+    """Return the vector-Jacobian product of a function, one tensor per input.
+
+    ``signal`` has the structure of the function's output: a tensor, or a list of them.
+    """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -104,20 +120,19 @@ def run_forwards(
     ValueError
         If the network has no graph (a subclassed model).
     """
-    values = {id(tensor): inputs[tensor.name] for tensor in _graph(network).inputs}
+    values = {id(tensor): inputs[tensor.name] for tensor in functional_graph(network).inputs}
     steps: list[Step] = []
-    _run(_graph(network), values, steps, "", split)
+    _run(network, values, steps, "", split)
     return steps
 
 
 def require_rules(network: keras.Model) -> None:
     """Raise a ValueError that names the first layer whose ReLU can't be taken apart."""
-    for nodes in _graph(network)._nodes_by_depth.values():
-        for node in nodes:
-            if isinstance(node.operation, keras.Model):
-                require_rules(node.operation)
-            elif not node.is_input:
-                _split(node.operation)
+    for use in uses_of(network):
+        if isinstance(use.operation, keras.Model):
+            require_rules(use.operation)
+        else:
+            _split(use.operation)
 
 
 def tensor_keys(network: keras.Model) -> tuple[dict[str, int], int]:
@@ -128,7 +143,7 @@ def tensor_keys(network: keras.Model) -> tuple[dict[str, int], int]:
     ValueError
         If the network has several outputs.
     """
-    graph = _graph(network)
+    graph = functional_graph(network)
     if len(graph.outputs) != 1:
         raise ValueError(f"{network.name} has {len(graph.outputs)} outputs; expected one")
     return {tensor.name: id(tensor) for tensor in graph.inputs}, id(graph.outputs[0])
@@ -154,11 +169,20 @@ def walk_backwards(steps: Sequence[Step], seed_of: int, seed, wanted: int, mode:
     """
     signals = {seed_of: seed}
     for step in reversed(steps):
-        if step.target == wanted:
+        if wanted in step.targets:
             break  # all that it goes to has been walked
-        signal = signals.pop(step.target, None)
-        if signal is None:
+        arrived = [signals.pop(target, None) for target in step.targets]
+        if all(signal is None for signal in arrived):
             continue
+        if len(arrived) > 1:
+            whole = [
+                ops.zeros_like(output) if signal is None else ops.cast(signal, output.dtype)
+                for signal, output in zip(arrived, step.outputs, strict=True)
+            ]
+            parts = pull_back(step.function, step.inputs, whole)
+            _add(signals, step.sources, parts)
+            continue
+        (signal,) = arrived
         if step.has_relu:
             if mode != "deconvolution":
                 signal = signal * ops.cast(step.output > 0, signal.dtype)
@@ -169,9 +193,13 @@ def walk_backwards(steps: Sequence[Step], seed_of: int, seed, wanted: int, mode:
             parts = [signal]
         else:
             parts = pull_back(step.function, step.inputs, signal)
-        for key, part in zip(step.sources, parts, strict=True):
-            signals[key] = signals[key] + part if key in signals else part
+        _add(signals, step.sources, parts)
     return signals.get(wanted)
+
+
+def _add(signals: dict, keys: Sequence[int], parts: Sequence) -> None:
+    for key, part in zip(keys, parts, strict=True):
+        signals[key] = signals[key] + part if key in signals else part
 
 
 def compiled(passes: Callable, network: keras.Model) -> Callable:
@@ -231,81 +259,71 @@ class LayerOutput:
 
 
 def layer_shapes(network: keras.Model, prefix: str = "") -> dict[str, tuple]:
-    """Give the output shape of every layer, (None for the batch, ...), in the graph's order."""
-    graph, found = _graph(network), {}
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            name = f"{prefix}{node.operation.name}"
-            if node.is_input:
-                continue
-            if isinstance(node.operation, keras.Model):
-                found |= layer_shapes(node.operation, f"{name}/")
-            elif len(node.outputs) == 1:
-                found[name] = tuple(node.outputs[0].shape)
+    """Return the output shape of every layer with one output, in the graph's order.
+
+    Shapes have None for the batch and for other axes of any length.
+    """
+    found = {}
+    for use in uses_of(network):
+        name = f"{prefix}{use.operation.name}"
+        if isinstance(use.operation, keras.Model):
+            found |= layer_shapes(use.operation, f"{name}/")
+        elif len(use.outputs) == 1:
+            found[name] = tuple(use.outputs[0].shape)
     return found
 
 
-def _graph(network: keras.Model):
-    """Give the functional graph of a model."""
-    graph = getattr(network, "_functional", None) or network
-    if not hasattr(graph, "_nodes_by_depth"):
-        raise ValueError(
-            f"{network.name} has no graph of layers: expected a functional or a built Sequential "
-            f"model, got {type(network).__name__}"
-        )
-    return graph
-
-
-def _run(graph, values: dict, steps: list[Step], prefix: str, split: bool) -> None:
+def _run(network: keras.Model, values: dict, steps: list[Step], prefix: str, split: bool) -> None:
     """Run a graph whose inputs are among the values; adds to values and steps."""
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if not node.is_input:
-                _run_node(node, values, steps, prefix, split)
+    for use in uses_of(network):
+        name = f"{prefix}{use.operation.name}"
+        if isinstance(use.operation, keras.Model):
+            _run_nested(use, values, steps, name, split)
+        else:
+            _run_use(use, values, steps, name, split)
 
 
-def _run_node(node, values: dict, steps: list[Step], prefix: str, split: bool) -> None:
-    operation, tensors = node.operation, node.arguments.keras_tensors  # some may come twice
-    name = f"{prefix}{operation.name}"
-    if isinstance(operation, keras.Model):
-        _run_nested(node, values, steps, name, split)
-        return
-    if len(node.outputs) != 1:
-        raise ValueError(
-            f"{name} has {len(node.outputs)} outputs; a map is made of layers with one"
-        )
-    keys = tuple(dict.fromkeys(id(tensor) for tensor in tensors))
+def _run_use(use: Use, values: dict, steps: list[Step], name: str, split: bool) -> None:
+    operation = use.operation
+    keys = tuple(dict.fromkeys(id(tensor) for tensor in use.inputs))  # some may come twice
     linear, has_relu = _split(operation) if split else (None, False)
 
     def function(*given):
-        arguments, options = node.arguments.fill_in(dict(zip(keys, given, strict=True)))
+        arguments, options = use.arguments(dict(zip(keys, given, strict=True)))
         if linear is not None:
             return linear(*arguments)
-        if getattr(operation, "_call_has_training_arg", False):
+        if takes_training(operation):
             options["training"] = False
         return operation(*arguments, **options)
 
     inputs = tuple(values[key] for key in keys)
     output = function(*inputs)
     output = ops.relu(output) if has_relu else output
-    (target,) = node.outputs
-    values[id(target)] = output
-    steps.append(Step(name, function, keys, id(target), inputs, output, has_relu))
+    outputs = tuple(keras.tree.flatten(output)) if len(use.outputs) > 1 else (output,)
+    targets = tuple(id(tensor) for tensor in use.outputs)
+    values.update(zip(targets, outputs, strict=True))
+    whole = function
+    if len(outputs) > 1:  # a signal comes back for each of them
+
+        def whole(*given):
+            return keras.tree.flatten(function(*given))
+
+    steps.append(Step(name, whole, keys, targets, inputs, outputs, has_relu))
 
 
-def _run_nested(node, values: dict, steps: list[Step], name: str, split: bool) -> None:
+def _run_nested(use: Use, values: dict, steps: list[Step], name: str, split: bool) -> None:
     """Run a model inside the model: joined to the outer graph by steps that change nothing."""
-    inner = _graph(node.operation)
-    for outer, own in zip(node.arguments.keras_tensors, inner.inputs, strict=True):
+    inner = functional_graph(use.operation)
+    for outer, own in zip(use.inputs, inner.inputs, strict=True):
         _join(values, steps, id(outer), id(own), name)
-    _run(inner, values, steps, f"{name}/", split)
-    for own, outer in zip(inner.outputs, node.outputs, strict=True):
+    _run(use.operation, values, steps, f"{name}/", split)
+    for own, outer in zip(inner.outputs, use.outputs, strict=True):
         _join(values, steps, id(own), id(outer), name)
 
 
 def _join(values: dict, steps: list[Step], source: int, target: int, name: str) -> None:
     value = values[target] = values[source]
-    steps.append(Step(name, _same, (source,), target, (value,), value, False))
+    steps.append(Step(name, _same, (source,), (target,), (value,), (value,), False))
 
 
 def _same(value):

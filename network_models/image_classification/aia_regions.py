@@ -9,67 +9,55 @@ logarithm of each channel, which knows all brightnesses and no shapes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from network_models.training.command import run_training
-from tools.command_line import option, run_script
+from network_models.training.command import command_of
+from network_models.training.problem import Problem
+from tools.command_line import run_script
+from tools.later import later
+from tools.options import LARGEST_SEED, Trainable, option
 
 SMOKE = {"images": 24, "epochs": 2, "bootstrap_draws": 100}
 
 
 @dataclass(frozen=True)
-class RegionConfig:
+class RegionConfig(Trainable):
     """Options of the training; the command line is made from these fields."""
 
-    images: int = option(240, "images of the virtual Sun; every other one after a flare")
-    image_size: int = option(256, "pixels along a side of an image")
-    tile: int = option(32, "pixels along a side of a tile")
-    per_class: int = option(4, "tiles of each class from an image at most")
-    virtual_seed: int = option(5, "seed of the virtual Sun")
-    dropout: float = option(0.2, "share of units left out in training")
+    images: int = option(240, "images of the virtual Sun; every other one after a flare", least=10)
+    image_size: int = option(256, "pixels along a side of an image", least=64)
+    tile: int = option(32, "pixels along a side of a tile", least=32)
+    per_class: int = option(4, "tiles of each class from an image at most", least=1)
+    virtual_seed: int = option(5, "seed of the virtual Sun", least=0, most=LARGEST_SEED)
+    dropout: float = option(0.2, "share of units left out in training", least=0, below=1)
     epochs: int = option(12, "passes through the training set")
-    batch_size: int = option(32, "tiles per step")
+    batch_size: int = option(32, "tiles per step", least=1)
     learning_rate: float = option(2e-3, "largest learning rate")
     weight_decay: float = option(1e-3, "decoupled weight decay")
-    bootstrap_draws: int = option(1000, "draws of images for 95 % intervals")
+    bootstrap_draws: int = option(1000, "draws of images for 95 % intervals", least=1)
     seed: int = option(0, "seed of weights, split and batch order")
-    keep_epochs: int = option(2, "newest networks to keep in epochs/; 0 keeps all")
     output: str = option(
         "network_models/image_classification/trained_models", "where run folders are made"
     )
-    new_run: bool = option(False, "start a new run even if this one exists")
-
-    def __post_init__(self):
-        for name in ("images", "image_size", "tile", "per_class", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
-        if self.images < 10:
-            raise ValueError("--images must be 10 or more: whole images make the three sets")
-        if self.tile < 32:
-            raise ValueError(f"--tile must be 32 pixels or more, got {self.tile}")
-        if not 0 < self.learning_rate < 1 or not 0 <= self.dropout < 1:
-            raise ValueError("--learning-rate and --dropout must be below 1 and not negative")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train and give the exit status."""
-    return run_training(
-        RegionConfig,
-        _experiment,
-        argv,
-        script="network_models/image_classification/aia_regions.py",
-        description=__doc__.splitlines()[0],
-        smoke=SMOKE,
-        smoke_text="a small run of half a minute",
-    )
+PROBLEM = Problem(
+    name="regions of the Sun in AIA tiles",
+    script=__file__,
+    description=__doc__.splitlines()[0],
+    config=RegionConfig,
+    open=later("network_models.image_classification.training.region_experiment:open_data"),
+    build=later("network_models.image_classification.training.region_experiment:build"),
+    loss=later("network_models.image_classification.training.scene_setup:cross_entropy"),
+    evaluate=later("network_models.image_classification.training.region_experiment:evaluate_tiles"),
+    targets=later("network_models.image_classification.training.region_experiment:targets_of"),
+    sample=later("network_models.training.samples:SampleSource"),
+    datasets=("dataset_models/SDO/AIA/region_tiles.py",),
+    smoke=SMOKE,
+    smoke_text="a small run of half a minute",
+)
 
-
-def _experiment() -> Callable:
-    from network_models.image_classification.training.region_experiment import run_region_experiment
-
-    return run_region_experiment
-
+main = command_of(PROBLEM)
 
 if __name__ == "__main__":
     run_script(main)

@@ -19,14 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from network_models.image_classification.archive.traversal_plan import TraversalPlan
-from tools.command_line import (
-    config_from,
-    config_parser,
-    option,
-    part_of,
-    quiet_start,
-    run_script,
-)
+from tools.command_line import config_from, config_parser, quiet_start, run_script
+from tools.options import option, part_of
 
 _NEWS_S = (0.5, 10.0)  # between lines of progress, on a terminal and in a file
 _SHOWN = 10

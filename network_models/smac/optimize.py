@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from network_models.training.search import SearchProblem, open_problem, searchable_scripts
+from network_models.training.problem import Problem, open_problem, searchable_scripts
 from tools.command_line import config_from, config_parser, run_script
 
 __all__ = ["main"]
@@ -40,6 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         own, given = arguments[:place], arguments[place + 1 :]
     parsed = _parsed(own)
     problem = open_problem(parsed.script)
+    if problem.search is None:
+        raise ValueError(
+            f"{parsed.script} can't be searched: its problem has no SearchSettings; scripts that "
+            f"can be are {', '.join(searchable_scripts())}"
+        )
     from network_models.smac.search_config import SearchConfig, open_search_folder
     from network_models.smac.search_space import build_space, require_enough
 
@@ -101,8 +106,8 @@ def _options(searched, explicit: dict, values: dict, smoke: bool) -> list[str]:
     from network_models.smac.retraining import options_text
 
     problem = searched.problem
-    own = problem.config_class(**(problem.smoke if smoke else {}))
-    options = {**problem.architecture, **explicit, **values}
+    own = problem.config(**(problem.search.smoke if smoke else {}))
+    options = {**problem.search.architecture, **explicit, **values}
     changed = {name: v for name, v in options.items() if v != getattr(own, name)}
     return [*(["--smoke"] if smoke else []), *options_text(changed)]
 
@@ -125,11 +130,11 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _base(problem: SearchProblem, given: Sequence[str], *, smoke: bool) -> tuple[object, dict]:
+def _base(problem: Problem, given: Sequence[str], *, smoke: bool) -> tuple[object, dict]:
     """Give the configuration that is searched around, and the options that the user gave."""
-    fields = [field.name for field in dataclasses.fields(problem.config_class)]
+    fields = [field.name for field in dataclasses.fields(problem.config)]
     unset = object()
-    parser = config_parser(problem.config_class, f"Options of {problem.script}")
+    parser = config_parser(problem.config, f"Options of {problem.script}")
     parser.prog = f"{problem.script} (behind --)"
     parsed = parser.parse_args(given, argparse.Namespace(**dict.fromkeys(fields, unset)))
     explicit = {n: v for n, v in vars(parsed).items() if v is not unset}
@@ -143,13 +148,11 @@ def _base(problem: SearchProblem, given: Sequence[str], *, smoke: bool) -> tuple
     return _configuration(problem, explicit, smoke=smoke, of_trials=True), explicit
 
 
-def _configuration(
-    problem: SearchProblem, explicit: dict, *, smoke: bool, of_trials: bool
-) -> object:
+def _configuration(problem: Problem, explicit: dict, *, smoke: bool, of_trials: bool) -> object:
     """Give the configuration that trials share, or the one of trainings."""
-    data = problem.options if of_trials else {}
-    small = problem.smoke if smoke else {}
-    return problem.config_class(**{**problem.architecture, **data, **small, **explicit})
+    data = problem.search.options if of_trials else {}
+    small = problem.search.smoke if smoke else {}
+    return problem.config(**{**problem.search.architecture, **data, **small, **explicit})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from network_models.smac.workers import Workers, wait_for
-from network_models.training.search import SearchProblem
+from network_models.training.problem import Problem
 from tools.atomic_files import write_json
 from tools.bootstrap import EventBootstrap, interval
 from tools.random_streams import random_stream
@@ -88,13 +88,13 @@ def options_text(values: Mapping[str, object]) -> list[str]:
 
 
 def retrain(
-    problem: SearchProblem, configurations: Mapping[str, list[str]], folder: Path
+    problem: Problem, configurations: Mapping[str, list[str]], folder: Path
 ) -> list[Retrained]:
     """Train configurations as ordinary runs, one after the other; finished ones are not repeated.
 
     Parameters
     ----------
-    problem : SearchProblem
+    problem : Problem
     configurations : dict
         Options of the training script, by the name of whose they are.
     folder : Path
@@ -154,7 +154,7 @@ def _trained(script: str, options: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def judge_runs(
-    problem: SearchProblem,
+    problem: Problem,
     options: Mapping[str, object],
     runs: Sequence[Retrained],
     workers: Workers,
@@ -165,7 +165,7 @@ def judge_runs(
 
     Parameters
     ----------
-    problem : SearchProblem
+    problem : Problem
     options : dict
         The training script's options that name the data.
     runs : sequence of Retrained

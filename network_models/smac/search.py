@@ -35,7 +35,7 @@ from network_models.smac.stage import Stage
 from network_models.smac.trial_worker import Limits
 from network_models.smac.trials import Trial, TrialResult
 from network_models.smac.workers import Workers, dask_workers, local_workers, wait_for
-from network_models.training.search import SearchProblem
+from network_models.training.problem import Problem
 from tools.atomic_files import write_json
 from tools.long_work.journal import Journal
 
@@ -50,14 +50,14 @@ class Searched:
 
     Attributes
     ----------
-    problem : SearchProblem
+    problem : Problem
     base : dataclass
         The training script's options that all trials share; values around which is searched.
     space : ConfigurationSpace
     config : SearchConfig
     """
 
-    problem: SearchProblem
+    problem: Problem
     base: object
     space: ConfigurationSpace
     config: SearchConfig
@@ -72,7 +72,7 @@ class Searched:
             largest=float(c.max_epochs),
             folds=c.folds,
             seed=c.seed,
-            crash_cost=self.problem.crash_cost,
+            crash_cost=self.problem.search.crash_cost,
         )
 
     @property
@@ -83,7 +83,7 @@ class Searched:
     @property
     def share(self) -> float:
         """Of the training set that trials see."""
-        return self.config.training_share or self.problem.training_share
+        return self.config.training_share or self.problem.search.training_share
 
     def request(self, trial: Trial) -> dict:
         """Make the request of ``trial_process`` for a trial."""
@@ -235,7 +235,7 @@ def _stage(
             journal=journal,
             most_trials=most_trials,
             most_seconds=60 * minutes,
-            crash_cost=searched.problem.crash_cost,
+            crash_cost=searched.problem.search.crash_cost,
             request=searched.request,
             told=_table_writer(folder, name, list(searched.space)),
             may_fail=name == "finals",

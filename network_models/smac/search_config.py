@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from network_models.training.search import SearchProblem
+from network_models.training.problem import Problem
 from tools.atomic_files import sweep_partial_files, write_json
-from tools.command_line import option
+from tools.options import option
 from tools.run_folder import claim, software_versions
 
 __all__ = ["SearchConfig", "open_search_folder", "usable_workers"]
@@ -122,14 +122,14 @@ def usable_workers(config: SearchConfig) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def open_search_folder(
-    config: SearchConfig, problem: SearchProblem, options: Mapping[str, object], space: str
+    config: SearchConfig, problem: Problem, options: Mapping[str, object], space: str
 ) -> Iterator[Path]:
     """Make or find the folder of a search, claimed for this process.
 
     Parameters
     ----------
     config : SearchConfig
-    problem : SearchProblem
+    problem : Problem
     options : dict
         Of the training script, shared by all trials.
     space : str
@@ -162,7 +162,7 @@ def open_search_folder(
                     "options": dict(options),
                     "search": asdict(config),
                     "space": space.splitlines(),
-                    "score": problem.score,
+                    "score": problem.search.score,
                     "versions": software_versions(),
                 }
                 write_json(folder / _SETTINGS, json.loads(json.dumps(settings)))

@@ -39,7 +39,7 @@ def write_results(
     folds = searched.plan.folds
     best = {name: best_configuration(f, folds) for name, f in _compared(found).items()}
     results = {
-        "score": searched.problem.score,
+        "score": searched.problem.search.score,
         "data": found.data,
         "trials": {name: _counts(f) for name, f in _stages(found)},
         "own": _as_dict(_own(searched, found)),
@@ -98,7 +98,7 @@ def write_search_report(
     return write_report(
         folder,
         title=f"Architecture search: {searched.problem.script}",
-        subtitle=f"{what}. Score: {searched.problem.score}, smaller is better.",
+        subtitle=f"{what}. Score: {searched.problem.search.score}, smaller is better.",
     )
 
 
@@ -269,7 +269,7 @@ def _write_judged(results: dict, runs: Sequence[Retrained], folder: Path, script
 
 
 def _write_figures(searched: Searched, found: Found, results: dict, folder: Path) -> None:
-    score, folds = searched.problem.score, searched.plan.folds
+    score, folds = searched.problem.search.score, searched.plan.folds
     largest = max(best["budget"] for best in named_configurations(results).values())
     stages = {  # scores of smaller budgets have no place on the same axis
         name: finished
@@ -359,7 +359,7 @@ def _write_parallel(searched: Searched, finished: list, folder: Path) -> None:
         np.array([cost for _, cost, _ in chosen]),
         list(ranges),
         ticks,
-        score=searched.problem.score,
+        score=searched.problem.search.score,
     )
     save_figure(axes.figure, folder / "parallel.png")
     caption = (
@@ -371,7 +371,7 @@ def _write_parallel(searched: Searched, finished: list, folder: Path) -> None:
 
 
 def _ranges(searched: Searched) -> dict:
-    known = searchable_options(searched.problem.config_class)
+    known = searchable_options(searched.problem.config)
     return {name: r for name, r in known.items() if name in searched.space}
 
 

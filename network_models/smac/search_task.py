@@ -5,7 +5,6 @@ Nothing here ever reads the test set but ``test_losses``, which judges finished 
 
 from __future__ import annotations
 
-import abc
 import time
 from dataclasses import replace
 
@@ -15,60 +14,63 @@ import numpy as np
 from dataset_models.audit import audit
 from dataset_models.solar_data import SolarData
 from dataset_models.splits import Split
-from dataset_models.streaming import Batches
 from network_models.files.safe_loading import load_network
 from network_models.training.callbacks import EpochOrder
-from network_models.training.fitting import TrainingOptions, compile_network, make_deterministic
-from network_models.training.search import SearchProblem, TooLarge
+from network_models.training.fitting import compile_network, make_deterministic, network_losses
+from network_models.training.problem import Problem, ProblemData, TooLarge, TrainingView
+from tools.options import Trainable
 
 __all__ = ["SearchTask"]
 
 
-class SearchTask(abc.ABC):
+class SearchTask:
     """The data of a problem, opened once, and the networks that are tried on them.
 
     Parameters
     ----------
-    problem : SearchProblem
-    config : dataclass
+    problem : Problem
+        With ``search``.
+    config : Trainable
         The script's options that all trials share.
     """
 
-    dataset: SolarData
-    split: Split
+    def __init__(self, problem: Problem, config: Trainable):
+        self.problem, self.config = problem, config
+        self.data: ProblemData = problem.open(config)
+        view = TrainingView(self.data.dataset)
+        if problem.training_view is not None:
+            view = problem.training_view(config, self.data, True)
+        self.seen = view.dataset
 
-    @abc.abstractmethod
-    def __init__(self, problem: SearchProblem, config: object): ...
+    @property
+    def dataset(self) -> SolarData:
+        """The data as they are validated and tested."""
+        return self.data.dataset
 
-    @abc.abstractmethod
-    def build(self, config: object, split: Split) -> keras.Model:
-        """Build the network of a configuration; its scaling comes from the training rows."""
-
-    @abc.abstractmethod
-    def loss(self, config: object) -> keras.losses.Loss:
-        """Give the loss that is also the score on the validation set."""
-
-    @abc.abstractmethod
-    def options(self, config: object) -> TrainingOptions:
-        """Give the training options of a configuration."""
-
-    def optimizer(self, config: object, n_steps: int) -> keras.optimizers.Optimizer | None:
-        """Give the optimizer for a number of steps; the suite's own if None."""
-        return None
+    @property
+    def split(self) -> Split:
+        """The problem's own sets."""
+        return self.data.split
 
     def fold(self, k: int, n: int) -> Split:
-        """Give the k-th of n splits of what is not in the test set.
+        """Return the k-th of n splits of what is not in the test set.
 
         Raises
         ------
         ValueError
-            If there is too little for so many.
+            If there is too little for so many, or the problem has no folds.
         """
-        raise ValueError("this problem has no folds: search it by --mode budgets or blackbox")
+        folds = self.problem.search.folds
+        if folds is None:
+            raise ValueError("this problem has no folds: search it by --mode budgets or blackbox")
+        return folds(self.config, self.data, k, n)
 
     def events(self, rows: np.ndarray) -> np.ndarray:
-        """Give what test samples belong together, for the bootstrap: (sample,)."""
-        return self.dataset.table.group[rows]
+        """Return what test samples belong together, for the bootstrap: (sample,)."""
+        events = self.problem.search.events
+        if events is None:
+            return self.dataset.table.group[rows]
+        return events(self.config, self.data, rows)
 
     def audit(self, split: Split) -> None:
         """Look for leaks between the sets of a split.
@@ -80,13 +82,9 @@ class SearchTask(abc.ABC):
         """
         audit(self.dataset, split).require()
 
-    def training_data(self) -> SolarData:
-        """Give the dataset that training batches come from."""
-        return self.dataset
-
     def run(
         self,
-        config: object,
+        config: Trainable,
         *,
         epochs: int,
         share: float,
@@ -94,11 +92,11 @@ class SearchTask(abc.ABC):
         seed: int,
         max_parameters: int,
     ) -> dict:
-        """Train a configuration and give its validation score.
+        """Train a configuration and return its validation score.
 
         Parameters
         ----------
-        config : dataclass
+        config : Trainable
         epochs : int
             Passes through the part of the training set.
         share : float
@@ -126,25 +124,29 @@ class SearchTask(abc.ABC):
         n = max(round(share * len(split.training)), 1)
         picked = np.unique(np.linspace(0, len(split.training) - 1, n).round().astype(int))
         split = replace(split, training=split.training[picked])
-        options = replace(self.options(config), epochs=epochs, seed=seed)
+        data = replace(self.data, split=split)
+        options = replace(self.problem.options(config), epochs=epochs, seed=seed)
         keras.backend.clear_session()
         make_deterministic(seed)
         start = time.monotonic()
-        network = self.build(config, split)
+        network = self.problem.build(config, data)
         if network.count_params() > max_parameters:
             raise TooLarge(
                 f"the network has {network.count_params():,} parameters, more than the limit of "
                 f"{max_parameters:,}"
             )
-        loss = self.loss(config)
-        batches = self.training_data().training_batches(
+        loss = self.problem.loss(config, data)
+        batches = self.seen.training_batches(
             split, batch_size=options.batch_size, seed=options.seed
         )
-        optimizer = self.optimizer(config, len(batches) * epochs)
+        make_optimizer = self.problem.optimizer
+        optimizer = (
+            None if make_optimizer is None else make_optimizer(config, len(batches) * epochs)
+        )
         compile_network(network, loss, options, len(batches), optimizer)
         order = EpochOrder(batches)
         history = network.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[order])
-        cost = float(_losses(network, loss, self.dataset, split.validation).mean())
+        cost = float(network_losses(network, loss, self.dataset, split.validation).mean())
         known = float(history.history["loss"][-1])
         if not np.isfinite([cost, known]).all():
             raise FloatingPointError(f"the loss became {known}, that of the validation set {cost}")
@@ -156,21 +158,8 @@ class SearchTask(abc.ABC):
             "training_s": round(time.monotonic() - start, 2),
         }
 
-    def test_losses(self, network_file: str, config: object) -> tuple[np.ndarray, np.ndarray]:
-        """Give the loss of a finished network for each test sample, and the sample's event."""
-        network, loss, rows = load_network(network_file), self.loss(config), self.split.test
-        return _losses(network, loss, self.dataset, rows), self.events(rows)
-
-
-def _losses(
-    network: keras.Model, loss: keras.losses.Loss, dataset: SolarData, rows: np.ndarray
-) -> np.ndarray:
-    """Give each sample's loss, (sample,) float64."""
-    batches = Batches(dataset, rows, batch_size=dataset.rows_at_once)
-    found = []
-    for k in range(len(batches)):
-        inputs, truth = batches[k]
-        output = keras.ops.convert_to_tensor(network.predict_on_batch(inputs))
-        each = keras.ops.convert_to_numpy(loss.call(keras.ops.convert_to_tensor(truth), output))
-        found.append(each.reshape(len(truth), -1).mean(axis=1).astype(float))
-    return np.concatenate(found)
+    def test_losses(self, network_file: str, config: Trainable) -> tuple[np.ndarray, np.ndarray]:
+        """Return the loss of a finished network for each test sample, and the sample's event."""
+        network, rows = load_network(network_file), self.split.test
+        loss = self.problem.loss(config, self.data)
+        return network_losses(network, loss, self.dataset, rows), self.events(rows)

@@ -19,7 +19,8 @@ import time
 import traceback
 from typing import IO
 
-from network_models.training.search import SearchProblem, open_problem
+from network_models.training.problem import Problem, open_problem
+from tools.options import from_plain
 
 __all__ = ["leave_with_parent", "main"]
 
@@ -69,14 +70,13 @@ class _Opened:
             max_parameters=request["max_parameters"],
         )
 
-    def _open(self, problem: SearchProblem, options: dict) -> None:
+    def _open(self, problem: Problem, options: dict) -> None:
         key = json.dumps([problem.script, options], sort_keys=True)
         if key == self._key:
             return
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-        self._config = problem.config_class(**lists)
-        module, _, name = problem.task.partition(":")
+        self._config = from_plain(problem.config, options)
+        module, _, name = problem.search.task.partition(":")
         self._task = getattr(importlib.import_module(module), name)(problem, self._config)
         self._key = key
 

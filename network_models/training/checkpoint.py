@@ -18,7 +18,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tools.atomic_files import commit_file, write_arrays
+from tools.atomic_files import commit_file, scratch_path, write_arrays
 
 __all__ = ["CheckpointError", "Progress", "load_state", "restore_state", "save_network"]
 __all__ += ["save_state"]
@@ -123,8 +123,7 @@ def save_network(path: str | Path, network: keras.Model) -> None:
     """Write a .keras file in one step."""
     if hasattr(network, "jax_state_sync"):
         network.jax_state_sync()
-    path = Path(path)
-    scratch = path.with_name(f".{path.stem}.partial.keras")  # Keras insists on the ending
+    scratch = scratch_path(path, ending=".keras")  # Keras insists on it
     network.save(scratch)
     commit_file(scratch, path)
 

@@ -1,70 +1,63 @@
-"""What the command lines of trainings share: options, a small run, Ctrl-C, and what is printed."""
+"""The only training command: options, a small run, Ctrl-C, and what is printed."""
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
+from network_models.training.problem import Problem
 from tools.command_line import config_from, config_parser, quiet_start
 
-__all__ = ["run_training"]
+__all__ = ["command_of", "main"]
 
 
-def run_training(
-    config_class: type,
-    load: Callable[[], Callable],
-    argv: Sequence[str] | None,
-    *,
-    script: str,
-    description: str,
-    smoke: Mapping[str, object],
-    smoke_text: str,
-) -> int:
-    """Read the options, train, print the figures, and give the exit status.
+def main(problem: Problem, argv: Sequence[str] | None = None) -> int:
+    """Train a problem's network as its command line says, and return the exit status.
+
+    The same command goes on where a killed one stopped, and shows a finished run again. Wrong
+    options and wrong data are refused before keras is imported.
 
     Parameters
     ----------
-    config_class : type
-        Frozen dataclass of the options.
-    load : callable
-        Imports and gives what trains: it takes the configuration, ``command`` and ``started`` and
-        gives a run folder and the lines to print. Called after the options are checked, so that a
-        typo is told at once.
-    argv : sequence of str or None
+    problem : Problem
+    argv : sequence of str, optional
         The command line's own without it.
-    script : str
-        Path of the script, for the command that repeats the run.
-    description : str
-        First line of the help.
-    smoke : mapping
-        Defaults of ``--smoke``.
-    smoke_text : str
-        What ``--smoke`` is.
     """
     started = time.time()
     arguments = sys.argv[1:] if argv is None else list(argv)
-    parser = config_parser(config_class, description)
-    parser.add_argument("--smoke", action="store_true", help=smoke_text)
+    parser = config_parser(problem.config, problem.description)
+    parser.add_argument("--smoke", action="store_true", help=problem.smoke_text)
     if parser.parse_args(arguments).smoke:
-        parser.set_defaults(**smoke)
-    config = config_from(config_class, parser.parse_args(arguments))
-    command = f"python {script} {shlex.join(arguments)}".strip()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        parser.set_defaults(**problem.smoke)
+    config = config_from(problem.config, parser.parse_args(arguments))
+    command = f"python {problem.command} {shlex.join(arguments)}".strip()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", problem.log_level)
+    data = problem.open(config)
+
+    # keras and its backend take seconds to import; wrong input has been refused by now
     with quiet_start():
-        experiment = load()
         from network_models.training.callbacks import TrainingStopped
+        from network_models.training.run import make_run
+    told = None if problem.without_run is None else problem.without_run(config, data)
+    if told is not None:
+        print("\n".join(told.lines))
+        return 0 if told.is_good else 1
     try:
-        run, lines = experiment(config, command=command, started=started)
+        run, lines = make_run(problem, config, data, command=command, started=started)
     except TrainingStopped as stop:
         print(
             f"Stopped after {stop.epochs_done} finished epochs, all saved. "
             f"To go on, give the same command again:\n  {command}"
         )
         return 128 + stop.signal_number
-    for line in lines:
-        print(line)
-    print(f"Report: {run / 'report.html'}")
+    print("\n".join([*lines, f"Report: {run / 'report.html'}"]))
     return 0
+
+
+def command_of(problem: Problem) -> Callable[..., int]:
+    """Return ``main(argv=None)`` of a training script."""
+    return functools.partial(main, problem)

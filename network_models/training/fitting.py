@@ -1,11 +1,8 @@
-"""The one training path: audit, configuration, resume, fit, best network."""
+"""Fit a network in its run folder: audit, resume, exact state, best network."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import io
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -18,6 +15,7 @@ from dataset_models.audit import audit
 from dataset_models.solar_data import SolarData
 from dataset_models.splits import Split
 from dataset_models.streaming import Batches
+from network_models.differentiation.keras_graph import layer_links
 from network_models.files.safe_loading import load_network
 from network_models.training.callbacks import (
     EpochOrder,
@@ -27,32 +25,26 @@ from network_models.training.callbacks import (
 )
 from network_models.training.checkpoint import Progress, load_state, restore_state
 from tools.atomic_files import write_text
+from tools.options import part_of
 from tools.plotting.architecture import draw_architecture
-from tools.run_folder import (
-    RunFolder,
-    code_fingerprint,
-    find_run,
-    new_run_folder,
-    software_versions,
-)
+from tools.run_folder import RunFolder
 
 __all__ = [
     "TrainingOptions",
     "TrainingOutcome",
+    "answer_losses",
     "compile_network",
     "fit_plainly",
     "make_deterministic",
-    "open_run",
+    "network_losses",
     "predict",
-    "show_or_make",
     "train",
+    "training_options",
 ]
 
 logger = logging.getLogger(__name__)
 
-# options that change where or how much is written, but not what is computed
 _VALIDATION_BATCH = 4096
-_NOT_IDENTITY = frozenset({"output", "keep_epochs", "new_run"})
 
 
 @dataclass(frozen=True)
@@ -89,83 +81,9 @@ class TrainingOutcome:
     seconds: float
 
 
-def open_run(
-    parent: str, config: object, dataset: SolarData, *, always_new: bool, started: float
-) -> RunFolder:
-    """Give the run folder of a configuration: an unfinished or finished run of it, or a new one.
-
-    The same options on the same data give the same run. A finished one is given back only if the
-    suite's own code is what it was, and only if it was finished before this process began.
-
-    Parameters
-    ----------
-    parent : str
-        The folder ``trained_models``.
-    config : dataclass
-        All options.
-    always_new : bool
-        Start a new run in any case.
-    started : float
-        ``time.time()`` at the start of this process.
-    """
-    options = dataclasses.asdict(config)
-    described = {k: v for k, v in options.items() if k not in _NOT_IDENTITY}
-    described |= {"kind": type(config).__qualname__, "data": dataset.fingerprint()}
-    described |= {"backend": keras.backend.backend()}
-    identity = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
-    run = None if always_new else find_run(parent, identity)
-    if run is not None and run.is_finished:
-        report = run / "report.html"
-        if run.config.get("code") == code_fingerprint() and report.stat().st_mtime < started:
-            return run
-        run.unlock()
-        run = None
-    if run is not None:
-        if run.config.get("code") != code_fingerprint():
-            logger.warning("the suite's code has changed since %s was started", run.path)
-        return run
-    run = new_run_folder(parent)
-    config_json = {
-        "identity": identity,
-        "options": options,
-        "backend": keras.backend.backend(),
-        "code": code_fingerprint(),
-        "versions": software_versions(),
-        "data": {"fingerprint": dataset.fingerprint(), **dataset.provenance()},
-    }
-    run.write_config(json.loads(json.dumps(config_json)))
-    return run
-
-
-def show_or_make(
-    config: object,
-    dataset: SolarData,
-    make: Callable[[RunFolder], None],
-    *,
-    started: float,
-) -> tuple[RunFolder, list[str]]:
-    """Make a configuration's run, or show the one that was made before; give it and its figures.
-
-    Parameters
-    ----------
-    config : dataclass
-        With ``output`` and ``new_run`` among its options.
-    dataset : SolarData
-    make : callable
-        Trains and reports in the run's folder, and writes "figures" into its configuration.
-    started : float
-        ``time.time()`` at the start of the process.
-    """
-    run = open_run(config.output, config, dataset, always_new=config.new_run, started=started)
-    try:
-        if run.is_finished:
-            logger.info("This run was made before: %s (train again with --new-run)", run.path)
-        else:
-            logger.info("Run folder %s", run.path)
-            make(run)
-    finally:
-        run.unlock()
-    return run, run.config["figures"]
+def training_options(config: object) -> TrainingOptions:
+    """Take the training options out of a configuration that has them by the same names."""
+    return part_of(config, TrainingOptions)
 
 
 def train(
@@ -177,7 +95,7 @@ def train(
     options: TrainingOptions,
     run: RunFolder,
     audit_seed: int = 0,
-    make_optimizer: Callable[[], keras.optimizers.Optimizer] | None = None,
+    make_optimizer: Callable[[int], keras.optimizers.Optimizer | None] | None = None,
     as_saved: Callable[[keras.Model], keras.Model] | None = None,
 ) -> TrainingOutcome:
     """Train a network in its run folder, or go on where an earlier process stopped.
@@ -190,7 +108,8 @@ def train(
     build_network : callable
         Makes the network, with all scaling inside; called after the seed is set.
     make_optimizer : callable, optional
-        Gives another optimizer than AdamW with a falling learning rate.
+        From the number of steps to another optimizer than AdamW with a falling learning rate; that
+        one if it gives None.
     as_saved : callable, optional
         Gives the network that is saved, on the weights of the trained one: for an output whose
         scaling the loss must not see.
@@ -221,7 +140,8 @@ def train(
     make_deterministic(options.seed)
     network = build_network()
     batches = dataset.training_batches(split, batch_size=options.batch_size, seed=options.seed)
-    optimizer = None if make_optimizer is None else make_optimizer()
+    n_steps = len(batches) * options.epochs
+    optimizer = None if make_optimizer is None else make_optimizer(n_steps)
     compile_network(network, loss, options, len(batches), optimizer)
     saved = network if as_saved is None else as_saved(network)
     if not (run / "architecture.png").exists():
@@ -314,12 +234,7 @@ def describe_network(network: keras.Model, run: RunFolder) -> None:
         (layer.name, type(layer).__name__, _shape_text(layer), layer.count_params())
         for layer in network.layers
     ]
-    links = [
-        (parent.operation.name, layer.name)
-        for layer in network.layers
-        for node in layer._inbound_nodes
-        for parent in node.parent_nodes
-    ]
+    links = layer_links(network)
     draw_architecture(layers, links, run / "architecture.png")
 
 
@@ -327,6 +242,37 @@ def _shape_text(layer: keras.Layer) -> str:
     shape = getattr(layer.output, "shape", ())
     names = ["batch" if axis == 0 else "any" for axis in range(len(shape))]
     return " x ".join(str(n or name) for n, name in zip(shape, names, strict=True))
+
+
+def network_losses(
+    network: keras.Model, loss: keras.losses.Loss, dataset: SolarData, rows: np.ndarray
+) -> np.ndarray:
+    """Return a network's loss of each sample, (sample,) float64; a map's is its pixels' mean."""
+    return answer_losses(loss, dataset, rows, lambda inputs, _: network.predict_on_batch(inputs))
+
+
+def answer_losses(
+    loss: keras.losses.Loss,
+    dataset: SolarData,
+    rows: np.ndarray,
+    answer: Callable[[dict[str, np.ndarray], int], np.ndarray],
+) -> np.ndarray:
+    """Return the loss of each sample for any answers, (sample,) float64.
+
+    Parameters
+    ----------
+    answer : callable
+        From a batch's inputs and its length to the output (batch, ...).
+    """
+    batches, found = Batches(dataset, rows, batch_size=dataset.rows_at_once), []
+    for k in range(len(batches)):
+        inputs, truth = batches[k]
+        output = keras.ops.convert_to_tensor(answer(inputs, len(truth)))
+        if truth.ndim == 1 and output.shape[1:] in ((), (1,)):  # one number for each sample
+            truth, output = truth[:, None], keras.ops.reshape(output, (-1, 1))
+        each = keras.ops.convert_to_numpy(loss.call(keras.ops.convert_to_tensor(truth), output))
+        found.append(each.reshape(len(truth), -1).mean(axis=1).astype(float))
+    return np.concatenate(found)
 
 
 def predict(network: keras.Model, batches: Batches) -> np.ndarray:

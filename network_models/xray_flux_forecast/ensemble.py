@@ -24,7 +24,7 @@ from tools.command_line import make_parser, quiet_start, run_script
 
 if TYPE_CHECKING:
     from dataset_models.splits import Split
-    from network_models.xray_flux_forecast.run_data import OpenedRun
+    from network_models.training.reopen import OpenedRun
 
 __all__ = ["main"]
 
@@ -54,17 +54,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = " ".join(["python", script, *(shlex.quote(text) for text in given)])
     with quiet_start():
         from dataset_models.SDO.AIA.fdl_1 import FDL1
-        from network_models.xray_flux_forecast.run_data import reopen_run
+        from network_models.training.reopen import reopen_run
+        from network_models.xray_flux_forecast.flux_forecast import bins_of_run
 
-        members = [reopen_run(path) for path in arguments.runs]
+    members = [reopen_run(path) for path in arguments.runs]
+    for member in members:
+        bins_of_run(member.run)  # refuses what is no flux forecast
+    with quiet_start():
         # one on images first: it has all baselines
         members.sort(key=lambda member: not isinstance(member.data.dataset, FDL1))
     return _combine(members, arguments.output, arguments.bootstrap_draws, command)
 
 
 def _combine(members: list[OpenedRun], output: str, n_draws: int, command: str) -> int:
+    from network_models.training.targets import written_targets
     from network_models.xray_flux_forecast.evaluation import evaluate
-    from network_models.xray_flux_forecast.flux_forecast import flux_targets, write_forecasts
+    from network_models.xray_flux_forecast.flux_forecast import (
+        bins_of_run,
+        flux_targets,
+        write_forecasts,
+    )
     from network_models.xray_flux_forecast.report_sections import (
         headline_figures,
         write_repeat_section,
@@ -78,21 +87,21 @@ def _combine(members: list[OpenedRun], output: str, n_draws: int, command: str) 
     first = members[0]
     split = _common_split(members)
     names = [_name(member) for member in members]
+    dataset, bins = first.data.dataset, bins_of_run(first.run)
     outputs = [_outputs(member, first, split) for member in members]
     mean = tuple(np.mean([pair[k] for pair in outputs], axis=0) for k in (0, 1))
     evaluation = evaluate(
-        first.data.dataset,
+        dataset,
         split,
-        first.bins,
+        bins,
         training_output=mean[0],
         test_output=mean[1],
         rivals=dict(zip(names, outputs, strict=True)),
-        limit=first.data.limit,
+        limit=first.data.more,
         n_draws=n_draws,
         block_days=first.config.bootstrap_block_days,
         seed=first.config.seed,
     )
-    dataset = first.data.dataset
     run = new_run_folder(output)
     try:
         run.write_config(
@@ -100,8 +109,8 @@ def _combine(members: list[OpenedRun], output: str, n_draws: int, command: str) 
                 "network": "ensemble",
                 "members": [str(member.run.path) for member in members],
                 "weights": "equal",
-                "bins": {"edges": list(first.bins.edges), "tail_index": first.bins.tail_index},
-                "targets": flux_targets(first.bins),
+                "bins": {"edges": list(bins.edges), "tail_index": bins.tail_index},
+                "targets": written_targets(flux_targets(bins)),
                 "versions": software_versions(),
                 "data": first.run.config["data"],
                 "data_of_members": [member.run.config["data"] for member in members],
@@ -110,9 +119,7 @@ def _combine(members: list[OpenedRun], output: str, n_draws: int, command: str) 
         )
         times = dataset.times[split.test]
         observed = {"observed_log10_flux": dataset.log10_peak_flux[split.test]}
-        write_forecasts(
-            run / "performance/predictions.csv", times, first.bins, mean[1], more=observed
-        )
+        write_forecasts(run / "performance/predictions.csv", times, bins, mean[1], more=observed)
         write_json(run / "performance/skill.json", evaluation.card)
         for name in ("scores", "repeat"):
             (run / "performance" / name).mkdir(exist_ok=True)
@@ -159,9 +166,9 @@ def _common_split(members: list[OpenedRun]) -> Split:
     first = members[0]
     sets = {}
     for name in ("training", "test"):
-        times = first.data.dataset.times[getattr(first.split, name)]
+        times = first.data.dataset.times[getattr(first.data.split, name)]
         for member in members[1:]:
-            others = member.data.dataset.times[getattr(member.split, name)]
+            others = member.data.dataset.times[getattr(member.data.split, name)]
             times = np.intersect1d(times, others)
         if len(times) == 0:
             raise ValueError(
@@ -172,7 +179,7 @@ def _common_split(members: list[OpenedRun]) -> Split:
     logger.info("%d common test times", len(sets["test"]))
     none = np.array([], int)
     scheme = f"the times that {len(members)} runs have in common"
-    return replace(first.split, **sets, validation=none, scheme=scheme, n_purged=0)
+    return replace(first.data.split, **sets, validation=none, scheme=scheme, n_purged=0)
 
 
 def _outputs(member: OpenedRun, first: OpenedRun, split: Split) -> tuple[np.ndarray, np.ndarray]:

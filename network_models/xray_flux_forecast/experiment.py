@@ -1,10 +1,10 @@
-"""One forecast experiment from data to report; every flux network goes through it."""
+"""What every flux forecast is made and judged by: network, loss, folds, scores, report."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -12,17 +12,19 @@ import numpy as np
 
 from dataset_models.GOES.flare_history import FlareHistory
 from dataset_models.SDO.AIA.fdl_1 import FDL1
-from dataset_models.splits import Split
+from dataset_models.splits import Split, by_years
 from dataset_models.streaming import Batches
 from network_models.training.fitting import (
     TrainingOptions,
     fit_plainly,
     make_deterministic,
-    open_run,
     predict,
-    train,
+    training_options,
 )
 from network_models.training.losses import BinnedLogScore
+from network_models.training.problem import ProblemData, WithoutRun
+from network_models.training.run import Evaluation, Trained
+from network_models.training.targets import Target
 from network_models.xray_flux_forecast.evaluation import evaluate
 from network_models.xray_flux_forecast.flux_forecast import (
     QUANTILES,
@@ -30,12 +32,13 @@ from network_models.xray_flux_forecast.flux_forecast import (
     flux_targets,
     write_forecasts,
 )
-from network_models.xray_flux_forecast.forecast_data import ForecastData
+from network_models.xray_flux_forecast.forecast_problem import ForecastConfig
 from network_models.xray_flux_forecast.leak_table import leak_figures, write_leak_section
 from network_models.xray_flux_forecast.misses import worst_misses
 from network_models.xray_flux_forecast.novelty import Novelty
 from network_models.xray_flux_forecast.real_sun_page import write_real_sun_section
 from network_models.xray_flux_forecast.report_sections import (
+    headline_figures,
     write_band_section,
     write_data_section,
     write_misses_section,
@@ -46,11 +49,20 @@ from network_models.xray_flux_forecast.report_sections import (
 from network_models.xray_flux_forecast.virtual_statistics import write_statistics_section
 from tools.atomic_files import write_arrays, write_json
 from tools.binned_distribution import FluxBins
-from tools.command_line import part_of
-from tools.report.report import write_report
-from tools.run_folder import RunFolder
 
-__all__ = ["ForecastNetwork", "Rival", "run_experiment", "sanity_check"]
+__all__ = [
+    "ForecastNetwork",
+    "Rival",
+    "bins_of",
+    "build",
+    "check_sanity",
+    "evaluate_forecast",
+    "log_score",
+    "notes_of",
+    "rotation_blocks",
+    "targets_of",
+    "year_folds",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -94,77 +106,79 @@ class ForecastNetwork:
     rival: Rival | None = None
 
 
-def run_experiment(
-    config: object,
-    data: ForecastData,
-    split: Split,
-    kind: ForecastNetwork,
-    *,
-    script: str,
-    command: str,
-    started: float,
-) -> RunFolder:
-    """Train, score and report, or go on where an earlier process stopped.
+def targets_of(config: ForecastConfig, data: ProblemData) -> dict[str, Target]:
+    """Return the named scalars of a forecast: its expected logarithm and all probabilities."""
+    return flux_targets(bins_of(data))
+
+
+def notes_of(kind: ForecastNetwork, data: ProblemData) -> dict:
+    """Return what config.json says of a forecast beside its options."""
+    bins = bins_of(data)
+    named = {"edges": list(bins.edges), "tail_index": bins.tail_index}
+    return {"bins": named, "network": kind.name}
+
+
+def bins_of(data: ProblemData) -> FluxBins:
+    """Return the bins of flux that the data are forecast in."""
+    return flux_bins(data.dataset.window.floor_flux)
+
+
+def build(kind: ForecastNetwork, data: ProblemData) -> keras.Model:
+    """Build a forecast's network on its training rows."""
+    return kind.build(data.dataset, data.split.training, bins_of(data))
+
+
+def log_score(config: ForecastConfig, data: ProblemData) -> keras.losses.Loss:
+    """Return the log score of the bins."""
+    return BinnedLogScore(list(bins_of(data).edges))
+
+
+def year_folds(config: ForecastConfig, data: ProblemData, k: int, n: int) -> Split:
+    """Validate on every n-th year before the test set, purged.
+
+    Raises
+    ------
+    ValueError
+        If there are too few years.
+    """
+    table, whole = data.dataset.table, data.split
+    year = table.time.astype("datetime64[Y]").astype(int) + 1970
+    known = np.unique(year[np.concatenate([whole.training, whole.validation])])
+    test = np.setdiff1d(np.unique(year[whole.test]), known)
+    known = np.setdiff1d(known, test)
+    if len(known) < 2 * n:
+        raise ValueError(
+            f"{n} folds need at least {2 * n} years before the test set; there are {len(known)}"
+        )
+    split = by_years(table, validation_years=known[k::n].tolist(), test_years=test.tolist())
+    inside = np.isin(split.training, whole.test)  # of a test set that begins within a year
+    return replace(split, training=split.training[~inside], test=whole.test)
+
+
+def rotation_blocks(config: ForecastConfig, data: ProblemData, rows: np.ndarray) -> np.ndarray:
+    """Return the block of the bootstrap, one solar rotation long, of each sample."""
+    times = data.dataset.times
+    days = (times[rows] - times[0]) / np.timedelta64(1, "D")
+    return (days // config.bootstrap_block_days).astype(int)
+
+
+def evaluate_forecast(trained: Trained, kind: ForecastNetwork) -> Evaluation:
+    """Score a trained forecast beside its rivals and baselines, and write its report's sections.
 
     Parameters
     ----------
-    config : dataclass
-        All options of the training script.
-    data : ForecastData
-    split : Split
+    trained : Trained
     kind : ForecastNetwork
-    script : str
-        Path of the training script in the suite: from it a run's data are opened again.
-    command : str
-        The command line that repeats the run.
-    started : float
-        ``time.time()`` at the start of the process.
-
-    Returns
-    -------
-    RunFolder
-        Finished: with scores and report.
+        What was trained.
     """
-    run = open_run(config.output, config, data.dataset, always_new=config.new_run, started=started)
-    try:
-        if run.is_finished:
-            logger.info("This run was made before: %s (train again with --new-run)", run.path)
-        else:
-            logger.info("Run folder %s", run.path)
-            _note(run, script=script)
-            _train_and_report(config, data, split, kind, run=run, command=command)
-    finally:
-        run.unlock()
-    return run
-
-
-def _train_and_report(
-    config: object,
-    data: ForecastData,
-    split: Split,
-    kind: ForecastNetwork,
-    *,
-    run: RunFolder,
-    command: str,
-) -> None:
-    """Do what is left to do in a run folder."""
-    dataset, bins = data.dataset, flux_bins(data.dataset.window.floor_flux)
-    _note(run, bins={"edges": list(bins.edges), "tail_index": bins.tail_index})
-    _note(run, targets=flux_targets(bins), network=kind.name)
-    options = part_of(config, TrainingOptions)
-    outcome = train(
-        lambda: kind.build(dataset, split.training, bins),
-        BinnedLogScore(list(bins.edges)),
-        dataset=dataset,
-        split=split,
-        options=options,
-        run=run,
-    )
+    config, run, split = trained.config, trained.run, trained.data.split
+    dataset, limit = trained.data.dataset, trained.data.more
+    bins, options = bins_of(trained.data), training_options(config)
     logger.info("Scoring on the test set")
     features = kind.features(dataset, split.training)
     write_arrays(run / "performance/novelty.npz", Novelty.of_training(features).arrays())
     test_output = predict(
-        outcome.network, dataset.test_batches(split, batch_size=dataset.rows_at_once)
+        trained.network, dataset.test_batches(split, batch_size=dataset.rows_at_once)
     )
     in_order = Batches(dataset, split.training, batch_size=dataset.rows_at_once)
     history = dataset
@@ -177,16 +191,16 @@ def _train_and_report(
         dataset,
         split,
         bins,
-        training_output=predict(outcome.network, in_order),
+        training_output=predict(trained.network, in_order),
         test_output=test_output,
         rivals=rivals,
-        limit=data.limit,
+        limit=limit,
         n_draws=config.bootstrap_draws,
         block_days=config.bootstrap_block_days,
         seed=config.seed,
     )
     y = dataset.log10_peak_flux[split.test]
-    best = evaluation.forecasters[0] if data.limit is not None else None
+    best = evaluation.forecasters[0] if limit is not None else None
     more = {"observed_log10_flux": y}
     if best is not None:
         more |= {f"{best.name} P({event})": p for event, p in best.probability.items()}
@@ -205,13 +219,13 @@ def _train_and_report(
         return folder
 
     images = dataset if isinstance(dataset, FDL1) else None
-    if data.limit is not None:
+    if limit is not None:
         write_real_sun_section(place("real_sun"))
         if images is not None:
-            write_statistics_section(place("statistics"), images, data.limit.virtual)
+            write_statistics_section(place("statistics"), images, limit.virtual)
     write_data_section(place("data"), run.config)
     write_training_section(
-        place("training"), run.config, outcome.progress.history, outcome.progress.best_epoch
+        place("training"), run.config, trained.progress.history, trained.progress.best_epoch
     )
     write_scores_section(place("scores"), evaluation)
     quantiles = np.stack([bins.quantile(test_output, q) for q in QUANTILES], axis=1)
@@ -222,7 +236,7 @@ def _train_and_report(
         split.test,
         quantiles[:, 2],
         -np.log(np.maximum(given, 1e-12)),
-        virtual=data.limit.virtual if data.limit else None,
+        virtual=limit.virtual if limit else None,
     )
     write_misses_section(place("misses"), misses, dataset=images)
     if not config.skip_leak_table:
@@ -238,11 +252,11 @@ def _train_and_report(
         )
         write_json(run / "performance/leak.json", figures)
         write_leak_section(place("leak"), figures)
-    write_repeat_section(place("repeat"), run.config, command)
-    what = "virtual Sun (synthetic)" if data.limit is not None else "real flare record"
+    write_repeat_section(place("repeat"), run.config, trained.command)
+    what = "virtual Sun (synthetic)" if limit is not None else "real flare record"
     control = "Control run, labels shuffled: " if config.shuffle_labels else ""
-    write_report(
-        run.path,
+    return Evaluation(
+        headline_figures(evaluation.card),
         title=f"{control}X-ray flux forecast: {kind.name} on the {what}",
         subtitle=f"{dataset.record.source}. Run {run.path.name}. Not for operations.",
     )
@@ -263,18 +277,16 @@ def _rival_output(
     return known, test
 
 
-def sanity_check(
-    config: object, dataset: FlareHistory, split: Split, kind: ForecastNetwork
-) -> tuple[list[str], bool]:
+def check_sanity(config: ForecastConfig, data: ProblemData, kind: ForecastNetwork) -> WithoutRun:
     """Train with the answer among the inputs; say what came of it and whether it was learned.
 
     A network that can't even repeat the answer is broken. The error is that of the validation set,
     so that nothing that looks like a score is made.
     """
-    bins, options = flux_bins(dataset.window.floor_flux), part_of(config, TrainingOptions)
+    dataset, split, bins = data.dataset, data.split, bins_of(data)
+    options = training_options(config)
     make_deterministic(options.seed)
-    network = kind.build(dataset, split.training, bins)
-    loss = BinnedLogScore(list(bins.edges))
+    network, loss = build(kind, data), log_score(config, data)
     fit_plainly(network, loss, dataset=dataset, split=split, options=options)
     rows = split.validation
     output = predict(network, Batches(dataset, rows, batch_size=dataset.rows_at_once))
@@ -297,11 +309,4 @@ def sanity_check(
         "No run folder and no score were written.",
         verdict,
     ]
-    return lines, bool(learned)
-
-
-def _note(run: RunFolder, **entries) -> None:
-    """Add entries to config.json, once."""
-    config = run.config
-    if any(config.get(name) != value for name, value in entries.items()):
-        run.write_config(config | entries)
+    return WithoutRun(lines, bool(learned))

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from network_models.training.targets import FLUX, PROBABILITY, Target
 from tools.atomic_files import write_text
 from tools.binned_distribution import FluxBins
+from tools.run_folder import RunFolder
 from tools.score_card import EVENTS
 
 __all__ = [
     "QUANTILES",
+    "bins_of_run",
     "class_probabilities",
     "flux_bins",
     "flux_targets",
@@ -45,24 +48,30 @@ def flux_bins(floor_flux: float) -> FluxBins:
     return FluxBins(tuple(float(e) for e in edges), tail_index=_TAIL_INDEX)
 
 
-def flux_targets(bins: FluxBins) -> dict[str, dict]:
-    """Give the named scalars of the network's output, each a weighted sum of its bins.
-
-    Returns
-    -------
-    dict
-        ``{name: {"unit", "weights"}}``; saved with every run.
-    """
-    targets = {
-        "expected log10 flux": {
-            "unit": "log10(W m-2)",
-            "weights": bins.expectation_weights().tolist(),
-        }
-    }
+def flux_targets(bins: FluxBins) -> dict[str, Target]:
+    """Return the named scalars of the network's output, each a weighted sum of its bins."""
+    name = "expected log10 flux"
+    expected = tuple(bins.expectation_weights().tolist())
+    targets = {name: Target(name, "log10(W m-2)", FLUX, expected)}
     for event, flux in EVENTS.items():
-        weights = bins.exceedance_weights(np.log10(flux)).tolist()
-        targets[f"P({event})"] = {"unit": "1", "weights": weights}
+        name = f"P({event})"
+        weights = tuple(bins.exceedance_weights(np.log10(flux)).tolist())
+        targets[name] = Target(name, "1", PROBABILITY, weights)
     return targets
+
+
+def bins_of_run(run: RunFolder) -> FluxBins:
+    """Return the flux bins of a run's forecasts.
+
+    Raises
+    ------
+    ValueError
+        If its config.json names none.
+    """
+    bins = run.config.get("bins")
+    if not isinstance(bins, dict):
+        raise ValueError(f"{run.path} is no flux forecast: its config.json names no flux bins")
+    return FluxBins(tuple(bins["edges"]), tail_index=bins["tail_index"])
 
 
 def class_probabilities(bins: FluxBins, probability: np.ndarray) -> dict[str, np.ndarray]:

@@ -188,8 +188,7 @@ def _show(
     flags: list[str],
 ) -> None:
     """Print one line per forecast, and write the table that was asked for."""
-    from network_models.xray_flux_forecast.flux_forecast import write_forecasts
-    from network_models.xray_flux_forecast.run_data import bins_of_run
+    from network_models.xray_flux_forecast.flux_forecast import bins_of_run, write_forecasts
 
     bins = bins_of_run(run)
     for line in _lines(times, bins, output, flags, run.config["data"]["class_scale"]):

@@ -8,16 +8,13 @@ The same command goes on where a killed one stopped, and shows a finished run ag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from network_models.xray_flux_forecast.training_script import (
-    ForecastConfig,
-    ForecastScript,
-    forecast_search,
-    run_training_script,
-)
-from tools.command_line import option, part_of, run_script
+from network_models.training.command import command_of
+from network_models.training.problem import ProblemData
+from network_models.xray_flux_forecast.forecast_problem import ForecastConfig, forecast_problem
+from tools.command_line import run_script
+from tools.options import option, part_of
 from tools.search_range import among
 
 SMOKE = {"virtual_years": 11.0, "epochs": 4, "bootstrap_draws": 200, "width": 32}
@@ -30,20 +27,10 @@ class HistoryConfig(ForecastConfig):
     data: str = option(
         "", "flare list (CSV), GOES X-ray file or folder of them; the virtual Sun if not given"
     )
-    depth: int = option(2, "hidden layers", search=among(1, 2, 3, 4))
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.depth < 1:
-            raise ValueError("--depth must be 1 or more")
+    depth: int = option(2, "hidden layers", search=among(1, 2, 3, 4), least=1)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train, score and report; give the exit status."""
-    return run_training_script(SCRIPT, argv)
-
-
-def _prepare(config: HistoryConfig):
+def _prepare(config: HistoryConfig) -> ProblemData:
     from dataset_models.GOES.flare_history import HistoryWindow
     from network_models.xray_flux_forecast.forecast_data import (
         DataOptions,
@@ -55,10 +42,10 @@ def _prepare(config: HistoryConfig):
     split = default_split(
         data.dataset, test_from=config.test_from, validation_years=config.validation_years
     )
-    return data, split
+    return ProblemData(data.dataset, split, data.limit)
 
 
-def _make_network(config: HistoryConfig):
+def _network(config: HistoryConfig):
     from network_models.xray_flux_forecast.experiment import ForecastNetwork
     from network_models.xray_flux_forecast.history_network import (
         build_history_network,
@@ -79,15 +66,18 @@ def _make_network(config: HistoryConfig):
     )
 
 
-SCRIPT = ForecastScript(
-    HistoryConfig,
-    script="network_models/xray_flux_forecast/history_only.py",
+PROBLEM = forecast_problem(
+    "flux forecast from flare history",
+    script=__file__,
     description=__doc__.splitlines()[0],
-    smoke=SMOKE,
+    config=HistoryConfig,
     prepare=_prepare,
-    make_network=_make_network,
+    network=_network,
+    smoke=SMOKE,
+    dataset="dataset_models/GOES/flare_history.py",
 )
-SEARCH = forecast_search(SCRIPT)
+
+main = command_of(PROBLEM)
 
 if __name__ == "__main__":
     run_script(main)

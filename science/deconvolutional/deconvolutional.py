@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__.splitlines()[0])
     with quiet_start():
         from network_models.differentiation.graph_walk import MODES, layer_shapes, require_layer
-        from science.opening import add_arguments, open_network
-        from science.samples import open_sample
+        from network_models.training.reopen import open_network
+        from science.opening import add_arguments, open_sample
 
     add_arguments(parser)
     parser.add_argument("--mode", default="deconvolution", choices=MODES)
@@ -69,10 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _list(opened, arguments: argparse.Namespace) -> None:
     from network_models.differentiation.graph_walk import layer_shapes
+    from science.opening import show_targets
 
     if arguments.list_targets:
-        for target in opened.targets.values():
-            print(f"{target.name} [{target.unit}]")
+        show_targets(opened)
     if arguments.list_layers:
         for name, shape in layer_shapes(opened.network).items():
             print(f"{name}  {' x '.join(str(n) for n in shape[1:])}")
@@ -139,18 +139,11 @@ def _examples(
     opened, walk, outputs_of, layer: str, filters: list[int], arguments
 ) -> dict[int, list]:
     """Find the images of the run's own data that excite each filter most, with their maps."""
-    from network_models.xray_flux_forecast.run_data import reopen_run
-    from science.samples import sample_of
-    from science.scene_samples import is_scene_network, scene_run, scene_sample
-
     if opened.run is None or not arguments.examples:
         return {k: [] for k in filters}
-    if is_scene_network(opened):
-        dataset, split = scene_run(opened)
-        rows = split.test
-    else:
-        opened_run = reopen_run(str(opened.run.path))
-        dataset, rows = opened_run.data.dataset, opened_run.split.test
+    source = opened.samples
+    data = source.as_explained(opened.data)
+    dataset, rows = data.dataset, data.split.test
     rows = rows[:: max(len(rows) // arguments.search, 1)]
     logger.info("Looking for exciting images among %d of the test set", len(rows))
     strongest = []
@@ -163,10 +156,7 @@ def _examples(
         order = np.argsort(-strongest[:, k], kind="stable")[: arguments.examples]
         out[k] = []
         for row in rows[order]:
-            if is_scene_network(opened):
-                one = scene_sample(opened, str(row))
-            else:
-                one = sample_of(dataset, int(row))
+            one = source.of_row(opened, data, int(row))
             out[k].append((one, walk.of_filter(one.inputs, layer, k, mode=arguments.mode)))
     return out
 

@@ -16,7 +16,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.lib import format as npy_format
 
-from tools.atomic_files import commit_file
+from tools.atomic_files import commit_file, scratch_path
 from tools.emission_measure.status import STATUS_TEXT
 
 __all__ = ["Cube", "open_cube"]
@@ -67,7 +67,7 @@ class Cube:
         If nothing is written there, an earlier file of that name goes all the same.
         """
         path = Path(path)
-        self.beside[path] = path.with_name(f".{path.name}.partial")
+        self.beside[path] = scratch_path(path)
         return self.beside[path]
 
     def save_array(self, name: str, path: Path) -> None:
@@ -161,7 +161,7 @@ def open_cube(
     ]
     for name in bounds:
         plans.append((name, name.upper(), (n, *shape), ">f4", {**cube, **_BOUNDS[name]}))
-    scratch = path.with_name(f".{path.name}.partial")
+    scratch = scratch_path(path)
     places, opened = {}, None
     try:
         with open(scratch, "wb") as file:

@@ -25,30 +25,17 @@ from dataset_models.store_workers import follow_parent
 from science.dem.inversion_map import invert_map
 from science.dem.plan import InversionPlan
 from tools.atomic_files import sweep_partial_files, write_text
-from tools.command_line import part_of
+from tools.code_dependencies import fingerprint_of_code
 from tools.long_work.same_options import require_same_options
-from tools.run_folder import claim, code_fingerprint
+from tools.options import part_of
+from tools.run_folder import claim
 
 __all__ = ["Outcome", "invert_series", "invert_time", "series_tasks"]
 
 logger = logging.getLogger(__name__)
 
 _NEWS_S = 10.0
-# what decides the numbers: a time that other code inverted is inverted anew
-_WHAT_INVERTS = (
-    "tools/emission_measure/*.py",
-    "tools/channels.py",
-    "tools/tables/aia_*.csv",
-    "dataset_models/SDO/AIA/six_channels.py",
-    "dataset_models/SDO/AIA/channel_alignment.py",
-    "dataset_models/SDO/AIA/fits_file.py",
-    "dataset_models/SDO/fits_image.py",
-    "network_models/dem_regression/*.py",
-    "network_models/dem_regression/deepem/*.py",
-    "network_models/dem_regression/packaged/*/*",
-    "tools/tables/emission_measure_errors.json",
-    "science/dem/*.py",
-)
+_PACKAGED = "network_models/dem_regression/packaged/*/*"  # their weights decide, too
 
 
 @dataclass(frozen=True)
@@ -141,7 +128,8 @@ def series_tasks(
     For Dask clusters: ``dask.compute(*series_tasks(...))`` under a ``distributed.Client`` whose
     workers see the same files.
     """
-    code = code_fingerprint(*_WHAT_INVERTS)
+    # a time that other code inverted is inverted anew
+    code = fingerprint_of_code([__file__], data=[_PACKAGED])
     asked = repr(part_of(plan, InversionPlan)) + _table_hash(plan.table().response)
     names = _file_names(times.times)
     task = dask.delayed(invert_time, pure=False, traverse=False)

@@ -54,13 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ValueError(f"--perplexity must be above 1, got {arguments.perplexity:g}")
     with quiet_start():
         from network_models.differentiation.graph_walk import layer_shapes, require_layer
-        from science.opening import open_network
+        from network_models.training.reopen import open_network
+        from science.opening import show_targets
 
     opened = open_network(arguments.model)
     shapes = layer_shapes(opened.network)
     if arguments.list_targets:
-        for target in opened.targets.values():
-            print(f"{target.name} [{target.unit}]")
+        show_targets(opened)
         return 0
     if arguments.list_layers:
         for name, shape in shapes.items():
@@ -77,11 +77,11 @@ def _embed(opened, layer: str, target, arguments: argparse.Namespace) -> int:
     from network_models.differentiation.graph_walk import LayerOutput
     from science.embedding.features import extract_features, vectors
     from science.embedding.layout import lay_out
-    from science.embedding.sources import open_samples
-    from science.samples import open_sample
+    from science.embedding.lots import open_lot
+    from science.opening import open_sample
 
     with ExitStack() as stack:
-        samples = open_samples(
+        samples = open_lot(
             opened,
             arguments.dataset,
             target,

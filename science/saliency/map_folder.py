@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from network_models.training.reopen import OpenedNetwork
+from network_models.training.samples import Sample
 from science.map_files import half_field, write_map_fits, write_own_grid_fits
-from science.opening import OpenedNetwork
 from science.saliency.question import Attribution
-from science.samples import OpenedSample
 from science.trust import Exchange, channel_shares, off_disc_share
 from tools.atomic_files import replace_folder, write_json
 from tools.plotting.maps import plot_exchanges, plot_series_map, plot_solar_maps
@@ -21,7 +21,7 @@ __all__ = ["write_map_folder"]
 
 def write_map_folder(
     opened: OpenedNetwork,
-    sample: OpenedSample,
+    sample: Sample,
     found: Attribution,
     facts: dict,
     curves: list[Exchange],
@@ -82,7 +82,7 @@ def write_map_folder(
     return folder
 
 
-def _shares(sample: OpenedSample, maps: np.ndarray) -> dict:
+def _shares(sample: Sample, maps: np.ndarray) -> dict:
     """Give the shares of the absolute map by channel, frame, and beyond the limb."""
     shares = {}
     if maps.shape[-1] == len(sample.channels):
@@ -98,7 +98,7 @@ def _shares(sample: OpenedSample, maps: np.ndarray) -> dict:
     return shares | {"off_disc_share": off_disc_share(maps, radius)}
 
 
-def _figure(sample: OpenedSample, image: np.ndarray, values: np.ndarray, facts: dict, title: str):
+def _figure(sample: Sample, image: np.ndarray, values: np.ndarray, facts: dict, title: str):
     return plot_solar_maps(
         np.moveaxis(image, -1, 0),
         np.moveaxis(values, -1, 0),
@@ -113,7 +113,7 @@ def _figure(sample: OpenedSample, image: np.ndarray, values: np.ndarray, facts: 
 
 
 def _write_fits(
-    place: Path, sample: OpenedSample, found: Attribution, maps: np.ndarray, facts: dict
+    place: Path, sample: Sample, found: Attribution, maps: np.ndarray, facts: dict
 ) -> None:
     """Write the map on the network's grid, and on the files' own where that is another."""
     header = {

@@ -2,9 +2,10 @@
 
     python science/saliency/saliency.py MODEL [DATASET] IMAGE [--target NAME] [--method METHOD]
 
-MODEL is a run folder, a .keras or an old .hdf5 file; IMAGE a time of the run's own data ("first",
-or 2014-01-11T08:00), STORE@TIME, FITS or .dat files, or an .npy array. Writes a figure, FITS files
-with one extension per channel, and a JSON file, into the run's maps/ and its report.
+MODEL is a run folder of any problem, packaged/NAME, a .keras or an old .hdf5 file; IMAGE a sample
+of the run's own data ("first", a number, or 2014-01-11T08:00), STORE@TIME, FITS or .dat files, or
+an .npy array. Writes a figure, FITS files with one extension per channel, and a JSON file, into the
+run's maps/ and its report.
 """
 
 from __future__ import annotations
@@ -26,10 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make a map and give the exit status: 1 if a check says that it must not be read."""
     parser = make_parser(__doc__.splitlines()[0])
     with quiet_start():
-        from network_models.differentiation.gradients import log_odds
-        from science.opening import add_arguments, open_network
+        from network_models.training.reopen import open_network
+        from science.opening import add_arguments, open_sample, show_targets
         from science.saliency.attribution import METHODS
-        from science.samples import open_sample
 
     add_arguments(parser)
     parser.add_argument("--method", default=DEFAULT_METHOD, choices=list(METHODS))
@@ -51,29 +51,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ValueError(f"--noise must be a finite number, 0 or more, got {arguments.noise}")
     opened = open_network(arguments.model)
     if arguments.list_targets:
-        for target in opened.targets.values():
-            print(f"{target.name} [{target.unit}]")
+        show_targets(opened)
         return 0
     target = opened.target(arguments.target)
-    head, name, unit = target.head, target.name, target.unit
-    if arguments.log_odds:
-        if not target.is_probability:
-            raise ValueError(f"--log-odds is for probabilities, not for {target.name!r}")
-        head, name = log_odds(target.weights), f"log-odds of {name}"
-    unit = "dex" if unit.startswith("log10(") else unit  # of changes
+    target = target.log_odds if arguments.log_odds else target
     with ExitStack() as stack:
         sample = open_sample(
             opened, arguments.where, stack, flares=arguments.flares, regions=arguments.regions
         )
-        return _explain(opened, sample, (head, name, unit), arguments)
+        return _explain(opened, sample, target, arguments)
 
 
-def _explain(opened, sample, question: tuple, arguments: argparse.Namespace) -> int:
-    """Make the map of a target, given as its head, its name and the unit of its changes."""
+def _explain(opened, sample, target, arguments: argparse.Namespace) -> int:
+    """Make the map of a target."""
     from science.saliency.attribution import AttributionOptions, Explainer
     from science.saliency.map_folder import write_map_folder
 
-    head, name, unit = question
+    head, unit = target.head, target.unit_of_changes
     fields = dataclasses.fields(AttributionOptions)
     options = AttributionOptions(**{f.name: getattr(arguments, f.name) for f in fields})
     explainer = Explainer(opened.network, head, image=opened.image)
@@ -86,7 +80,7 @@ def _explain(opened, sample, question: tuple, arguments: argparse.Namespace) -> 
     if found.unit == "target per input":
         unit = f"{unit} / ({sample.unit})"
     facts = {
-        "target": name,
+        "target": target.name,
         "value": found.target_value,
         "method": arguments.method,
         "unit": unit,

@@ -8,8 +8,8 @@ import pytest
 from astropy.io import fits
 
 from network_models.differentiation.graph_walk import LayerOutput
+from network_models.training.reopen import open_network, reopen_run
 from science.deconvolutional.deconvolutional import main
-from science.opening import open_network
 from software_tests.science.test_saliency import only, store_of
 
 
@@ -34,8 +34,6 @@ def test_the_filters_that_an_image_excites_most(image_run, capsys):
 
 
 def test_the_examples_are_the_strongest_of_those_searched(image_run, tmp_path):
-    from network_models.xray_flux_forecast.run_data import reopen_run
-
     arguments = [str(image_run), "first", "--layer", "neighbours", "--filter", "3"]
     assert main([*arguments, "--search", "1000", "--examples", "1", "--output", str(tmp_path)]) == 0
     facts = json.loads((only(tmp_path) / "filters.json").read_text())

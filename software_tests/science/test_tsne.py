@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from network_models.differentiation.graph_walk import LayerOutput
+from network_models.training.reopen import open_network, reopen_run
 from science.embedding.features import extract_features, vectors
 from science.embedding.layout import lay_out, neighbours_kept
 from science.embedding.projector import sprite_sheet, write_projector
 from science.embedding.tsne import main
-from science.opening import open_network
 
 OPTIONS = ["--samples", "120", "--perplexity", "8", "--set", "all"]
 
@@ -40,8 +40,6 @@ def test_the_command_writes_projector_figure_and_page(image_run, capsys):
 
 
 def test_an_interrupted_extraction_goes_on(image_run, tmp_path, monkeypatch):
-    from network_models.xray_flux_forecast.run_data import reopen_run
-
     monkeypatch.setattr("science.embedding.features._PART", 16)
     opened, dataset = open_network(str(image_run)), reopen_run(str(image_run)).data.dataset
     rows, identity = np.arange(0, 80), {"model": opened.model_hash}

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tools.command_line import config_from, config_parser, option, run_script
+from tools.command_line import config_from, config_parser, run_script
+from tools.options import option
 
 
 @dataclass(frozen=True)

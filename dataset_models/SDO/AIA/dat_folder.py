@@ -20,7 +20,7 @@ import numpy as np
 from dataset_models.SDO.fits_image import FIELD_ARCSEC, average_blocks
 from dataset_models.solar_data import DataIntegrityError
 from tools.channels import AIA_CHANNELS
-from tools.run_folder import code_fingerprint
+from tools.code_dependencies import fingerprint_of_code
 
 __all__ = ["DatFolder", "DatImages", "list_dat_files", "read_dat"]
 
@@ -158,7 +158,7 @@ class DatImages:
             "field_arcsec": FIELD_ARCSEC,
             "calibration": "as in the files: exposure and degradation",
             "files": digest.hexdigest()[:16],
-            "code": code_fingerprint("dataset_models/SDO/AIA/dat_folder.py"),
+            "code": fingerprint_of_code([__file__]),
         }
 
 

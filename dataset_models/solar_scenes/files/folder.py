@@ -25,8 +25,8 @@ from dataset_models.solar_scenes.files.scene_table import (
     scene_arrays,
     scene_table,
 )
+from tools.code_dependencies import fingerprint_of_code
 from tools.csv_files import read_csv_table
-from tools.run_folder import code_fingerprint
 
 __all__ = ["SceneFolder"]
 
@@ -182,7 +182,7 @@ class SceneFolder(SolarData):
             "skipped_files": [reason for _, reason in self.skipped[:20]],
             "size": list(self.shape),
             "repairs": "NaN, fill values, blocks of zeros, dark lines: filled in from neighbours",
-            "code": code_fingerprint("dataset_models/solar_scenes/*.py"),
+            "code": fingerprint_of_code([__file__]),
         }
 
     def fingerprint(self) -> str:

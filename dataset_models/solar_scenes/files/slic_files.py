@@ -29,7 +29,7 @@ from dataset_models.solar_data import (
 from dataset_models.solar_scenes.classes import CLASSES
 from dataset_models.solar_scenes.files.near_copies import largest_aligned_correlation, thumbnail
 from dataset_models.solar_scenes.files.scene_table import one_hot, scene_arrays, scene_table
-from tools.atomic_files import commit_file
+from tools.atomic_files import commit_file, scratch_path
 
 __all__ = ["SLIC_SIDE", "SlicFiles", "SlicWriter"]
 
@@ -163,7 +163,7 @@ class SlicWriter:
 
     def finish(self, *, with_header: bool = False) -> None:
         """Give the file its name. Stored, not compressed, so that it can be read in any order."""
-        scratch = self.path.with_name(f".{self.path.name}.partial")
+        scratch = scratch_path(self.path)
         try:
             with zipfile.ZipFile(scratch, "w") as archive:
                 with _member(archive, "data") as file:

@@ -1,17 +1,17 @@
-"""One DeepEM training from image pairs to report."""
+"""What DeepEM is made and judged by: network, loss, optimizer, inversion of the test image."""
 
 from __future__ import annotations
 
 import logging
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from dataset_models.SDO.AIA.dem_pairs import DEMPairs
 from dataset_models.SDO.AIA.dem_sources import ImagePair
-from dataset_models.splits import Split
 from network_models.dem_regression.deepem.network import (
     RootError,
     build_deepem,
@@ -21,15 +21,30 @@ from network_models.dem_regression.deepem.network import (
 )
 from network_models.dem_regression.deepem.report_sections import write_sections
 from network_models.training.coupled_adam import CoupledAdam
-from network_models.training.fitting import TrainingOptions, open_run, train
+from network_models.training.problem import ProblemData, TrainingView
+from network_models.training.run import Evaluation, Trained
+from network_models.training.targets import Target, emission_targets
 from tools.atomic_files import write_json
-from tools.command_line import part_of
+from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.response import RESPONSE_CHANNELS
 from tools.emission_measure.status import OK
-from tools.report.report import write_report
-from tools.run_folder import RunFolder
 
-__all__ = ["Solved", "run_experiment", "score", "solutions_per_second", "solve"]
+if TYPE_CHECKING:
+    from network_models.dem_regression.deepem.train import DeepEMConfig
+
+__all__ = [
+    "Solved",
+    "build",
+    "evaluate_deepem",
+    "loss_of",
+    "notes_of",
+    "optimizer_of",
+    "score",
+    "solutions_per_second",
+    "solve",
+    "targets_of",
+    "training_view",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -63,66 +78,41 @@ class Solved:
     time: str
 
 
-def run_experiment(
-    config: object,
-    dataset: DEMPairs,
-    split: Split,
-    *,
-    script: str,
-    command: str,
-    started: float,
-) -> RunFolder:
-    """Train and report, or go on where an earlier process stopped.
-
-    Parameters
-    ----------
-    config : dataclass
-        All options of the training script.
-    dataset : DEMPairs
-    split : Split
-    script : str
-        Path of the training script in the suite.
-    command : str
-        The command line that repeats the run.
-    started : float
-        ``time.time()`` at the start of the process.
-
-    Returns
-    -------
-    RunFolder
-        Finished: with scores and report.
-    """
-    run = open_run(config.output, config, dataset, always_new=config.new_run, started=started)
-    try:
-        if run.is_finished:
-            logger.info("This run was made before: %s (train again with --new-run)", run.path)
-        else:
-            logger.info("Run folder %s", run.path)
-            _train_and_report(config, dataset, split, run=run, script=script, command=command)
-    finally:
-        run.unlock()
-    return run
+def build(config: DeepEMConfig, data: ProblemData) -> keras.Model:
+    """Build the network whose output is y, as the loss takes it."""
+    return build_deepem()
 
 
-def _train_and_report(
-    config: object, dataset: DEMPairs, split: Split, *, run: RunFolder, script: str, command: str
-) -> None:
-    """Do what is left to do in a run folder."""
-    notes = {"script": script, "network": "DeepEM"}
-    if any(run.config.get(name) != value for name, value in notes.items()):
-        run.write_config(run.config | notes)
-    outcome = train(
-        build_deepem,
-        RootError(),
-        dataset=dataset,
-        split=split,
-        options=part_of(config, TrainingOptions),
-        run=run,
-        make_optimizer=lambda: CoupledAdam(config.learning_rate, coupled_decay=config.weight_decay),
-        as_saved=with_emission_measure,
-    )
+def loss_of(config: DeepEMConfig, data: ProblemData) -> RootError:
+    """Return the squared error of y."""
+    return RootError()
+
+
+def optimizer_of(config: DeepEMConfig, n_steps: int) -> CoupledAdam:
+    """Return Adam with a constant learning rate and PyTorch's penalty."""
+    return CoupledAdam(config.learning_rate, coupled_decay=config.weight_decay)
+
+
+def training_view(config: DeepEMConfig, data: ProblemData, is_trial: bool) -> TrainingView:
+    """Let the network be saved with its output in cm-5."""
+    return TrainingView(data.dataset, as_saved=with_emission_measure)
+
+
+def targets_of(config: DeepEMConfig, data: ProblemData | None) -> dict[str, Target]:
+    """Return the emission measure in each bin, the mean over an image."""
+    return emission_targets(LOG_T_EDGES, "cm-5")
+
+
+def notes_of(config: DeepEMConfig, data: ProblemData) -> dict:
+    """Return what config.json says of the network."""
+    return {"network": "DeepEM"}
+
+
+def evaluate_deepem(trained: Trained) -> Evaluation:
+    """Invert the test image and write the report's sections."""
+    dataset, split, run = trained.data.dataset, trained.data.split, trained.run
     logger.info("Inverting the test image and, for the appendix, the training image")
-    network = outcome.network
+    network = trained.network
     test = solve(network, dataset, int(split.test[0]))
     known = solve(network, dataset, int(split.training[0]))
     n_pixels = test.dn[..., 0].size
@@ -132,7 +122,7 @@ def _train_and_report(
         "teacher": dataset.teacher_text,
         "solutions_per_second": rate,
         "pixels": n_pixels,
-        "best_epoch": outcome.progress.best_epoch,
+        "best_epoch": trained.progress.best_epoch,
         "test": score(test),
         "training": score(known),
     }
@@ -140,15 +130,19 @@ def _train_and_report(
     write_sections(
         run,
         card,
-        history=outcome.progress.history,
+        history=trained.progress.history,
         test=test,
         known=known,
         edges=dataset.edges,
-        command=command,
+        command=trained.command,
     )
     what = "virtual Sun (synthetic)" if run.config["data"]["synthetic"] else "real images"
-    write_report(
-        run.path,
+    lines = [
+        f"Solutions per second: {rate:,.0f}",
+        f"Test image against its teacher ({card['teacher']}): loss {card['test']['loss']:.4f}",
+    ]
+    return Evaluation(
+        lines,
         title=f"DeepEM on the {what}",
         subtitle=f"Teacher: {dataset.teacher_text}. Run {run.path.name}.",
     )

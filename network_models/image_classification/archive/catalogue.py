@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from dataset_models.solar_scenes.files.frames import Frame, position_arcsec
 from network_models.image_classification.archive.regions import Region
 from network_models.image_classification.classifier import Classifier, ClassifierSettings
 from tools.abstention import given_one_of_the_classes
-from tools.atomic_files import commit_file
+from tools.atomic_files import commit_file, scratch_path
 
 __all__ = ["COLUMNS", "ClassifierSettings", "failed_row", "frame_row", "region_row", "write_tables"]
 
@@ -141,7 +140,7 @@ def write_tables(rows: Callable[[], Iterator[Row]], folder: Path, header: dict) 
     table = fits.BinTableHDU.from_columns(columns, name="CATALOGUE")
     for key, value in header.items():
         table.header[key] = value
-    scratch = _scratch(folder / "catalogue.fits")
+    scratch = scratch_path(folder / "catalogue.fits")
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(scratch, overwrite=True)
     commit_file(scratch, folder / "catalogue.fits")
     return n
@@ -204,7 +203,7 @@ def _write_csv(rows: Iterator[Row], path: Path) -> tuple[int, dict[str, int]]:
     """Write rows as they come; give their number and the longest text of each column."""
     texts = [column.name for column in _COLUMNS if column.kind == "text"]
     widths, n = dict.fromkeys(texts, 1), 0
-    scratch = _scratch(path)
+    scratch = scratch_path(path)
     with open(scratch, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -240,7 +239,3 @@ def _fits_column(column: _Column, values: np.ndarray) -> fits.Column:
 def _ascii(value: object) -> bytes:
     """Give text as FITS can hold it: other letters by their numbers."""
     return str(value).encode("ascii", "backslashreplace")
-
-
-def _scratch(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")

@@ -24,8 +24,9 @@ from network_models.image_classification.archive.traversal_plan import (
 )
 from network_models.image_classification.classifier import Classifier
 from tools.atomic_files import sweep_partial_files
+from tools.code_dependencies import fingerprint_of_code
 from tools.long_work.journal import Journal
-from tools.run_folder import claim, code_fingerprint
+from tools.run_folder import claim
 
 __all__ = ["Outcome", "classify_files"]
 
@@ -34,17 +35,6 @@ logger = logging.getLogger(__name__)
 _FRAMES_AT_ONCE = 16
 _PIXELS_AT_ONCE = 1 << 21  # of small frames that wait for the network
 _MOST_FAILED = 16  # that are told
-# what decides the rows: a file that other code classified is classified anew
-_WHAT_CLASSIFIES = (
-    "dataset_models/SDO/fits_image.py",
-    "dataset_models/solar_scenes/files/bad_pixels.py",
-    "dataset_models/solar_scenes/frame*.py",
-    "dataset_models/solar_scenes/files/positions.py",
-    "dataset_models/solar_scenes/files/resize.py",
-    "network_models/image_classification/*.py",
-    "tools/abstention.py",
-    "tools/probability_calibration.py",
-)
 
 
 @dataclass(frozen=True)
@@ -146,7 +136,8 @@ class _Pass:
     ):
         self._classifier, self._tile, self._answers = classifier, plan.tile, answers
         self._journal, self._tell = journal, tell
-        self._code = code_fingerprint(*_WHAT_CLASSIFIES)
+        # a file that other code classified is classified anew
+        self._code = fingerprint_of_code([__file__])
         self._n_done = self._n_failed = 0
         self.n_new = 0
 

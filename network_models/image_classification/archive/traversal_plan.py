@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from network_models.image_classification.archive.tile_blending import default_bin
-from tools.command_line import option
 from tools.long_work.same_options import require_same_options
+from tools.options import option
 
 __all__ = ["LOCK_FILE", "TraversalPlan", "require_same_catalogue"]
 

@@ -142,10 +142,10 @@ def _build(name: str, side: int) -> keras.Model:
 
 def _nodes(network: keras.Model) -> Iterator[tuple]:
     """Give each use of a layer: the layer, the tensors that go in, and the one that comes out."""
-    for depth in sorted(network._nodes_by_depth, reverse=True):
-        for node in network._nodes_by_depth[depth]:
-            if not node.is_input:
-                yield node.operation, node.arguments.keras_tensors, node.outputs[0]
+    from network_models.differentiation.keras_graph import uses_of
+
+    for use in uses_of(network):
+        yield use.operation, use.inputs, use.outputs[0]
 
 
 if __name__ == "__main__":

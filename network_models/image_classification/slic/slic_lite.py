@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from dataset_models.solar_scenes.classes import OUTPUTS
+from network_models.differentiation.keras_graph import uses_of
 from network_models.layers.scenes import ClassProbabilities, SceneScaling
 
 __all__ = ["LAST_MAPS", "SMALLEST_SIDE", "build_slic_lite", "without_scaling"]
@@ -126,12 +127,11 @@ def without_scaling(network: keras.Model) -> tuple[keras.Model, keras.Model]:
     scaling = keras.Model({brightness.name: brightness}, first.output, name="scaling")
     image = keras.Input(first.output.shape[1:], name=brightness.name)
     values = {id(first.output): image}
-    for layer in network.layers[2:]:
-        node = layer._inbound_nodes[0]
-        arguments, options = node.arguments.fill_in(
-            {id(tensor): values[id(tensor)] for tensor in node.arguments.keras_tensors}
-        )
-        values[id(node.outputs[0])] = layer(*arguments, **options)
+    for use in uses_of(network):
+        if use.operation is first:
+            continue
+        arguments, options = use.arguments({id(t): values[id(t)] for t in use.inputs})
+        values[id(use.outputs[0])] = use.operation(*arguments, **options)
     rest = keras.Model(
         {brightness.name: image}, values[id(network.outputs[0])], name=f"{network.name}_rest"
     )

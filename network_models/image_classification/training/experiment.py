@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -26,18 +27,10 @@ from network_models.image_classification.training.report_sections import (
     write_splits_section,
     write_training_section,
 )
-from network_models.image_classification.training.scaled_scenes import scaled_before
-from network_models.image_classification.training.scene_setup import (
-    builder_of,
-    open_scenes,
-    optimizer_of,
-    options_of,
-    scene_split,
-    small_network,
-)
-from network_models.image_classification.training.turned_scenes import TurnedScenes
+from network_models.image_classification.training.scene_setup import builder_of, small_network
 from network_models.training.checkpoint import save_network
-from network_models.training.fitting import predict, show_or_make, train
+from network_models.training.fitting import predict, training_options
+from network_models.training.run import Evaluation, Trained
 from tools.abstention import (
     RiskCoverage,
     abstention_score,
@@ -49,10 +42,12 @@ from tools.atomic_files import write_json
 from tools.classification_scores import ClassScores, class_scores, paired_difference
 from tools.probability_calibration import fit_prediction_sets, fit_temperature, set_scores
 from tools.random_streams import random_stream
-from tools.report.report import write_report
 from tools.run_folder import RunFolder
 
-__all__ = ["Judged", "run_scene_experiment"]
+if TYPE_CHECKING:
+    from network_models.image_classification.slic.train import SceneConfig
+
+__all__ = ["Judged", "evaluate_classifier"]
 
 logger = logging.getLogger(__name__)
 
@@ -88,48 +83,11 @@ class Judged:
         )
 
 
-def run_scene_experiment(config, *, command: str, started: float) -> tuple[RunFolder, list[str]]:
-    """Train, calibrate and report, or show the run that was made before; give it and its figures.
-
-    Parameters
-    ----------
-    config : SceneConfig
-    command : str
-        The command line that repeats the run.
-    started : float
-        ``time.time()`` at the start of the process.
-    """
-    dataset = open_scenes(config)
-    return show_or_make(
-        config,
-        dataset,
-        lambda run: _train_and_report(config, dataset, run, command),
-        started=started,
-    )
-
-
-def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) -> None:
-    if not config.data:
-        logger.info("Drawing %d scenes (synthetic)", len(dataset.table))
-        dataset.draw()
-    split = scene_split(dataset, config.seed)
-    _require_classes(dataset, split)
-    run.write_config({**run.config, "targets": _targets(), "command": command})
-    seen, build, as_saved = dataset, builder_of(config), None
-    if not config.data:  # files are read as they are needed
-        seen, build, as_saved = scaled_before(dataset, build)
-    outcome = train(
-        build,
-        keras.losses.CategoricalCrossentropy(),
-        dataset=TurnedScenes(seen),
-        split=split,
-        options=options_of(config),
-        run=run,
-        make_optimizer=optimizer_of(config),
-        as_saved=as_saved,
-    )
-    del seen  # a GiB of views
-    network, settings = _calibrated(dataset, split, outcome.network, config)
+def evaluate_classifier(trained: Trained) -> Evaluation:
+    """Calibrate a trained classifier, judge it once, and write its report's sections."""
+    config, run = trained.config, trained.run
+    dataset, split = trained.data.dataset, trained.data.split
+    network, settings = _calibrated(dataset, split, trained.network, config)
     settings.to_json(run / SETTINGS_FILE)
     save_network(run.best_network, network)
     output, ways = _judge(dataset, split, network)
@@ -155,16 +113,15 @@ def _train_and_report(config, dataset: SolarData, run: RunFolder, command: str) 
         "splits": leak,
     }
     write_json(run / "performance/scores.json", figures)
-    lines = _lines(figures, scores, difference, outcome.progress.best_epoch)
-    run.write_config({**run.config, "figures": lines})
+    lines = _lines(figures, scores, difference, trained.progress.best_epoch)
     _write_samples(dataset, split, run)
-    write_training_section(run, outcome.progress)
+    write_training_section(run, trained.progress)
     write_scores_section(run, scores, difference, events="observations")
     write_answers_section(run, answers, curve)
     if leak:
         write_splits_section(run, leak, harder)
     what = dataset.provenance()["source"]
-    write_report(run.path, title=f"Classes of solar scenes: {what}", subtitle="; ".join(lines))
+    return Evaluation(lines, f"Classes of solar scenes: {what}", "; ".join(lines))
 
 
 def _write_samples(dataset: SolarData, split: Split, run: RunFolder) -> None:
@@ -178,16 +135,8 @@ def _write_samples(dataset: SolarData, split: Split, run: RunFolder) -> None:
     write_data_section(run, image, labels, what=f"{len(dataset.table)} frames; {source}.")
 
 
-def _targets() -> dict:
-    """Give the scalars of the output that can be explained."""
-    eye = np.eye(len(OUTPUTS))
-    return {
-        f"P({name})": {"unit": "1", "weights": eye[k].tolist()} for k, name in enumerate(OUTPUTS)
-    }
-
-
 def _calibrated(
-    dataset: SolarData, split: Split, trained: keras.Model, config
+    dataset: SolarData, split: Split, trained: keras.Model, config: SceneConfig
 ) -> tuple[keras.Model, ClassifierSettings]:
     """Give the network with a temperature, of half of validation; the rest is of the other half."""
     rows = split.validation
@@ -217,29 +166,6 @@ def _calibrated(
         tile=dataset.arrays["image"].shape[0],
     )
     return network, settings
-
-
-def _require_classes(dataset: SolarData, split: Split) -> None:
-    """Refuse sets of whole observations in which classes are missing.
-
-    Raises
-    ------
-    ValueError
-        If training lacks a class that there is, or another set has fewer than two of the five.
-    """
-    held = {name: set(dataset.primary[rows].tolist()) for name, rows in split.sets.items()}
-    there = set().union(*held.values())
-    missing = [OUTPUTS[k] for k in sorted(there - held["training"])]
-    poor = [name for name in ("validation", "test") if len(held[name] & set(range(_FIVE))) < 2]
-    if missing or poor:
-        n = len(np.unique(dataset.table.group))
-        lack = f"training lacks {', '.join(missing)}" if missing else ""
-        few = f"{' and '.join(poor)} have fewer than two classes" if poor else ""
-        raise ValueError(
-            f"whole observations make the sets, and with {n} observations "
-            f"{' and '.join(filter(None, [lack, few]))}: give more observations of each class, or "
-            "a CSV whose column group names the observation of each file"
-        )
 
 
 def _judge(
@@ -291,7 +217,7 @@ def _answers(
     return figures, curve
 
 
-def _leak(config) -> tuple[list[dict], dict]:
+def _leak(config: SceneConfig) -> tuple[list[dict], dict]:
     """Give the table of splits at the harder difficulty, and what its scenes are."""
     if config.data or not config.leak_observations:
         return [], {}
@@ -309,7 +235,7 @@ def _leak(config) -> tuple[list[dict], dict]:
     rows = leak_rows(
         harder,
         build_network=lambda: small_network(config),
-        options=replace(options_of(config), epochs=min(config.epochs, _LEAK_EPOCHS)),
+        options=replace(training_options(config), epochs=min(config.epochs, _LEAK_EPOCHS)),
         n_draws=config.bootstrap_draws,
     )
     return rows, harder.provenance()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -18,17 +19,21 @@ from network_models.image_classification.training.report_sections import (
     write_scores_section,
     write_training_section,
 )
-from network_models.image_classification.training.scene_setup import options_of
 from network_models.layers.images import BrightnessScaling
-from network_models.training.fitting import predict, show_or_make, train
+from network_models.training.fitting import predict
+from network_models.training.problem import ProblemData
+from network_models.training.run import Evaluation, Trained
+from network_models.training.targets import Target, class_targets
 from tools.atomic_files import write_json
 from tools.channels import AIA_CHANNELS
 from tools.classification_scores import class_scores, paired_difference
 from tools.random_streams import random_stream
-from tools.report.report import write_report
 from tools.run_folder import RunFolder
 
-__all__ = ["run_region_experiment"]
+if TYPE_CHECKING:
+    from network_models.image_classification.aia_regions import RegionConfig
+
+__all__ = ["build", "evaluate_tiles", "open_data", "targets_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,17 +42,8 @@ _BATCH = 64
 _OFFSET = 0.5  # DN s-1 pix-1: what is darker is noise
 
 
-def run_region_experiment(config, *, command: str, started: float) -> tuple[RunFolder, list[str]]:
-    """Train and report, or show the run that was made before; give it and its figures.
-
-    Parameters
-    ----------
-    config : RegionConfig
-    command : str
-        The command line that repeats the run.
-    started : float
-        ``time.time()`` at the start of the process.
-    """
+def open_data(config: RegionConfig) -> ProblemData:
+    """Draw the images that a configuration names and cut tiles; whole images make the sets."""
     logger.info("Drawing %d images of the virtual Sun (synthetic)", config.images)
     dataset = RegionTiles(
         config.virtual_seed,
@@ -56,48 +52,42 @@ def run_region_experiment(config, *, command: str, started: float) -> tuple[RunF
         tile=config.tile,
         per_class=config.per_class,
     )
-    return show_or_make(
-        config,
-        dataset,
-        lambda run: _train_and_report(config, dataset, run, command),
-        started=started,
-    )
+    generator = random_stream(config.seed, "split of virtual images")
+    return ProblemData(dataset, grouped(dataset.table, **_SETS, generator=generator))
 
 
-def _train_and_report(config, dataset: RegionTiles, run: RunFolder, command: str) -> None:
-    split = grouped(
-        dataset.table, **_SETS, generator=random_stream(config.seed, "split of virtual images")
-    )
-    logs = np.log10(np.maximum(dataset.read(split.training)["image"], 0) + _OFFSET)
+def targets_of(config: RegionConfig, data: ProblemData | None) -> dict[str, Target]:
+    """Return the probability of each class."""
+    return class_targets(REGION_CLASSES)
+
+
+def build(config: RegionConfig, data: ProblemData) -> keras.Model:
+    """Build the network, scaled by the training tiles' brightness."""
+    training = data.dataset.read(data.split.training)["image"]
+    logs = np.log10(np.maximum(training, 0) + _OFFSET)
     means, spreads = logs.mean(axis=(0, 1, 2)), logs.std(axis=(0, 1, 2))
-    eye = np.eye(len(REGION_CLASSES)).tolist()
-    targets = {
-        f"P({name})": {"unit": "1", "weights": eye[k]} for k, name in enumerate(REGION_CLASSES)
-    }
-    run.write_config({**run.config, "targets": targets, "command": command})
-    outcome = train(
-        lambda: build_slic_lite(
-            n_channels=len(AIA_CHANNELS),
-            n_outputs=len(REGION_CLASSES),
-            dropout=config.dropout,
-            scaling=BrightnessScaling(
-                [_OFFSET] * len(AIA_CHANNELS), means.tolist(), spreads.tolist(), name="scaling"
-            ),
-            name="aia_regions",
+    return build_slic_lite(
+        n_channels=len(AIA_CHANNELS),
+        n_outputs=len(REGION_CLASSES),
+        dropout=config.dropout,
+        scaling=BrightnessScaling(
+            [_OFFSET] * len(AIA_CHANNELS), means.tolist(), spreads.tolist(), name="scaling"
         ),
-        keras.losses.CategoricalCrossentropy(),
-        dataset=dataset,
-        split=split,
-        options=options_of(config),
-        run=run,
+        name="aia_regions",
     )
+
+
+def evaluate_tiles(trained: Trained) -> Evaluation:
+    """Judge a trained network beside mean brightness, and write its report's sections."""
+    config, run = trained.config, trained.run
+    dataset, split = trained.data.dataset, trained.data.split
     rows = split.test
     truth, groups = dataset.classes[rows], dataset.table.group[rows]
     known = np.concatenate([split.training, split.validation])
     plain = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     plain.fit(_mean_logs(dataset, known), dataset.classes[known])
     ways = {
-        "network": predict(outcome.network, dataset.test_batches(split, batch_size=_BATCH)),
+        "network": predict(trained.network, dataset.test_batches(split, batch_size=_BATCH)),
         "mean brightness": _all_columns(plain, _mean_logs(dataset, rows)),
     }
     options = {"classes": REGION_CLASSES, "n_draws": config.bootstrap_draws}
@@ -110,19 +100,18 @@ def _train_and_report(config, dataset: RegionTiles, run: RunFolder, command: str
     write_json(run / "performance/scores.json", figures)
     network = scores["network"]
     lines = [
-        f"{outcome.network.count_params():,} parameters, best epoch {outcome.progress.best_epoch}",
+        f"{trained.network.count_params():,} parameters, best epoch {trained.progress.best_epoch}",
         f"balanced accuracy {network['balanced accuracy']} of {network.n_frames} unseen tiles of "
         f"{network.n_events} images (synthetic); mean brightness alone "
         f"{scores['mean brightness']['balanced accuracy']}; difference "
         f"{difference['balanced accuracy']}",
         f"ECE-15 {network['ECE-15']}",
     ]
-    run.write_config({**run.config, "figures": lines})
     _write_samples(dataset, split.training, run)
-    write_training_section(run, outcome.progress)
+    write_training_section(run, trained.progress)
     write_scores_section(run, scores, difference, events="images")
     title = f"Regions of the Sun: {dataset.provenance()['source']}"
-    write_report(run.path, title=title, subtitle="; ".join(lines))
+    return Evaluation(lines, title, "; ".join(lines))
 
 
 def _write_samples(dataset: RegionTiles, training: np.ndarray, run: RunFolder) -> None:

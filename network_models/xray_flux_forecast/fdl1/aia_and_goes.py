@@ -8,25 +8,18 @@ The same command goes on where a killed one stopped, and shows a finished run ag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from network_models.xray_flux_forecast.fdl1.aia_training import aia_script
-from network_models.xray_flux_forecast.training_script import (
-    forecast_search,
-    run_training_script,
-)
+from network_models.training.command import command_of
+from network_models.xray_flux_forecast.fdl1.aia_training import aia_problem
 from tools.command_line import run_script
 
-__all__ = ["main"]
+PROBLEM = aia_problem(
+    "flux forecast from AIA images and flare history",
+    __file__,
+    __doc__.splitlines()[0],
+    with_history=True,
+)
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train, score and report; give the exit status."""
-    return run_training_script(SCRIPT, argv)
-
-
-SCRIPT = aia_script("aia_and_goes", __doc__.splitlines()[0], with_history=True)
-SEARCH = forecast_search(SCRIPT, training_share=0.12, sums_units=96)
+main = command_of(PROBLEM)
 
 if __name__ == "__main__":
     run_script(main)

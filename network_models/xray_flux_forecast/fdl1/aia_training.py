@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from network_models.xray_flux_forecast.training_script import ForecastConfig, ForecastScript
-from tools.command_line import option, part_of
+from network_models.training.problem import Problem, ProblemData
+from network_models.xray_flux_forecast.forecast_problem import ForecastConfig, forecast_problem
+from tools.options import option, part_of
 from tools.search_range import among, between
 
 if TYPE_CHECKING:
     from dataset_models.GOES.flare_record import FlareRecord
     from dataset_models.GOES.side_columns import SideColumns
-    from dataset_models.splits import Split
     from dataset_models.store import ImageSource, ImageStore
     from dataset_models.virtual_sun.limit import ForecastLimit
     from network_models.xray_flux_forecast.experiment import ForecastNetwork
-    from network_models.xray_flux_forecast.forecast_data import ForecastData
 
-__all__ = ["AIAConfig", "aia_script"]
+__all__ = ["AIAConfig", "aia_problem"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +57,9 @@ class AIAConfig(ForecastConfig):
     virtual_years: float = option(66.0, "length of the virtual record: six cycles, years")
     virtual_seed: int = option(2, "seed of the virtual Sun; the network was chosen on seed 1")
     cadence_h: int = option(24, "hours between issue times on the virtual Sun")
-    size: int = option(64, "pixels along a side of images that are made into a store")
-    frames: int = option(1, "images in a sample, 1 to 4")
-    frame_step_h: int = option(12, "hours between them")
+    size: int = option(64, "pixels along a side of images that are made into a store", least=1)
+    frames: int = option(1, "images in a sample", least=1, most=4)
+    frame_step_h: int = option(12, "hours between them", least=1)
     side_channel: str = option(
         "", "a number beside the images: the newest 1-8 A flux", choices=("", "current_flux")
     )
@@ -70,27 +69,33 @@ class AIAConfig(ForecastConfig):
     stores: str = option("image_stores", "folder in which stores of images are made")
     width: int = option(48, "feature maps", search=among(16, 24, 32, 48, 64))
     pixel_layers: int = option(
-        2, "layers that see one pixel's channels at a time", search=among(1, 2, 3)
+        2, "layers that see one pixel's channels at a time", search=among(1, 2, 3), least=1
     )
     neighbour_layers: int = option(
-        1, "layers that see a cell's neighbours", search=among(0, 1, 2, 3)
+        1, "layers that see a cell's neighbours", search=among(0, 1, 2, 3), least=0
     )
     neighbour_side: int = option(
-        3, "cells along their side", search=among(3, 5, when=("neighbour_layers", ">=", 1))
+        3,
+        "cells along their side",
+        search=among(3, 5, when=("neighbour_layers", ">=", 1)),
+        least=1,
     )
     region_size: float = option(
         0.4,
         "size of a region, whose cells share one vote, solar radii",
         search=among(0.2, 0.4, 0.8),
+        above=0,
+        most=2,
     )
     rates: int = option(
-        16, "rates that each cell of the disc adds to the sum", search=among(4, 8, 16, 32)
+        16, "rates that each cell of the disc adds to the sum", search=among(4, 8, 16, 32), least=1
     )
-    sums_layers: int = option(1, "layers behind the sums", search=among(0, 1, 2))
+    sums_layers: int = option(1, "layers behind the sums", search=among(0, 1, 2), least=0)
     sums_units: int = option(
         0,
         "units of each; twice the feature maps if 0",
         search=among(32, 64, 96, 192, when=("sums_layers", ">=", 1)),
+        least=0,
     )
     dropout: float = option(
         0.2,
@@ -113,39 +118,34 @@ class AIAConfig(ForecastConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("size", "rates", "cadence_h", "pixel_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
-        for name in ("neighbour_layers", "sums_layers", "sums_units"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"--{name.replace('_', '-')} must not be negative")
-        if self.neighbour_side < 1 or self.neighbour_side % 2 == 0:
+        if self.neighbour_side % 2 == 0:
             raise ValueError(f"--neighbour-side must be odd, got {self.neighbour_side}")
-        if not 0 < self.region_size <= 2:
-            raise ValueError("--region-size must be above 0 and at most 2 solar radii")
         if self.side and self.side_channel:
             raise ValueError("give --side or --side-channel, not both")
 
 
-def aia_script(name: str, description: str, *, with_history: bool) -> ForecastScript:
-    """Give the definition of a training script of networks on images."""
-    return ForecastScript(
-        AIAConfig,
-        script=f"network_models/xray_flux_forecast/fdl1/{name}.py",
+def aia_problem(name: str, script: str, description: str, *, with_history: bool) -> Problem:
+    """Make the problem of a training script of networks on images."""
+    return forecast_problem(
+        name,
+        script=script,
         description=description,
-        smoke=_SMOKE,
+        config=AIAConfig,
         prepare=lambda config: _prepare(config, with_history),
-        make_network=lambda config: _make_network(config, with_history),
+        network=lambda config: _make_network(config, with_history),
+        smoke=_SMOKE,
+        dataset="dataset_models/SDO/AIA/fdl_1.py",
+        training_share=0.12,
+        architecture={"sums_units": 96},
     )
 
 
-def _prepare(config: AIAConfig, with_history: bool) -> tuple[ForecastData, Split]:
+def _prepare(config: AIAConfig, with_history: bool) -> ProblemData:
     from dataset_models.GOES.flare_history import HistoryWindow
     from dataset_models.GOES.side_columns import true_value
     from dataset_models.SDO.AIA.fdl_1 import FDL1, ImageFrames
     from network_models.xray_flux_forecast.forecast_data import (
         DataOptions,
-        ForecastData,
         default_split,
         open_record,
         read_record,
@@ -178,7 +178,7 @@ def _prepare(config: AIAConfig, with_history: bool) -> tuple[ForecastData, Split
     split = default_split(
         dataset, test_from=config.test_from, validation_years=config.validation_years
     )
-    return ForecastData(dataset, limit), split
+    return ProblemData(dataset, split, limit)
 
 
 def _side_columns(

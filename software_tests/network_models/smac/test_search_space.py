@@ -13,15 +13,15 @@ from network_models.smac.search_space import (
     searchable_options,
     vector_of,
 )
-from network_models.training.search import open_problem, searchable_scripts
+from network_models.training.problem import open_problem, searchable_scripts
 from software_tests.network_models.smac.toy_problem import ToyConfig
-from tools.command_line import option
+from tools.options import option
 from tools.search_range import among, between
 
 
 def default_of(script):
     problem = open_problem(script)
-    return problem.config_class(**{**problem.architecture, **problem.options})
+    return problem.config(**{**problem.search.architecture, **problem.search.options})
 
 
 @pytest.mark.parametrize("script", searchable_scripts())
@@ -151,15 +151,18 @@ def test_places_in_ranges():
     ("script", "says"),
     [
         ("network_models/xray_flux_forecast/fdl1/aia_nly.py", "there is no training script"),
-        ("network_models/xray_flux_forecast/forecast.py", "can't be searched: it has no SEARCH"),
+        (
+            "network_models/xray_flux_forecast/forecast.py",
+            "is no training script: it has no PROB",
+        ),
     ],
 )
-def test_a_script_that_can_t_be_searched_is_a_sentence(script, says):
+def test_a_script_without_a_problem_is_a_sentence(script, says):
     with pytest.raises(ValueError, match=says):
         open_problem(script)
 
 
 def test_all_options_that_can_be_searched_are_options():
     for script in searchable_scripts():
-        fields = {f.name for f in dataclasses.fields(open_problem(script).config_class)}
-        assert set(searchable_options(open_problem(script).config_class)) <= fields
+        fields = {f.name for f in dataclasses.fields(open_problem(script).config)}
+        assert set(searchable_options(open_problem(script).config)) <= fields

@@ -9,15 +9,14 @@ import pytest
 
 from dataset_models.audit import audit
 from dataset_models.streaming import Batches
-from network_models.dem_regression.emission_search import EmissionTask
-from network_models.image_classification.training.scene_search import SceneTask
 from network_models.smac.optimize import _options
 from network_models.smac.search import Searched
 from network_models.smac.search_config import SearchConfig
 from network_models.smac.search_space import build_space, searchable_options
+from network_models.smac.search_task import SearchTask
 from network_models.training.fitting import compile_network
-from network_models.training.search import TooLarge, open_problem
-from network_models.xray_flux_forecast.forecast_search import ForecastTask
+from network_models.training.problem import TooLarge, open_problem
+from network_models.xray_flux_forecast.experiment import bins_of
 from tools.command_line import config_from, config_parser
 
 HISTORY = "network_models/xray_flux_forecast/history_only.py"
@@ -34,7 +33,6 @@ SMALL = {
     EMISSION: {"steps_per_epoch": 3, "library": 60, "block_pixels": 128},
     SCENES: {"observations": 60, "size": 32},
 }
-TASKS = {EMISSION: EmissionTask, SCENES: SceneTask}
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +44,10 @@ def opened(tmp_path_factory):
         if script not in cache:
             problem = open_problem(script)
             stores = {"stores": str(folder)} if script in (IMAGES, BOTH) else {}
-            small = {**problem.architecture, **problem.options, **SMALL[script], **stores}
-            config = problem.config_class(**small)
-            cache[script] = config, TASKS.get(script, ForecastTask)(problem, config)
+            searched = problem.search
+            small = {**searched.architecture, **searched.options, **SMALL[script], **stores}
+            config = problem.config(**small)
+            cache[script] = config, SearchTask(problem, config)
         return cache[script]
 
     return give
@@ -57,13 +56,11 @@ def opened(tmp_path_factory):
 def built(task, config):
     """Give all that a configuration decides: network, optimizer, batches."""
     keras.backend.clear_session()
-    network, options = task.build(config, task.split), task.options(config)
-    batches = task.training_data().training_batches(
-        task.split, batch_size=options.batch_size, seed=0
-    )
-    compile_network(
-        network, task.loss(config), options, len(batches), task.optimizer(config, len(batches))
-    )
+    problem = task.problem
+    network, options = problem.build(config, task.data), problem.options(config)
+    batches = task.seen.training_batches(task.split, batch_size=options.batch_size, seed=0)
+    optimizer = None if problem.optimizer is None else problem.optimizer(config, len(batches))
+    compile_network(network, problem.loss(config, task.data), options, len(batches), optimizer)
     optimizer = network.optimizer.get_config() | {"kind": type(network.optimizer).__name__}
     return json.dumps(
         [network.get_config(), optimizer, options.batch_size], sort_keys=True, default=str
@@ -106,8 +103,8 @@ def test_what_is_trained_is_the_network_that_was_searched(opened, script):
     space = build_space(base)
     found = Searched(problem, base, space, SearchConfig())
     words = _options(found, {}, {name: getattr(searched, name)}, False)
-    parser = config_parser(problem.config_class, "")
-    trained = config_from(problem.config_class, parser.parse_args(words))
+    parser = config_parser(problem.config, "")
+    trained = config_from(problem.config, parser.parse_args(words))
     assert built(task, trained) == built(task, searched)
 
 
@@ -128,31 +125,36 @@ class Watched:
         return Batches(self, split.training, batch_size=batch_size, seed=seed)
 
 
-def test_a_trial_minimises_the_validation_score_and_never_reads_the_test_set(opened):
+def watch(task, monkeypatch, kind):
+    watched = kind(task.dataset)
+    monkeypatch.setattr(task, "data", replace(task.data, dataset=watched))
+    monkeypatch.setattr(task, "seen", watched)
+    return watched
+
+
+def test_a_trial_minimises_the_validation_score_and_never_reads_the_test_set(opened, monkeypatch):
     # the original minimised the training loss
     config, task = opened(HISTORY)
-    dataset, task.dataset = task.dataset, Watched(task.dataset)
-    try:
-        result = task.run(config, epochs=2, share=1.0, fold=None, seed=4, max_parameters=10**6)
-        read = np.array(sorted(task.dataset.rows))
-        assert set(task.split.validation) <= set(read.tolist())
-        assert not np.isin(task.split.test, read).any()
-    finally:
-        task.dataset = dataset
+    watched = watch(task, monkeypatch, Watched)
+    result = task.run(config, epochs=2, share=1.0, fold=None, seed=4, max_parameters=10**6)
+    read = np.array(sorted(watched.rows))
+    assert set(task.split.validation) <= set(read.tolist())
+    assert not np.isin(task.split.test, read).any()
     # the log score by hand: the network of the same seed, trained and applied again
     keras.backend.clear_session()
     keras.utils.set_random_seed(4)
-    network = task.build(config, task.split)
-    options = replace(task.options(config), epochs=2, seed=4)
+    network = task.problem.build(config, task.data)
+    options = replace(task.problem.options(config), epochs=2, seed=4)
     batches = Batches(task.dataset, task.split.training, batch_size=options.batch_size, seed=4)
-    compile_network(network, task.loss(config), options, len(batches))
+    compile_network(network, task.problem.loss(config, task.data), options, len(batches))
     for epoch in range(2):
         batches.set_epoch(epoch)
         for k in range(len(batches)):
             network.train_on_batch(*batches[k])
     rows = task.split.validation
     output = network.predict(Batches(task.dataset, rows, batch_size=512), verbose=0)
-    chance = output[np.arange(len(rows)), task._bins.index(task.dataset.log10_peak_flux[rows])]
+    came = bins_of(task.data).index(task.dataset.log10_peak_flux[rows])
+    chance = output[np.arange(len(rows)), came]
     # two ways of batching the same float32 arithmetic
     assert result["cost"] == pytest.approx(-np.log(chance).mean(), rel=1e-4)
     assert result["cost"] != pytest.approx(result["training_loss"], rel=1e-3)
@@ -169,9 +171,9 @@ def test_trials_repeat_to_the_last_digit(opened):
 
 def test_a_share_of_the_training_set_is_spread_over_it(opened, monkeypatch):
     config, task = opened(HISTORY)
-    monkeypatch.setattr(task, "dataset", Watched(task.dataset))
+    watched = watch(task, monkeypatch, Watched)
     result = task.run(config, epochs=1, share=0.1, fold=None, seed=0, max_parameters=10**6)
-    seen = np.intersect1d(sorted(task.dataset.rows), task.split.training)
+    seen = np.intersect1d(sorted(watched.rows), task.split.training)
     n = len(task.split.training)
     assert result["samples"] == len(seen) == round(0.1 * n)
     assert seen[0] == task.split.training[0]
@@ -194,7 +196,7 @@ class Broken(Watched):
 
 def test_a_loss_that_is_not_finite_is_no_score(opened, monkeypatch):
     config, task = opened(EMISSION)
-    monkeypatch.setattr(task, "dataset", Broken(task.dataset))
+    watch(task, monkeypatch, Broken)
     with pytest.raises(FloatingPointError, match="the loss became"):
         task.run(config, epochs=1, share=1.0, fold=None, seed=0, max_parameters=10**7)
 
@@ -225,7 +227,7 @@ def test_too_many_folds_are_a_sentence(opened):
 def test_a_search_has_other_data_than_a_training(script):
     problem = open_problem(script)
     seed = "seed" if script == EMISSION else "scene_seed"
-    assert problem.options[seed] != getattr(problem.config_class(), seed)
+    assert problem.search.options[seed] != getattr(problem.config(), seed)
 
 
 @pytest.mark.parametrize("script", [*SMALL])
@@ -233,5 +235,5 @@ def test_failures_cost_more_than_the_first_guess(opened, script):
     config, task = opened(script)
     problem = open_problem(script)
     result = task.run(config, epochs=1, share=0.1, fold=None, seed=0, max_parameters=10**9)
-    assert np.isfinite(problem.crash_cost)
-    assert result["cost"] < problem.crash_cost
+    assert np.isfinite(problem.search.crash_cost)
+    assert result["cost"] < problem.search.crash_cost

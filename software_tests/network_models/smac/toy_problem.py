@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from network_models.training.search import SearchProblem, TooLarge
-from tools.command_line import config_from, config_parser, option, run_script
+from network_models.training.problem import Problem, SearchSettings, TooLarge
+from tools.command_line import config_from, config_parser, run_script
+from tools.options import option
 from tools.search_range import among, between
 
 NAME = "software_tests.network_models.smac.toy_problem"
@@ -105,13 +106,21 @@ class ToyTask:
         return value + np.arange(40) % 4, np.repeat(np.arange(10), 4)
 
 
-SEARCH = SearchProblem(
+def _never(*_):
+    raise NotImplementedError("this problem trains nothing")
+
+
+PROBLEM = Problem(
+    name="toy",
     script=NAME,
-    config_class=ToyConfig,
-    task=f"{NAME}:ToyTask",
-    score="formula, no unit",
-    crash_cost=9.0,
-    smoke={},
+    description="a toy",
+    config=ToyConfig,
+    open=_never,
+    build=_never,
+    loss=_never,
+    evaluate=_never,
+    targets=_never,
+    search=SearchSettings(score="formula, no unit", crash_cost=9.0, task=f"{NAME}:ToyTask"),
 )
 
 

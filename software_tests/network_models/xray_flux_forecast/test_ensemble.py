@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from dataset_models.SDO.AIA.fdl_1 import FDL1
+from network_models.training.reopen import reopen_run
 from network_models.xray_flux_forecast.ensemble import _common_split, _require_alike, main
 from network_models.xray_flux_forecast.history_only import main as train
-from network_models.xray_flux_forecast.run_data import reopen_run
 from software_tests.conftest import SMALL
 
 
@@ -120,7 +120,7 @@ def test_members_on_images_come_first_in_whatever_order_they_are_given(monkeypat
     members = {"a": history(), "b": images(), "c": history(), "d": images()}
     combined = []
     ensemble = "network_models.xray_flux_forecast.ensemble"
-    monkeypatch.setattr("network_models.xray_flux_forecast.run_data.reopen_run", members.get)
+    monkeypatch.setattr("network_models.training.reopen.reopen_run", members.get)
     monkeypatch.setattr(f"{ensemble}._combine", lambda found, *_: combined.extend(found) or 0)
     assert main(list(members)) == 0
     assert [name for m in combined for name in members if members[name] is m] == list("bdac")

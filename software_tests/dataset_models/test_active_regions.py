@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from dataset_models.active_regions import listed_boxes, virtual_boxes
 from dataset_models.virtual_sun.images import VirtualImages
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.process import simulate_record
 from dataset_models.virtual_sun.record import VIRTUAL_START
-from science.active_regions import listed_boxes, virtual_boxes
 from software_tests.science.test_saliency import SUMMARY
 
 

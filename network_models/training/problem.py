@@ -1,0 +1,324 @@
+"""The contract of every problem: what a training script says, and all commands live by.
+
+A script ends in ``PROBLEM = Problem(...)``. From it come the training command with audit, resume
+and report (``command``), the run that is opened again (``reopen``), maps, deconvolution and
+embeddings (``science``), and the architecture search (``smac``). Nothing here imports keras.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.later import later
+
+if TYPE_CHECKING:
+    import keras
+
+    from dataset_models.solar_data import SolarData
+    from dataset_models.splits import Split
+    from network_models.training.fitting import TrainingOptions
+    from network_models.training.run import Evaluation, Trained
+    from network_models.training.samples import SampleSource
+    from network_models.training.targets import Target
+    from tools.options import Trainable
+
+__all__ = [
+    "Problem",
+    "ProblemData",
+    "SearchSettings",
+    "TooLarge",
+    "TrainingView",
+    "WithoutRun",
+    "open_problem",
+    "problem_scripts",
+    "searchable_scripts",
+]
+
+_ROOT = Path(__file__).parents[2]
+
+
+class TooLarge(ValueError):
+    """A network has more parameters than a search allows."""
+
+
+@dataclass(frozen=True)
+class ProblemData:
+    """The data of a problem, opened.
+
+    Attributes
+    ----------
+    dataset : SolarData
+    split : Split
+    more : object
+        What only the problem itself knows of: the best possible forecast, for instance.
+    """
+
+    dataset: SolarData
+    split: Split
+    more: Any = None
+
+
+@dataclass(frozen=True)
+class TrainingView:
+    """What a training sees where that is not the dataset as it stands.
+
+    Attributes
+    ----------
+    dataset : SolarData
+        Batches come from it: augmented, or scaled before.
+    build : callable or None
+        Builds the network for such batches; the problem's own if None.
+    as_saved : callable or None
+        From the trained network to the one that is saved, on the same weights.
+    """
+
+    dataset: SolarData
+    build: Callable[[], keras.Model] | None = None
+    as_saved: Callable[[keras.Model], keras.Model] | None = None
+
+
+@dataclass(frozen=True)
+class WithoutRun:
+    """What a command found that made no run: lines to print, and whether it is as it should be."""
+
+    lines: list[str]
+    is_good: bool
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How an architecture search tries a problem's networks.
+
+    Attributes
+    ----------
+    score : str
+        What is minimised, in words and with its unit: the mean loss of the validation set.
+    crash_cost : float
+        Finite cost of a trial without a score: worse than the constant answer.
+    training_share : float
+        Of the training set that a trial learns from.
+    options : dict
+        Options of trials that differ from the script's defaults and do not make the network: their
+        data. The best is trained with the script's own.
+    architecture : dict
+        Options of the network that is searched around, where it is not the script's default one;
+        trials and trainings have them.
+    smoke : dict
+        Of a search of a minute.
+    folds : callable, optional
+        ``folds(config, data, k, n)`` gives the k-th of n splits of what is not in the test set.
+    events : callable, optional
+        ``events(config, data, rows)`` gives what test samples belong together, (sample,); the
+        table's groups if not given.
+    task : str
+        ``package.module:Class`` of what runs trials, for problems that are no training.
+    """
+
+    score: str
+    crash_cost: float
+    training_share: float = 1.0
+    options: Mapping[str, object] = field(default_factory=dict)
+    architecture: Mapping[str, object] = field(default_factory=dict)
+    smoke: Mapping[str, object] = field(default_factory=dict)
+    folds: Callable[[Any, ProblemData, int, int], Split] | None = None
+    events: Callable[[Any, ProblemData, Any], Any] | None = None
+    task: str = "network_models.smac.search_task:SearchTask"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that networks are trained for.
+
+    Callables may be named by ``later("package.module:function")``, so that nothing heavy is
+    imported before the options are checked.
+
+    Attributes
+    ----------
+    name : str
+        Says in a few words which problem and which input; unique in the suite.
+    script : str
+        The training script: its ``__file__``, or a module's name.
+    description : str
+        First line of the help.
+    config : type
+        Its options: a frozen dataclass that derives from ``tools.options.Trainable``.
+    open : callable
+        ``open(config)`` gives the ``ProblemData``, and refuses what is wrong with them.
+    build : callable
+        ``build(config, data)`` gives the network; scaling comes from ``data.split.training`` and
+        lives inside.
+    loss : callable
+        ``loss(config, data)`` gives the loss, which on the validation set chooses the network.
+    targets : callable
+        ``targets(config, data)`` gives the named scalars of the output, {name: ``Target``}.
+    evaluate : callable
+        ``evaluate(trained)`` takes a ``Trained``, scores it, writes its report's sections, and
+        gives an ``Evaluation``; by default it compares the test set's mean loss with that of the
+        constant answer.
+    sample : callable
+        ``sample()`` gives the ``SampleSource``: how samples are found, shown and described.
+    search : SearchSettings, optional
+        How it is searched; not at all if None.
+    smoke : dict
+        Other defaults for ``--smoke``.
+    smoke_text : str
+        What ``--smoke`` is.
+    datasets : tuple of str
+        Scripts of the datasets that its samples come from, as DATASET on a command line.
+    options : callable
+        ``options(config)`` gives the ``TrainingOptions``.
+    optimizer : callable, optional
+        ``optimizer(config, n_steps)`` gives the optimizer; None stands for the suite's own.
+    training_view : callable, optional
+        ``training_view(config, data, is_trial)`` gives what a training, or a trial of a search,
+        sees; it may take minutes.
+    notes : callable, optional
+        ``notes(config, data)`` gives further entries of config.json, JSON types.
+    without_run : callable, optional
+        ``without_run(config, data)`` gives a ``WithoutRun`` where the options ask for none, else
+        None.
+    log_level : str
+        Of TensorFlow's own messages.
+    """
+
+    name: str
+    script: str
+    description: str
+    config: type[Trainable]
+    open: Callable[[Any], ProblemData]
+    build: Callable[[Any, ProblemData], keras.Model]
+    loss: Callable[[Any, ProblemData], keras.losses.Loss]
+    targets: Callable[[Any, ProblemData], dict[str, Target]]
+    evaluate: Callable[[Trained], Evaluation] = later(
+        "network_models.training.sections:evaluate_plainly"
+    )
+    sample: Callable[[], SampleSource] = later("network_models.training.samples:SampleSource")
+    search: SearchSettings | None = None
+    smoke: Mapping[str, object] = field(default_factory=dict)
+    smoke_text: str = "a small run of a minute, to see that all works"
+    datasets: tuple[str, ...] = ()
+    options: Callable[[Any], TrainingOptions] = later(
+        "network_models.training.fitting:training_options"
+    )
+    optimizer: Callable[[Any, int], keras.optimizers.Optimizer | None] | None = None
+    training_view: Callable[[Any, ProblemData, bool], TrainingView] | None = None
+    notes: Callable[[Any, ProblemData], dict] | None = None
+    without_run: Callable[[Any, ProblemData], WithoutRun | None] | None = None
+    log_level: str = "2"
+
+    def __post_init__(self):
+        path = Path(self.script)
+        if path.suffix == ".py" and path.is_absolute() and path.is_relative_to(_ROOT):
+            object.__setattr__(self, "script", path.relative_to(_ROOT).as_posix())
+
+    @property
+    def samples(self) -> SampleSource:
+        """How samples are found, shown and described; made once."""
+        return _samples_of(self.sample)
+
+    @property
+    def command(self) -> str:
+        """What is given to Python to run the script."""
+        return self.script if self.script.endswith(".py") else f"-m {self.script}"
+
+
+@functools.cache
+def _samples_of(sample: Callable[[], SampleSource]) -> SampleSource:
+    return sample()
+
+
+def problem_scripts() -> tuple[str, ...]:
+    """Return the training scripts whose runs may be opened: the suite's, and those named by hand.
+
+    The suite's are the files below ``network_models`` that assign ``PROBLEM``. Further ones are
+    named by the user in the environment variable ``HELIOLENS_PROBLEMS``, as paths or modules with
+    a colon between them: a run's folder alone never decides what code is imported.
+    """
+    named = os.environ.get("HELIOLENS_PROBLEMS", "")
+    return (*_own_scripts(), *filter(None, named.split(os.pathsep)))
+
+
+@functools.cache
+def _own_scripts() -> tuple[str, ...]:
+    found = []
+    for path in sorted((_ROOT / "network_models").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "PROBLEM" in text and any(_assigns_problem(node) for node in ast.parse(text).body):
+            found.append(path.relative_to(_ROOT).as_posix())
+    return tuple(found)
+
+
+def _assigns_problem(node: ast.stmt) -> bool:
+    names = node.targets if isinstance(node, ast.Assign) else []
+    return any(isinstance(name, ast.Name) and name.id == "PROBLEM" for name in names)
+
+
+def searchable_scripts() -> tuple[str, ...]:
+    """Give the paths of the suite's training scripts that can be searched."""
+    return tuple(s for s in problem_scripts() if open_problem(s).search is not None)
+
+
+def open_problem(script: str) -> Problem:
+    """Give the problem of a training script.
+
+    Parameters
+    ----------
+    script : str
+        Path of the script: one of the suite's, or any other file that ends in ``PROBLEM = ...``,
+        or the module of an installed package (``my_package.my_training``).
+
+    Raises
+    ------
+    ValueError
+        If there is no such script, or it has no problem.
+    """
+    path = Path(script)
+    inside = path.resolve() if path.exists() else (_ROOT / path).resolve()
+    try:
+        if path.suffix != ".py":
+            module = importlib.import_module(script)
+        elif inside.is_relative_to(_ROOT):
+            name = ".".join(inside.relative_to(_ROOT).with_suffix("").parts)
+            module = importlib.import_module(name)
+        else:
+            module = _from_file(path)
+    except (ModuleNotFoundError, FileNotFoundError, ValueError, TypeError) as error:
+        raise ValueError(f"there is no training script {script} ({error}); {_known()}") from None
+    problem = getattr(module, "PROBLEM", None)
+    if not isinstance(problem, Problem):
+        raise ValueError(f"{script} is no training script: it has no PROBLEM; {_known()}")
+    return problem
+
+
+def _from_file(path: Path):
+    """Import a script that lies outside the suite, once."""
+    place = path.resolve()
+    if not place.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    name = f"heliolens_script_{place.stem}_{abs(hash(str(place))):x}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, place)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} can't be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _known() -> str:
+    return f"this suite's are {', '.join(_own_scripts())}"
