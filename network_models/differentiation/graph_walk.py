@@ -28,6 +28,7 @@ __all__ = [
     "LayerOutput",
     "Step",
     "compiled",
+    "hidden_layer",
     "layer_shapes",
     "pull_back",
     "require_layer",
@@ -271,6 +272,45 @@ def layer_shapes(network: keras.Model, prefix: str = "") -> dict[str, tuple]:
         elif len(use.outputs) == 1:
             found[name] = tuple(use.outputs[0].shape)
     return found
+
+
+def hidden_layer(network: keras.Model, *, with_places: bool = False) -> str:
+    """Return the last layer behind an activation and before the last layer with weights.
+
+    Its features are what the output is made of; the output itself may be in any unit.
+
+    Parameters
+    ----------
+    with_places : bool
+        Prefer one with feature maps (y, x, feature), where there is any.
+    """
+    uses = _flat_uses(network)
+    weighted = [k for k, (_, use) in enumerate(uses) if use.operation.weights]
+    before = uses[: weighted[-1]] if weighted else uses
+    active = [(name, use) for name, use in before if _is_active(use.operation)]
+    maps = [(name, use) for name, use in active if len(use.outputs[0].shape) >= 4]
+    chosen = (maps if with_places and maps else active) or uses[-1:]
+    return chosen[-1][0]
+
+
+def _flat_uses(network: keras.Model, prefix: str = "") -> list[tuple[str, Use]]:
+    """Return all uses of layers with one output, those of nested models among them, by name."""
+    found: list[tuple[str, Use]] = []
+    for use in uses_of(network):
+        name = f"{prefix}{use.operation.name}"
+        if isinstance(use.operation, keras.Model):
+            found += _flat_uses(use.operation, f"{name}/")
+        elif len(use.outputs) == 1:
+            found.append((name, use))
+    return found
+
+
+def _is_active(operation) -> bool:
+    """Whether a layer is, or ends in, an activation that is not linear."""
+    if isinstance(operation, (layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU)):
+        return True
+    activation = getattr(operation, "activation", None)
+    return activation not in (None, keras.activations.linear, keras.activations.softmax)
 
 
 def _run(network: keras.Model, values: dict, steps: list[Step], prefix: str, split: bool) -> None:

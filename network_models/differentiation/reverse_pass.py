@@ -31,6 +31,8 @@ from network_models.differentiation.graph_walk import (
 
 __all__ = ["FilterMaps", "ReversePass"]
 
+_LARGEST_SIGNAL = 1e18
+
 
 @dataclass(frozen=True)
 class FilterMaps:
@@ -120,7 +122,8 @@ class ReversePass:
         filter_index : int
             Along the last axis of the layer's output.
         mode : {"gradient", "guided", "deconvolution"}
-            The signal starts as 1 in the mode ``gradient``, otherwise as the filter's value.
+            The signal starts as 1 in the mode ``gradient``, otherwise as the filter's value; as 1
+            with its sign where that is larger than 1e18.
         position : tuple of int, optional
             Start there in every image instead.
 
@@ -153,6 +156,8 @@ class ReversePass:
             here = ops.one_hot(place, values.shape[-1], dtype=values.dtype)
             excitation = ops.sum(values * here, axis=-1)
             signal = here if mode == "gradient" else here * values
+            size = ops.abs(excitation)[:, None]  # emission measure in cm-5 would go beyond float32
+            signal = signal / ops.where(size > _LARGEST_SIGNAL, size, ops.ones_like(size))
             filters = ops.one_hot(
                 ops.full((values.shape[0],), filter_index, dtype="int32"),
                 n_filters,

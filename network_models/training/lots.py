@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from network_models.training.samples import SampleSource
     from network_models.training.targets import Target
 
-__all__ = ["ArrayFolder", "Described", "Lot", "PixelRows", "describe_rows", "pictures_of"]
+__all__ = [
+    "ArrayFolder",
+    "Described",
+    "Lot",
+    "PixelRows",
+    "describe_rows",
+    "pictures_of",
+    "synthetic_note",
+]
 
 _MOST_KINDS = 9
 _SIDE = 32  # pixels of a picture
@@ -49,6 +57,13 @@ class Lot:
     describe: Callable[[], dict[str, list]]
     colour_means: str
     thumbnails: Callable[[], np.ndarray | None]
+
+
+def synthetic_note(source: str) -> str:
+    """Return what titles add where samples are synthetic."""
+    if "synthetic" not in source:
+        return ""
+    return " (synthetic Sun)" if "virtual Sun" in source else " (synthetic)"
 
 
 class PixelRows:

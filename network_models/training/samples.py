@@ -18,7 +18,13 @@ from dataset_models.active_regions import RegionBox
 from dataset_models.own_grid import OwnGrid, resample
 from dataset_models.solar_data import SolarData
 from dataset_models.splits import Split
-from network_models.training.lots import Lot, PixelRows, describe_rows, pictures_of
+from network_models.training.lots import (
+    Lot,
+    PixelRows,
+    describe_rows,
+    pictures_of,
+    synthetic_note,
+)
 from tools.channels import channel_unit
 
 if TYPE_CHECKING:
@@ -70,6 +76,11 @@ class Sample:
     grids: tuple[OwnGrid, ...] = ()
     regions: tuple[RegionBox, ...] = ()
     warning: str = ""
+
+    @property
+    def synthetic_note(self) -> str:
+        """What titles add where the sample is synthetic."""
+        return synthetic_note(self.source)
 
     def observed(self, image: str) -> np.ndarray | None:
         """Which channels of an input were observed, (frame, 1, 1, channel) bool, if known."""

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     target = opened.target(arguments.target)
     shapes = layer_shapes(opened.network)
-    layer = arguments.layer or _last_filters(opened.network, list(shapes))
+    layer = arguments.layer or _last_filters(opened.network)
     require_layer(opened.network, layer)
     n_filters = shapes[layer][-1]
     if arguments.filter is not None and not 0 <= arguments.filter < n_filters:
@@ -122,9 +122,11 @@ def _check(opened, sample, layer: str, k: int, found, arguments: argparse.Namesp
     return randomise_in_cascade(opened.network, map_of, where=sample.observed(opened.image))
 
 
-def _last_filters(network, names: list[str]) -> str:
-    """Give the last convolution whose filters are switched on and off, or the last layer."""
+def _last_filters(network) -> str:
+    """Return the last convolution whose filters are switched on and off, or the hidden layer."""
     import keras
+
+    from network_models.differentiation.graph_walk import hidden_layer
 
     switched = [
         layer.name
@@ -132,7 +134,7 @@ def _last_filters(network, names: list[str]) -> str:
         if isinstance(layer, keras.layers.Conv2D)
         and layer.activation in (keras.activations.relu, keras.activations.gelu)
     ]
-    return switched[-1] if switched else names[-1]
+    return switched[-1] if switched else hidden_layer(network, with_places=True)
 
 
 def _examples(
@@ -192,8 +194,7 @@ def _write(opened, sample, layer, found, examples, error, checks, arguments) -> 
         },
     }
     title = f"What excites the layer {layer}: {sample.label}"
-    if "synthetic" in sample.source:
-        title += " (synthetic Sun)"
+    title += sample.synthetic_note
     caption = (
         f"{arguments.mode} of the filters that the first image excites most, over the channel in "
         "which each map is strongest; beside it the test images that excite the filter most. A "
@@ -263,10 +264,14 @@ def _write_fits(place: Path, k: int, found, sample, facts: dict) -> None:
 
 
 def _middle(found) -> np.ndarray:
-    """Give where a filter is strongest, as shares of the image's height and width."""
-    if len(found.extent) < 2:
+    """Return where a filter is strongest, as shares of the image's height and width."""
+    places, extent = found.position[0], found.extent
+    image = found.maps[0].shape[-3:-1]
+    if len(extent) == 1 and len(image) == 2 and extent[0] == np.prod(image):  # pixels in a row
+        places, extent = np.array(np.unravel_index(places[0], image)), image
+    if len(extent) < 2:
         return np.full(2, np.nan)
-    return (found.position[0][-2:] + 0.5) / np.array(found.extent[-2:])
+    return (places[-2:] + 0.5) / np.array(extent[-2:])
 
 
 def _newest(sample, image: str) -> np.ndarray:

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
+
 from tools.command_line import make_parser, quiet_start, run_script
 
 logger = logging.getLogger(__name__)
@@ -53,7 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not 1 < arguments.perplexity < float("inf"):
         raise ValueError(f"--perplexity must be above 1, got {arguments.perplexity:g}")
     with quiet_start():
-        from network_models.differentiation.graph_walk import layer_shapes, require_layer
+        from network_models.differentiation.graph_walk import (
+            hidden_layer,
+            layer_shapes,
+            require_layer,
+        )
         from network_models.training.reopen import open_network
         from science.opening import show_targets
 
@@ -68,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     target = opened.target(arguments.target)
     flat = [name for name, shape in list(shapes.items())[:-1] if len(shape) == 2]
-    layer = arguments.layer or (flat[-1] if flat else list(shapes)[-1])
+    layer = arguments.layer or (flat[-1] if flat else hidden_layer(opened.network))
     require_layer(opened.network, layer)
     return _embed(opened, layer, target, arguments)
 
@@ -110,6 +116,11 @@ def _embed(opened, layer: str, target, arguments: argparse.Namespace) -> int:
             folder / "parts",
             identity=identity,
         )
+        if not np.isfinite(features).all():
+            raise ValueError(
+                f"the layer {layer} gives values that are not finite for these samples: choose "
+                "another one (--list-layers)"
+            )
         logger.info("t-SNE of %d x %d features", *features.shape)
         layout = lay_out(features, perplexity=arguments.perplexity, seed=arguments.seed)
         like = None
@@ -123,6 +134,7 @@ def _embed(opened, layer: str, target, arguments: argparse.Namespace) -> int:
 
 def _write(opened, samples, layer, features, layout, like, folder, arguments) -> None:
     """Write the projector's folder, figure, page, JSON and the report's section."""
+    from network_models.training.lots import synthetic_note
     from science.embedding.page import write_page
     from science.embedding.projector import write_projector
     from tools.atomic_files import write_json
@@ -136,8 +148,7 @@ def _write(opened, samples, layer, features, layout, like, folder, arguments) ->
         folder / "projector", features, layout.places, metadata, thumbnails, colour_by="class"
     )
     title = f"{n} samples as the layer {layer} sees them"
-    if "synthetic" in samples.source:
-        title += " (synthetic Sun)"
+    title += synthetic_note(samples.source)
     figure = plot_embedding(
         layout.places,
         metadata["class"],

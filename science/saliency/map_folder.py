@@ -42,8 +42,7 @@ def write_map_folder(
     parent = opened.run / "maps" if opened.run else Path(__file__).parent / "maps"
     folder = (Path(output) if output else parent) / f"{facts['method']}_{name}"
     title = f"{facts['target']} = {found.target_value:.3g}, {sample.label}, {facts['method']}"
-    if "synthetic" in sample.source:
-        title += " (synthetic Sun)"
+    title += sample.synthetic_note
     image = sample.inputs[opened.image][0]
     facts = dict(facts)
     text = [f"Unit: {facts['unit']}. Images: {sample.source}."]
