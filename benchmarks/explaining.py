@@ -23,7 +23,6 @@ from keras import layers
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-from dataset_models.store_workers import usable_processes
 from dataset_models.virtual_sun.images import VirtualImages
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.process import VirtualRecord, simulate_record
@@ -33,6 +32,7 @@ from network_models.differentiation.graph_walk import MODES, LayerOutput
 from network_models.differentiation.reverse_pass import ReversePass
 from science.embedding.layout import lay_out, neighbours_kept
 from science.saliency.attribution import METHODS
+from tools.long_work.processes import usable_processes
 
 _PERPLEXITY = 30.0
 _ROOT = Path(__file__).parents[1]

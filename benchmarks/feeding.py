@@ -30,7 +30,6 @@ from dataset_models.SDO.coding import decode, decoding_curves, encode
 from dataset_models.SDO.fits_folder import FITSFolder
 from dataset_models.SDO.fits_image import FIELD_ARCSEC
 from dataset_models.store import ImageStore, StoreError, build_store
-from dataset_models.store_workers import usable_processes
 from dataset_models.streaming import Batches
 from dataset_models.virtual_sun.images import VirtualImages
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
@@ -41,6 +40,7 @@ from network_models.xray_flux_forecast.fdl1.aia_network import NetworkShape, bui
 from network_models.xray_flux_forecast.fdl1.aia_training import AIAConfig
 from network_models.xray_flux_forecast.flux_forecast import flux_bins
 from tools.channels import AIA_CHANNELS, CAMERA
+from tools.long_work.processes import usable_processes
 
 _HOUR = np.timedelta64(3600, "s")
 _FIRST_HOUR = 8000

@@ -16,7 +16,6 @@ import numpy as np
 from dataset_models.GOES.flare_history import HistoryWindow
 from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.store import build_store
-from dataset_models.store_workers import usable_processes
 from dataset_models.streaming import Batches
 from dataset_models.virtual_sun.images import VirtualImages
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
@@ -32,6 +31,7 @@ from network_models.training.losses import BinnedLogScore
 from network_models.xray_flux_forecast.fdl1.aia_network import NetworkShape, build_aia_network
 from network_models.xray_flux_forecast.flux_forecast import class_probabilities, flux_bins
 from network_models.xray_flux_forecast.forecast_data import default_split
+from tools.long_work.processes import usable_processes
 
 _OPTIONS = TrainingOptions(epochs=4, batch_size=64, learning_rate=3e-3, weight_decay=1e-3, seed=0)
 

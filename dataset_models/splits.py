@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_models.solar_data import SampleTable
+from dataset_models.sample_table import SampleTable
 
 __all__ = [
     "Split",

@@ -14,23 +14,23 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from dataset_models.chunk_files import ChunkError, ChunkFiles
 from dataset_models.SDO.coding import MISSING, DecodingCurve, decode, decoding_curves
 from dataset_models.SDO.fits_image import FIELD_ARCSEC
-from dataset_models.store_workers import coded_chunks
+from dataset_models.store_workers import ImageSource, coded_chunks
 from tools.atomic_files import sweep_partial_files, write_json
 from tools.channels import channel_unit
 from tools.command_line import run_script
-from tools.run_folder import claim
+from tools.later import later
+from tools.long_work.journal import Journal, read_records
+from tools.long_work.progress import Progress
+from tools.long_work.resumable import claim
 
 __all__ = ["ImageSource", "ImageStore", "StoreError", "build_store"]
 
@@ -45,26 +45,6 @@ _SMALLEST_SIDE, _LARGEST_SIDE = 8, 8192
 
 class StoreError(ValueError):
     """A store is incomplete, damaged, or no store."""
-
-
-class ImageSource(Protocol):
-    """What a store is built from: times in order, and one image for each."""
-
-    times: np.ndarray
-    size: int
-    channels: tuple[int | str, ...]
-    pixels_averaged: float
-
-    def __len__(self) -> int: ...
-
-    def image(self, index: int) -> np.ndarray:
-        """Give (channel, y, x) float32 in ``channel_unit``, NaN where there is no value."""
-
-    def is_bad(self, index: int) -> bool:
-        """Say whether the image is marked as bad."""
-
-    def describe(self) -> dict:
-        """Say what the images are; JSON types only."""
 
 
 def build_store(path: str | Path, source: ImageSource, *, workers: int = 1) -> ImageStore:
@@ -273,46 +253,31 @@ def _coding_hash(channels: Sequence[int | str], pixels_averaged: float) -> str:
 
 
 def _read_journal(path: Path, n_chunks: int) -> dict[int, dict]:
-    """Give the journal's lines by chunk; what a kill cut off, or nobody wrote, does not count."""
-    lines: dict[int, dict] = {}
-    try:
-        text = (path / "journal.jsonl").read_text(errors="replace")
-    except FileNotFoundError:
-        return lines
-    for line in text.split("\n")[:-1]:
-        try:
-            entry = json.loads(line)
-            if entry["chunk"] in range(n_chunks) and entry["sha256"] and entry["is_bad"]:
-                lines[entry["chunk"]] = entry
-        except (ValueError, KeyError, TypeError):
-            continue
-    return lines
+    """Return the journal's records by chunk; what nobody wrote does not count."""
+    found: dict[int, dict] = {}
+    for _, record in read_records(path / "journal.jsonl"):
+        if record.get("chunk") in range(n_chunks) and record.get("sha256") and record.get("is_bad"):
+            found[record["chunk"]] = record
+    return found
 
 
 def _write_chunks(path: Path, source: ImageSource, manifest: dict, workers: int) -> None:
     n, length = len(source), manifest["chunk_length"]
     n_chunks = -(-n // length)
-    journal = _read_journal(path, n_chunks)
+    known = _read_journal(path, n_chunks)
     files = _chunk_files(path, manifest)
     array = files.open_or_create(MISSING)
-    todo = [k for k in range(n_chunks) if k not in journal or not files.file(k).is_file()]
+    todo = [k for k in range(n_chunks) if k not in known or not files.file(k).is_file()]
     chunks = [range(k * length, min((k + 1) * length, n)) for k in todo]
-    started = shown = time.monotonic()
-    with open(path / "journal.jsonl", "ab") as file:
-        if file.tell() and not (path / "journal.jsonl").read_bytes().endswith(b"\n"):
-            file.write(b"\n")
+    progress, n_new = Progress(n, "images"), 0
+    with Journal(path / "journal.jsonl") as journal:
         made = coded_chunks(source, chunks, workers)
-        for done, (k, rows, (codes, is_bad)) in enumerate(zip(todo, chunks, made, strict=True)):
+        for k, rows, (codes, is_bad) in zip(todo, chunks, made, strict=True):
             array[rows.start : rows.stop] = codes
             files.sync(k)
-            entry = {"chunk": k, "sha256": _hash(codes), "is_bad": is_bad}
-            file.write((json.dumps(entry) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
-            if time.monotonic() - shown > 10:
-                shown = time.monotonic()
-                left = (shown - started) / (done + 1) * (len(todo) - done - 1)
-                logger.info("  %d of %d images; %.0f s left", rows.stop, n, left)
+            journal.append([{"chunk": k, "sha256": _hash(codes), "is_bad": is_bad}])
+            n_new += len(rows)
+            progress.done(rows.stop, new=n_new)
 
 
 def _chunk_files(path: Path, manifest: dict) -> ChunkFiles:
@@ -325,6 +290,4 @@ def _hash(codes: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
-    from dataset_models.store_commands import main
-
-    run_script(lambda: main(sys.argv[1:]))
+    run_script(lambda: later("dataset_models.store_commands:main")(sys.argv[1:]))

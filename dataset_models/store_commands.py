@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from dataset_models.store import ImageSource, ImageStore, build_store
-from dataset_models.store_workers import usable_processes
 from tools.channels import channel_name, channel_unit
 from tools.command_line import make_parser
+from tools.long_work.processes import usable_processes
 
 __all__ = ["main"]
 
@@ -64,7 +64,7 @@ def _build(arguments: argparse.Namespace) -> int:
         source = _virtual_source(arguments)
     logger.info("%d images: %s", len(source), source.describe()["source"])
     store = build_store(arguments.store, source, workers=arguments.workers)
-    for problem in getattr(source, "problems", []):
+    for problem in source.problems:
         print(f"left out: {problem}")
     print(f"{store.path}: {len(store)} images, fingerprint {store.fingerprint()}")
     return 0

@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from dataset_models.SDO.coding import MISSING, encode
+from tools.long_work.processes import in_order, spawned_pool
 
-if TYPE_CHECKING:
-    from dataset_models.store import ImageSource
-
-__all__ = ["coded_chunks", "follow_parent", "usable_processes"]
-
-_CHUNKS_AHEAD = 2  # per process: bounds the memory
-_MOST_PROCESSES = 8
+__all__ = ["ImageSource", "coded_chunks"]
 
 
-def usable_processes() -> int:
-    """Give the number of processors that this process may use, 8 at most."""
-    here = getattr(os, "sched_getaffinity", None)
-    return min(len(here(0)) if here else os.cpu_count() or 1, _MOST_PROCESSES)
+class ImageSource(Protocol):
+    """What a store is built from: times in order, and one image for each.
+
+    Attributes
+    ----------
+    times : (image,) datetime64[s]
+    size : int
+        Pixels along a side.
+    channels : tuple
+    pixels_averaged : float
+        Full-resolution pixels in a pixel.
+    problems : list of str
+        What was found wrong so far, one sentence each.
+    """
+
+    times: np.ndarray
+    size: int
+    channels: tuple[int | str, ...]
+    pixels_averaged: float
+    problems: list[str]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        ...
+
+    def image(self, index: int) -> np.ndarray:
+        """Return (channel, y, x) float32 in ``channel_unit``, NaN where there is no value."""
+        ...
+
+    def is_bad(self, index: int) -> bool:
+        """Whether the image is marked as bad."""
+        ...
+
+    def describe(self) -> dict:
+        """Return what the images are; JSON types only."""
+        ...
 
 
 def coded_chunks(
@@ -59,64 +79,31 @@ def coded_chunks(
             codes, is_bad, _ = _coded(source, rows)
             yield codes, is_bad
         return
-    pool = ProcessPoolExecutor(
-        min(workers, len(chunks)),
-        mp_context=multiprocessing.get_context("spawn"),  # forks of threaded processes can hang
-        initializer=_start_worker,
-        initargs=(source,),
-    )
-    waiting: deque[Future] = deque()
-    try:
-        for rows in chunks:
-            waiting.append(pool.submit(_coded_by_worker, rows))
-            if len(waiting) > workers * _CHUNKS_AHEAD:
-                yield _result(waiting.popleft(), source)
-        while waiting:
-            yield _result(waiting.popleft(), source)
-    except BrokenProcessPool:
-        raise ChildProcessError(
-            "a process that makes images was killed; the chunks before are saved. If memory is "
-            "short, build with one process"
-        ) from None
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _result(future: Future, source: ImageSource) -> tuple[np.ndarray, list[bool]]:
-    codes, is_bad, problems = future.result()
-    if problems:
-        source.problems.extend(problems)
-    return codes, is_bad
+    killed = "the chunks before are saved. If memory is short, build with one process"
+    n = min(workers, len(chunks))
+    with spawned_pool(n, initializer=_keep_source, arguments=(source,), if_killed=killed) as pool:
+        for codes, is_bad, problems in in_order(pool, _coded_by_worker, chunks, n):
+            source.problems.extend(problems)
+            yield codes, is_bad
 
 
 _source: ImageSource | None = None  # of this worker process
 
 
-def _start_worker(source: ImageSource) -> None:
-    """Keep the source."""
+def _keep_source(source: ImageSource) -> None:
     global _source
     _source = source
-    follow_parent()
-
-
-def follow_parent() -> None:
-    """Leave Ctrl-C to this process's parent, and end when the parent is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
 
 
 def _coded_by_worker(rows: range) -> tuple[np.ndarray, list[bool], list[str]]:
+    if _source is None:
+        raise RuntimeError("this process was not given a source")
     return _coded(_source, rows)
 
 
 def _coded(source: ImageSource, rows: range) -> tuple[np.ndarray, list[bool], list[str]]:
-    """Code the images of a chunk; also give what was found wrong on the way."""
-    known = len(getattr(source, "problems", ()))
+    """Code the images of a chunk; also return what was found wrong on the way."""
+    known = len(source.problems)
     codes = np.stack(
         [
             encode(source.image(i), source.channels, pixels_averaged=source.pixels_averaged)
@@ -124,4 +111,4 @@ def _coded(source: ImageSource, rows: range) -> tuple[np.ndarray, list[bool], li
         ]
     )
     is_bad = [bool(source.is_bad(i) or (codes[j] == MISSING).all()) for j, i in enumerate(rows)]
-    return codes, is_bad, list(getattr(source, "problems", ()))[known:]
+    return codes, is_bad, source.problems[known:]

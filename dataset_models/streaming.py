@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
 import keras
 import numpy as np
 
-from dataset_models.solar_data import INPUT, SIDE, TARGET, SolarData
+from dataset_models.sample_table import INPUT, SIDE, TARGET, ArrayInfo
 from tools.random_streams import random_stream
 
-__all__ = ["Batches", "epoch_order"]
+__all__ = ["Batches", "Streamed", "epoch_order"]
 
 _HEAVY_BYTES = 1 << 20  # of a batch; from here on threads read ahead
 _THREADS, _BATCHES_AHEAD = 2, 2
+
+
+class Streamed(Protocol):
+    """What can be streamed: every ``SolarData`` is."""
+
+    @property
+    def arrays(self) -> Mapping[str, ArrayInfo]:
+        """What each array that ``read`` gives is."""
+        ...
+
+    def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Read samples, (batch, ...) each."""
+        ...
+
+    def names(self, *roles: str) -> list[str]:
+        """Return the names of the arrays with these roles."""
+        ...
 
 
 def epoch_order(n: int, *, seed: int, epoch: int) -> np.ndarray:
@@ -24,7 +44,7 @@ class Batches(keras.utils.PyDataset):
 
     Parameters
     ----------
-    dataset : SolarData
+    dataset : SolarData, or anything that reads as one does
         With exactly one target.
     indices : (sample,) int
         Rows of the dataset's table.
@@ -41,7 +61,7 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        dataset: SolarData,
+        dataset: Streamed,
         indices: np.ndarray,
         *,
         batch_size: int,

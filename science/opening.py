@@ -12,7 +12,7 @@ import numpy as np
 
 from dataset_models.active_regions import listed_boxes
 from network_models.training.reopen import OpenedNetwork
-from network_models.training.samples import Sample
+from network_models.training.sample import Sample
 
 __all__ = ["add_arguments", "open_sample", "show_targets"]
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import IO
 
 from tools.atomic_files import sweep_partial_files, write_json
+from tools.long_work.resumable import locked_file
 
 __all__ = [
     "RunFolder",
-    "claim",
     "find_run",
     "new_run_folder",
     "software_versions",
@@ -94,7 +90,7 @@ class RunFolder:
 
         The kernel frees the lock when the process ends, however it ends.
         """
-        self._lock = _locked(self / "run.lock")
+        self._lock = locked_file(self / "run.lock")
         if self._lock is None:
             return False
         sweep_partial_files(self.path)
@@ -105,17 +101,6 @@ class RunFolder:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-
-
-@contextlib.contextmanager
-def claim(path: str | Path) -> Iterator[bool]:
-    """Claim a lock file for this process; gives False where another process holds it."""
-    lock = _locked(Path(path))
-    try:
-        yield lock is not None
-    finally:
-        if lock is not None:
-            lock.close()
 
 
 def new_run_folder(parent: str | Path) -> RunFolder:
@@ -156,17 +141,6 @@ def find_run(parent: str | Path, identity: str) -> RunFolder | None:
         if same and run.lock():
             return run
     return None
-
-
-def _locked(path: Path) -> IO | None:
-    """Open and lock a file, held until it is closed or the process ends; None if it is taken."""
-    lock = open(path, "a")  # noqa: SIM115
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        return None
-    return lock
 
 
 def software_versions() -> dict[str, str]:

@@ -39,6 +39,7 @@ class StoreImages:
             raise ValueError(f"{store.path} lacks the channels {', '.join(lacking)}")
         self.store, self.size, self.channels = store, size, tuple(channels)
         self.times = store.times
+        self.problems: list[str] = []
         self.pixels_averaged = store.manifest["pixels_averaged"] * (store.size // size) ** 2
 
     def __len__(self) -> int:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -18,8 +15,8 @@ from dataset_models.solar_scenes.classes import CLASSES, OUTPUTS
 from dataset_models.solar_scenes.painting.difficulty import load_difficulty
 from dataset_models.solar_scenes.painting.observation import Observation, draw_observation
 from dataset_models.solar_scenes.painting.scene import Scene, draw_scene
-from dataset_models.store_workers import follow_parent, usable_processes
 from tools.code_dependencies import fingerprint_of_code
+from tools.long_work.processes import spawned_pool, usable_processes
 
 __all__ = ["GeneratedScenes"]
 
@@ -206,19 +203,9 @@ class GeneratedScenes(SolarData):
         if self._n_processes == 1 or len(indices) < _WORTH_PROCESSES:
             yield from zip(places, map(_drawn_images, tasks), strict=True)
             return
-        pool = ProcessPoolExecutor(
-            self._n_processes,
-            mp_context=multiprocessing.get_context("spawn"),  # forks of threaded processes can hang
-            initializer=follow_parent,
-        )
-        try:
+        killed = "it drew scenes; if memory is short, use n_processes=1"
+        with spawned_pool(self._n_processes, if_killed=killed) as pool:
             yield from zip(places, pool.map(_drawn_images, tasks), strict=True)
-        except BrokenProcessPool:
-            raise ChildProcessError(
-                "a process that draws scenes was killed; if memory is short, use n_processes=1"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
     def _of_frames(self, indices: np.ndarray) -> list[tuple[Observation, int]]:
         n = self.frames_per_observation

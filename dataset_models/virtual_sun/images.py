@@ -40,6 +40,7 @@ class VirtualImages:
 
     def __init__(self, record: VirtualRecord, times: np.ndarray, size: int):
         self.times, self.size = np.asarray(times, "datetime64[s]"), size
+        self.problems: list[str] = []  # nothing goes wrong here
         self._hours = hour_of_time(self.times)
         self._record, self._corona = record, VirtualCorona(record, size)
         self.pixels_averaged = (4096 / size) ** 2

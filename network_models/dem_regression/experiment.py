@@ -24,8 +24,7 @@ from network_models.dem_regression.report_sections import (
 from network_models.dem_regression.simulated_pixels import N_BINS, N_CHANNELS, SimulatedPixels
 from network_models.training.checkpoint import save_network
 from network_models.training.fitting import TrainingOptions
-from network_models.training.problem import ProblemData
-from network_models.training.run import Evaluation, Trained
+from network_models.training.problem import Evaluation, ProblemData, Trained
 from network_models.training.targets import Target, emission_targets
 from tools.atomic_files import write_json
 from tools.emission_measure.families import FROZEN_HASH, LOG_T_EDGES

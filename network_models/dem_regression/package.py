@@ -65,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     origin = {"run": run.path.name, "options": options, "versions": config["versions"]}
     origin["data"] = config["data"]
     write_json(folder / SETTINGS_FILE, {**settings, "trained": origin})
+    kept = {name: config[name] for name in ("problem", "script", "versions", "data", "targets")}
+    write_json(folder / "config.json", {"packaged": True, "options": options, **kept})
     print(f"Packaged: {folder} ({size / 1e6:.2f} MB)")
     return 0
 

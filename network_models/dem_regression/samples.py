@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -14,13 +13,11 @@ import numpy as np
 from dataset_models.SDO.AIA.six_channels import SixChannels, read_six_arrays, read_six_images
 from dataset_models.solar_data import ArrayInfo, SampleTable, SolarData
 from network_models.dem_regression.simulated_pixels import MISSING_SIGMA, N_CHANNELS, N_INPUTS
-from network_models.training.problem import ProblemData
-from network_models.training.samples import Sample, SampleSource
+from network_models.training.data import ProblemData
+from network_models.training.sample import Explained, Sample
+from network_models.training.samples import SampleSource
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.response import RESPONSE_CHANNELS, RESPONSE_VERSIONS
-
-if TYPE_CHECKING:
-    from network_models.training.reopen import OpenedNetwork
 
 __all__ = ["PairSamples", "PixelBlocks", "PixelSamples", "image_network"]
 
@@ -51,7 +48,7 @@ class _EmissionSamples(SampleSource):
 
     def of_files(
         self,
-        opened: OpenedNetwork,
+        opened: Explained,
         files: Sequence[str],
         stack: ExitStack,
         *,

@@ -13,16 +13,15 @@ command goes on where it was stopped. The exit status is 1 if every file failed,
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from network_models.image_classification.archive.traversal_plan import TraversalPlan
 from tools.command_line import config_from, config_parser, quiet_start, run_script
+from tools.long_work.progress import Progress
 from tools.options import option, part_of
 
-_NEWS_S = (0.5, 10.0)  # between lines of progress, on a terminal and in a file
 _SHOWN = 10
 
 
@@ -65,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{len(files)} files, network {classifier.name} ({classifier.identity})")
     if skipped:
         print(f"{len(skipped)} other files skipped, such as {skipped[0][0].name}")
-    progress = Progress(len(files))
+    progress = Progress(len(files), "files", stream=sys.stderr)
     outcome = classify_files(
         classifier,
         files,
@@ -73,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         config.output,
         inputs=arguments.data,
         workers=config.workers,
-        tell=progress.tell,
+        tell=lambda done, new, failed: progress.done(done, new=new, note=f"{failed} failed"),
     )
-    progress.end()
+    progress.close()
     return _summary(outcome, Path(config.output))
 
 
@@ -94,33 +93,6 @@ def _summary(outcome, folder: Path) -> int:
         print(f"  and {outcome.n_failed - _SHOWN} more, in the catalogue's column reason")
     print(f"Catalogue: {folder / 'catalogue.csv'}")
     return 1 if outcome.n_failed == outcome.n_files else 0
-
-
-class Progress:
-    """A line of progress, rewritten on a terminal."""
-
-    def __init__(self, n: int):
-        self._n = n
-        self._begun = self._shown = time.monotonic()
-        self._is_terminal = sys.stderr.isatty()
-
-    def tell(self, done: int, new: int, failed: int) -> None:
-        """Show how far it is, now and then."""
-        now = time.monotonic()
-        if now - self._shown < _NEWS_S[not self._is_terminal] and done < self._n:
-            return
-        self._shown = now
-        speed = new / max(now - self._begun, 1e-9)
-        left = (self._n - done) / max(speed, 1e-9)
-        text = f"{done} of {self._n} files, {failed} failed, {speed:.1f} per s, {left:.0f} s left"
-        print(f"\r{text:78s}" if self._is_terminal else text, end="", file=sys.stderr, flush=True)
-        if not self._is_terminal:
-            print(file=sys.stderr)
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._is_terminal:
-            print(file=sys.stderr)
 
 
 if __name__ == "__main__":

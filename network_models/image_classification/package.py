@@ -12,7 +12,8 @@ from pathlib import Path
 from tools.command_line import make_parser, quiet_start, run_script
 
 _LARGEST_BYTES = 2_000_000
-_KEPT = ("identity", "options", "versions", "data", "targets", "split", "figures")  # no places
+_KEPT = ("problem", "script", "identity", "options", "versions", "data", "targets", "split")
+_KEPT += ("figures",)  # no places
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder.path.mkdir(parents=True, exist_ok=True)
     ClassifierSettings.from_json(run / SETTINGS_FILE).to_json(folder / SETTINGS_FILE)
     save_network(folder.best_network, load_network(run.best_network))
-    kept = {name: config[name] for name in _KEPT}
+    kept = {"packaged": True} | {name: config[name] for name in _KEPT}
     kept["options"] = {k: v for k, v in kept["options"].items() if k != "output"}
     write_json(folder / "config.json", kept)
     print(f"Packaged: {folder.path} ({size / 1e6:.2f} MB)")

@@ -15,13 +15,13 @@ from dataset_models.solar_scenes.classes import OUTPUTS
 from dataset_models.solar_scenes.files.frames import Frame, network_input, read_frame
 from network_models.image_classification.archive.probability_map import TILE
 from network_models.image_classification.classifier import SETTINGS_FILE, ClassifierSettings
-from network_models.training.problem import ProblemData
-from network_models.training.samples import Sample, SampleSource
+from network_models.training.data import ProblemData
+from network_models.training.sample import Explained, Sample
+from network_models.training.samples import SampleSource
 
 if TYPE_CHECKING:
     import keras
 
-    from network_models.training.reopen import OpenedNetwork
 
 __all__ = ["SceneSamples"]
 
@@ -50,7 +50,7 @@ class SceneSamples(SampleSource):
         """Return the scene's number."""
         return f"scene {row}"
 
-    def of_row(self, opened: OpenedNetwork, data: ProblemData, row: int) -> Sample:
+    def of_row(self, opened: Explained, data: ProblemData, row: int) -> Sample:
         """Return a scene of the data that the run was trained and tested on."""
         image = data.dataset.read(np.array([row]))["image"]
         source = data.dataset.provenance()["source"]
@@ -59,7 +59,7 @@ class SceneSamples(SampleSource):
 
     def of_files(
         self,
-        opened: OpenedNetwork,
+        opened: Explained,
         files: Sequence[str],
         stack: ExitStack,
         *,
@@ -72,7 +72,7 @@ class SceneSamples(SampleSource):
         return _of_frame(opened, read_frame(files[0]))
 
 
-def _of_frame(opened: OpenedNetwork, frame: Frame) -> Sample:
+def _of_frame(opened: Explained, frame: Frame) -> Sample:
     settings = opened.path.with_name(SETTINGS_FILE)
     tile = ClassifierSettings.from_json(settings).tile if settings.is_file() else TILE
     small = network_input(frame, tile)[..., 0]

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from network_models.training.problem import Problem
 from tools.atomic_files import sweep_partial_files, write_json
+from tools.long_work.resumable import claim
 from tools.options import option
-from tools.run_folder import claim, software_versions
+from tools.run_folder import software_versions
 
 __all__ = ["SearchConfig", "open_search_folder", "usable_workers"]
 

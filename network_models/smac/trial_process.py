@@ -14,20 +14,20 @@ import importlib
 import json
 import os
 import sys
-import threading
 import time
 import traceback
 from typing import IO
 
 from network_models.training.problem import Problem, open_problem
+from tools.long_work.processes import end_with_parent
 from tools.options import from_plain
 
-__all__ = ["leave_with_parent", "main"]
+__all__ = ["main"]
 
 
 def main(descriptor: int) -> None:
     """Answer requests until standard input is closed or the parent is gone."""
-    leave_with_parent()
+    end_with_parent()
     answers = os.fdopen(descriptor, "w")
     opened = _Opened()
     for line in sys.stdin:
@@ -101,18 +101,6 @@ def _sentence(error: BaseException) -> str:
 def _send(answers: IO, answer: dict) -> None:
     answers.write(json.dumps(answer) + "\n")
     answers.flush()
-
-
-def leave_with_parent() -> None:
-    """End this process when its parent ends, however it ends."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

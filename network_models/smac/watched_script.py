@@ -11,14 +11,14 @@ import runpy
 import sys
 from pathlib import Path
 
-from network_models.smac.trial_process import leave_with_parent
+from tools.long_work.processes import end_with_parent
 
 _ROOT = Path(__file__).parents[2]
 
 
 def main() -> None:
     """Run the script as if it had been started itself."""
-    leave_with_parent()
+    end_with_parent()
     script = sys.argv[1]
     del sys.argv[0]
     if script.endswith(".py"):

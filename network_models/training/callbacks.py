@@ -13,6 +13,7 @@ import numpy as np
 from dataset_models.streaming import Batches
 from network_models.training.checkpoint import Progress, save_network, save_state
 from tools.atomic_files import write_text
+from tools.long_work.progress import time_left
 from tools.run_folder import RunFolder
 
 __all__ = ["EpochOrder", "RunRecorder", "StopOnSignal", "TensorBoardCurves", "TrainingStopped"]
@@ -103,13 +104,13 @@ class RunRecorder(keras.callbacks.Callback):
         self._epochs_here += 1
         pace_s = (time.monotonic() - self._start) / self._epochs_here
         logger.info(
-            "  epoch %d of %d: loss %.4f, validation %.4f%s; %s left",
+            "  epoch %d of %d: loss %.4f, validation %.4f%s; %s",
             epoch + 1,
             self.n_epochs,
             row["loss"],
             row["val_loss"],
             " (best)" if is_best else "",
-            duration(pace_s * (self.n_epochs - epoch - 1)),
+            time_left(pace_s * (self.n_epochs - epoch - 1)),
         )
 
     def _sweep_epochs(self, epochs_done: int) -> None:
@@ -201,10 +202,3 @@ def write_history(path: Path, rows: list[dict]) -> None:
     lines = [",".join(names)]
     lines += [",".join(repr(row[name]) for name in names) for row in rows]
     write_text(path, "\n".join(lines) + "\n")
-
-
-def duration(seconds: float) -> str:
-    """Write a time as ``12 s``, ``3 min`` or ``2.5 h``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

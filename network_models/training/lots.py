@@ -3,67 +3,48 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from dataset_models.solar_data import TARGET, ArrayInfo, SolarData
 from dataset_models.splits import Split
-from network_models.training.targets import PROBABILITY
+from network_models.training.sample import Explained, Lot, Sample
+from network_models.training.targets import PROBABILITY, Target
 
-if TYPE_CHECKING:
-    from network_models.training.reopen import OpenedNetwork
-    from network_models.training.samples import SampleSource
-    from network_models.training.targets import Target
+
+class Describes(Protocol):
+    """What a problem says of its rows and outputs: ``samples.Describes`` does."""
+
+    kinds: str
+
+    def kinds_of(self, output: np.ndarray) -> list[str]:
+        """Return what each output is called, where ``kinds`` says what that is."""
+        ...
+
+    def label_of(self, dataset: Any, row: int) -> str:
+        """Return what a row is called."""
+        ...
+
+    def of_files(self, opened: Explained, files: Sequence[str], stack: ExitStack) -> Sample:
+        """Return a sample of files."""
+        ...
+
 
 __all__ = [
     "ArrayFolder",
     "Described",
-    "Lot",
     "PixelRows",
     "describe_rows",
     "pictures_of",
-    "synthetic_note",
 ]
 
 _MOST_KINDS = 9
 _SIDE = 32  # pixels of a picture
-
-
-@dataclass(frozen=True)
-class Lot:
-    """Samples to be laid out.
-
-    Attributes
-    ----------
-    dataset : object with ``read``, ``rows_at_once`` and ``fingerprint``
-    rows : (sample,) int
-    source : str
-        Where they are from, with the word "synthetic" if they are.
-    describe : callable
-        Gives the metadata, lists by their names, among them ``class`` and ``sample``.
-    colour_means : str
-        What ``class`` is.
-    thumbnails : callable
-        Gives small pictures (sample, side, side, 3) uint8, or None.
-    """
-
-    dataset: Any
-    rows: np.ndarray
-    source: str
-    describe: Callable[[], dict[str, list]]
-    colour_means: str
-    thumbnails: Callable[[], np.ndarray | None]
-
-
-def synthetic_note(source: str) -> str:
-    """Return what titles add where samples are synthetic."""
-    if "synthetic" not in source:
-        return ""
-    return " (synthetic Sun)" if "virtual Sun" in source else " (synthetic)"
 
 
 class PixelRows:
@@ -148,7 +129,7 @@ class ArrayFolder:
 
     rows_at_once = 16
 
-    def __init__(self, folder: Path, opened: OpenedNetwork, source: SampleSource):
+    def __init__(self, folder: Path, opened: Explained, source: Describes):
         self.paths, self._opened, self._source = sorted(folder.glob("*.npy")), opened, source
         self.source = f"arrays in {folder.name}"
 
@@ -157,7 +138,7 @@ class ArrayFolder:
 
     def sample(self, row: int):
         """Return one array as a sample."""
-        return self._source.of_files(self._opened, [str(self.paths[row])], None)
+        return self._source.of_files(self._opened, [str(self.paths[row])], ExitStack())
 
     def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Read inputs by their names, (batch, ...)."""
@@ -206,7 +187,7 @@ class Described:
     colour_means: str
 
 
-def outputs_of(opened: OpenedNetwork, dataset: Any, rows: np.ndarray) -> np.ndarray:
+def outputs_of(opened: Explained, dataset: Any, rows: np.ndarray) -> np.ndarray:
     """Return what a network says of rows, (sample, ...)."""
     from network_models.differentiation.gradients import as_given
 
@@ -224,7 +205,7 @@ def target_values(target: Target, output: np.ndarray) -> np.ndarray:
     return np.asarray(target.head(np.asarray(output, np.float32)))
 
 
-def kinds_mean(source: SampleSource, opened: OpenedNetwork, target: Target) -> str:
+def kinds_mean(source: Describes, opened: Explained, target: Target) -> str:
     """Return what ``kinds_of`` names."""
     if source.kinds:
         return source.kinds
@@ -234,7 +215,7 @@ def kinds_mean(source: SampleSource, opened: OpenedNetwork, target: Target) -> s
 
 
 def kinds_of(
-    source: SampleSource, opened: OpenedNetwork, output: np.ndarray, values: np.ndarray
+    source: Describes, opened: Explained, output: np.ndarray, values: np.ndarray
 ) -> list[str]:
     """Name outputs: as the problem does, by the largest of a few, or by a third of the target."""
     if source.kinds:
@@ -246,13 +227,13 @@ def kinds_of(
     return [("low", "middle", "high")[k] for k in thirds]
 
 
-def _names_largest(opened: OpenedNetwork) -> bool:
+def _names_largest(opened: Explained) -> bool:
     """Whether a network has a few outputs, of which the largest names the sample."""
     shape = opened.network.outputs[0].shape
     return len(shape) == 2 and 2 <= (shape[-1] or 0) <= _MOST_KINDS
 
 
-def class_names(opened: OpenedNetwork) -> list[str]:
+def class_names(opened: Explained) -> list[str]:
     """Return the names of a classifier's outputs; none where targets are no single classes."""
     targets = list(opened.targets.values())
     n = opened.network.outputs[0].shape[-1]
@@ -268,8 +249,8 @@ def class_names(opened: OpenedNetwork) -> list[str]:
 
 
 def describe_rows(
-    source: SampleSource,
-    opened: OpenedNetwork,
+    source: Describes,
+    opened: Explained,
     dataset: Any,
     rows: np.ndarray,
     target: Target,
@@ -313,7 +294,7 @@ def describe_rows(
     return Described(metadata, "true class" if classes else kinds_mean(source, opened, target))
 
 
-def _labels(source: SampleSource, dataset: Any, rows: np.ndarray) -> list[str]:
+def _labels(source: Describes, dataset: Any, rows: np.ndarray) -> list[str]:
     if isinstance(dataset, PixelRows):
         return [dataset.label(int(k)) for k in rows]
     return [source.label_of(dataset, int(k)) for k in rows]

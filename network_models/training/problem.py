@@ -18,24 +18,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from network_models.training.data import ProblemData, TrainingView
 from tools.later import later
 
 if TYPE_CHECKING:
     import keras
 
-    from dataset_models.solar_data import SolarData
     from dataset_models.splits import Split
+    from network_models.training.checkpoint import Progress
     from network_models.training.fitting import TrainingOptions
-    from network_models.training.run import Evaluation, Trained
-    from network_models.training.samples import SampleSource
+    from network_models.training.sample import ExplainedSamples
     from network_models.training.targets import Target
     from tools.options import Trainable
+    from tools.run_folder import RunFolder
 
 __all__ = [
+    "Evaluation",
     "Problem",
     "ProblemData",
     "SearchSettings",
     "TooLarge",
+    "Trained",
     "TrainingView",
     "WithoutRun",
     "open_problem",
@@ -48,42 +51,6 @@ _ROOT = Path(__file__).parents[2]
 
 class TooLarge(ValueError):
     """A network has more parameters than a search allows."""
-
-
-@dataclass(frozen=True)
-class ProblemData:
-    """The data of a problem, opened.
-
-    Attributes
-    ----------
-    dataset : SolarData
-    split : Split
-    more : object
-        What only the problem itself knows of: the best possible forecast, for instance.
-    """
-
-    dataset: SolarData
-    split: Split
-    more: Any = None
-
-
-@dataclass(frozen=True)
-class TrainingView:
-    """What a training sees where that is not the dataset as it stands.
-
-    Attributes
-    ----------
-    dataset : SolarData
-        Batches come from it: augmented, or scaled before.
-    build : callable or None
-        Builds the network for such batches; the problem's own if None.
-    as_saved : callable or None
-        From the trained network to the one that is saved, on the same weights.
-    """
-
-    dataset: SolarData
-    build: Callable[[], keras.Model] | None = None
-    as_saved: Callable[[keras.Model], keras.Model] | None = None
 
 
 @dataclass(frozen=True)
@@ -201,7 +168,7 @@ class Problem:
     evaluate: Callable[[Trained], Evaluation] = later(
         "network_models.training.sections:evaluate_plainly"
     )
-    sample: Callable[[], SampleSource] = later("network_models.training.samples:SampleSource")
+    sample: Callable[[], ExplainedSamples] = later("network_models.training.samples:SampleSource")
     search: SearchSettings | None = None
     smoke: Mapping[str, object] = field(default_factory=dict)
     smoke_text: str = "a small run of a minute, to see that all works"
@@ -221,7 +188,7 @@ class Problem:
             object.__setattr__(self, "script", path.relative_to(_ROOT).as_posix())
 
     @property
-    def samples(self) -> SampleSource:
+    def samples(self) -> ExplainedSamples:
         """How samples are found, shown and described; made once."""
         return _samples_of(self.sample)
 
@@ -231,8 +198,51 @@ class Problem:
         return self.script if self.script.endswith(".py") else f"-m {self.script}"
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A training that came to its end, as ``Problem.evaluate`` gets it.
+
+    Attributes
+    ----------
+    problem : Problem
+    config : Trainable
+    data : ProblemData
+    run : RunFolder
+    network : keras.Model
+        The best one.
+    progress : Progress
+    command : str
+        That repeats the run.
+    """
+
+    problem: Problem
+    config: Any
+    data: ProblemData
+    run: RunFolder
+    network: keras.Model
+    progress: Progress
+    command: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes
+    ----------
+    lines : list of str
+        The run's figures as sentences: printed, and kept in config.json.
+    title, subtitle : str
+        Of the report.
+    """
+
+    lines: list[str]
+    title: str
+    subtitle: str
+
+
 @functools.cache
-def _samples_of(sample: Callable[[], SampleSource]) -> SampleSource:
+def _samples_of(sample: Callable[[], ExplainedSamples]) -> ExplainedSamples:
     return sample()
 
 

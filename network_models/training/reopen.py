@@ -18,7 +18,7 @@ from tools.run_folder import RunFolder
 if TYPE_CHECKING:
     import keras
 
-    from network_models.training.samples import SampleSource
+    from network_models.training.sample import ExplainedSamples
 
 __all__ = ["OpenedNetwork", "OpenedRun", "open_network", "problem_of_run", "reopen_run"]
 
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).parents[2]
 _PACKAGED = "packaged"
+_NETWORK_FILES = ("best_performing.keras", "network.keras")  # of a run; of a packaged one
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class OpenedNetwork:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
 
     @property
-    def samples(self) -> SampleSource:
+    def samples(self) -> ExplainedSamples:
         """How its samples are found, shown and described."""
         if self.problem is not None:
             return self.problem.samples
@@ -277,7 +278,9 @@ def open_network(model: str) -> OpenedNetwork:
     path, run = _file_and_run(Path(model))
     problem = _problem_of(run)
     if path.is_dir():
-        path = path / (problem.samples.network_file if problem else "best_performing.keras")
+        own = problem.samples.network_file if problem else _NETWORK_FILES[0]
+        files = [path / name for name in (own, *_NETWORK_FILES)]
+        path = next((file for file in files if file.is_file()), files[0])
     network = load_network(path)
     if problem is None:
         problem = _recognised(network)

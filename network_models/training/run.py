@@ -6,15 +6,12 @@ import dataclasses
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 
-from network_models.training.checkpoint import Progress
 from network_models.training.fitting import train
-from network_models.training.problem import Problem, ProblemData, TrainingView
+from network_models.training.problem import Problem, ProblemData, Trained, TrainingView
 from network_models.training.targets import written_targets
 from tools.atomic_files import commit_file, scratch_path
 from tools.code_dependencies import code_of_script
@@ -24,8 +21,6 @@ from tools.run_folder import RunFolder, find_run, new_run_folder, software_versi
 
 __all__ = [
     "LEGACY_NETWORK",
-    "Evaluation",
-    "Trained",
     "make_run",
     "open_run",
     "write_legacy_network",
@@ -36,49 +31,6 @@ logger = logging.getLogger(__name__)
 LEGACY_NETWORK = "best_performing.hdf5"
 # options that change where or how much is written, but not what is computed
 _NOT_IDENTITY = frozenset({"output", "keep_epochs", "new_run", "legacy_format"})
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A training that came to its end, as ``Problem.evaluate`` gets it.
-
-    Attributes
-    ----------
-    problem : Problem
-    config : Trainable
-    data : ProblemData
-    run : RunFolder
-    network : keras.Model
-        The best one.
-    progress : Progress
-    command : str
-        That repeats the run.
-    """
-
-    problem: Problem
-    config: Any
-    data: ProblemData
-    run: RunFolder
-    network: keras.Model
-    progress: Progress
-    command: str
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What an evaluation found.
-
-    Attributes
-    ----------
-    lines : list of str
-        The run's figures as sentences: printed, and kept in config.json.
-    title, subtitle : str
-        Of the report.
-    """
-
-    lines: list[str]
-    title: str
-    subtitle: str
 
 
 def open_run(

@@ -8,104 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dataset_models.active_regions import RegionBox
 from dataset_models.own_grid import OwnGrid, resample
 from dataset_models.solar_data import SolarData
 from dataset_models.splits import Split
-from network_models.training.lots import (
-    Lot,
-    PixelRows,
-    describe_rows,
-    pictures_of,
-    synthetic_note,
-)
+from network_models.training.data import ProblemData
+from network_models.training.lots import ArrayFolder, PixelRows, describe_rows, pictures_of
+from network_models.training.sample import Explained, Lot, Sample
+from network_models.training.targets import Target
 from tools.channels import channel_unit
 
 if TYPE_CHECKING:
     import keras
 
-    from network_models.training.problem import ProblemData
-    from network_models.training.reopen import OpenedNetwork
-    from network_models.training.targets import Target
-
-__all__ = ["Sample", "SampleSource", "array_sample", "nearest_row", "shape_of", "unit_of"]
+__all__ = ["SampleSource", "array_sample", "nearest_row", "shape_of", "unit_of"]
 
 _HALF_HOUR = np.timedelta64(1800, "s")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One sample as a network takes it.
-
-    Attributes
-    ----------
-    inputs : dict of (1, ...) float32
-    label : str
-        What it is: a time, a number or a file.
-    channels : tuple
-        Names of the image's last axis.
-    unit : str
-        Of the image's values.
-    wcs : dict
-        FITS keywords of the image's coordinates; empty where there are none.
-    source : str
-        Where it is from, with the word "synthetic" if it is.
-    earlier_wcs : tuple of dict
-        The same of earlier frames, the oldest first.
-    grids : tuple of OwnGrid
-        Of the files that the newest frame was resampled from.
-    regions : tuple of RegionBox
-        Active regions, where they are known.
-    warning : str
-        What is wrong with the sample; empty where nothing is.
-    """
-
-    inputs: dict[str, np.ndarray]
-    label: str
-    channels: tuple
-    unit: str
-    wcs: dict = field(default_factory=dict)
-    source: str = ""
-    earlier_wcs: tuple[dict, ...] = ()
-    grids: tuple[OwnGrid, ...] = ()
-    regions: tuple[RegionBox, ...] = ()
-    warning: str = ""
-
-    @property
-    def synthetic_note(self) -> str:
-        """What titles add where the sample is synthetic."""
-        return synthetic_note(self.source)
-
-    def observed(self, image: str) -> np.ndarray | None:
-        """Which channels of an input were observed, (frame, 1, 1, channel) bool, if known."""
-        present = self.inputs.get(f"{image}_present")
-        return None if present is None else present[0][:, None, None, :] > 0
-
-    def with_coordinates(self, maps: np.ndarray) -> list[tuple[np.ndarray, dict]]:
-        """Return maps (frame, ...), the newest first, with the keywords of their coordinates."""
-        known = [self.wcs, *reversed(self.earlier_wcs)]
-        known += [{}] * (len(maps) - len(known))
-        return list(zip(maps[::-1], known, strict=True))
-
-
-class ReadsRows(Protocol):
-    """What features are extracted from: rows that are read as inputs by their names."""
-
-    rows_at_once: int
-
-    def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """Read inputs, (batch, ...) each."""
-        ...
-
-    def fingerprint(self) -> str:
-        """Return a hash of what is read."""
-        ...
 
 
 class SampleSource:
@@ -138,12 +60,12 @@ class SampleSource:
         """Return the network that is explained, on the weights of the one that was trained."""
         return network
 
-    def own_sample(self, opened: OpenedNetwork, name: str) -> Sample:
+    def own_sample(self, opened: Explained, name: str) -> Sample:
         """Return a sample of a run's own data.
 
         Parameters
         ----------
-        opened : OpenedNetwork
+        opened : Explained
             With a run.
         name : str
             ``first``, a number from 0 on, or a time in UTC.
@@ -169,7 +91,7 @@ class SampleSource:
             return row
         return nearest_row(name, dataset.table.time)
 
-    def of_row(self, opened: OpenedNetwork, data: ProblemData, row: int) -> Sample:
+    def of_row(self, opened: Explained, data: ProblemData, row: int) -> Sample:
         """Return a row of the data as a sample."""
         dataset = data.dataset
         arrays, info = dataset.read(np.array([row])), dataset.arrays[opened.image]
@@ -194,7 +116,7 @@ class SampleSource:
 
     def of_files(
         self,
-        opened: OpenedNetwork,
+        opened: Explained,
         files: Sequence[str],
         stack: ExitStack,
         *,
@@ -234,7 +156,7 @@ class SampleSource:
             f"{', '.join(files)}"
         )
 
-    def own_lot(self, opened: OpenedNetwork, target: Target, *, which: str, at_most: int) -> Lot:
+    def own_lot(self, opened: Explained, target: Target, *, which: str, at_most: int) -> Lot:
         """Return samples of a run's own data, to be laid out.
 
         Parameters
@@ -257,7 +179,7 @@ class SampleSource:
 
     def lot(
         self,
-        opened: OpenedNetwork,
+        opened: Explained,
         dataset: SolarData | PixelRows,
         rows: np.ndarray,
         target: Target,
@@ -280,9 +202,13 @@ class SampleSource:
         """Return what each output (sample, ...) is called, where ``kinds`` says what that is."""
         raise NotImplementedError(f"{type(self).__name__} names no kinds")
 
+    def array_lot(self, opened: Explained, folder: str, target: Target, *, at_most: int) -> Lot:
+        """Return the .npy arrays of a folder as samples to be laid out."""
+        return ArrayFolder(Path(folder), opened, self).lot(target, at_most)
+
     def files_lot(
         self,
-        opened: OpenedNetwork,
+        opened: Explained,
         folder: str,
         stack: ExitStack,
         target: Target,
@@ -366,7 +292,7 @@ def read_numbers(path: Path) -> np.ndarray:
 
 
 def array_sample(
-    opened: OpenedNetwork,
+    opened: Explained,
     path: Path,
     *,
     fill: Callable[[str, np.ndarray], np.ndarray | None] | None = None,
@@ -375,7 +301,7 @@ def array_sample(
 
     Parameters
     ----------
-    opened : OpenedNetwork
+    opened : Explained
     path : Path
     fill : callable, optional
         ``fill(name, image)`` gives what another input (1, ...) is for the image (1, ...), or None.

@@ -6,7 +6,7 @@ import numpy as np
 
 from dataset_models.solar_data import TARGET, SolarData
 from network_models.training.fitting import answer_losses, network_losses
-from network_models.training.run import Evaluation, Trained
+from network_models.training.problem import Evaluation, Trained
 from tools.atomic_files import write_json
 from tools.bootstrap import EventBootstrap, interval
 from tools.plotting.forecasts import plot_learning_curves

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -15,15 +14,13 @@ from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.splits import Split, by_years
 from dataset_models.streaming import Batches
 from network_models.training.fitting import (
-    TrainingOptions,
     fit_plainly,
     make_deterministic,
     predict,
     training_options,
 )
 from network_models.training.losses import BinnedLogScore
-from network_models.training.problem import ProblemData, WithoutRun
-from network_models.training.run import Evaluation, Trained
+from network_models.training.problem import Evaluation, ProblemData, Trained, WithoutRun
 from network_models.training.targets import Target
 from network_models.xray_flux_forecast.evaluation import evaluate
 from network_models.xray_flux_forecast.flux_forecast import (
@@ -32,6 +29,7 @@ from network_models.xray_flux_forecast.flux_forecast import (
     flux_targets,
     write_forecasts,
 )
+from network_models.xray_flux_forecast.forecast_network import ForecastNetwork, Rival
 from network_models.xray_flux_forecast.forecast_problem import ForecastConfig
 from network_models.xray_flux_forecast.leak_table import leak_figures, write_leak_section
 from network_models.xray_flux_forecast.misses import worst_misses
@@ -51,8 +49,6 @@ from tools.atomic_files import write_arrays, write_json
 from tools.binned_distribution import FluxBins
 
 __all__ = [
-    "ForecastNetwork",
-    "Rival",
     "bins_of",
     "build",
     "check_sanity",
@@ -67,43 +63,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _LEARNED = 0.7  # of the constant's error: a network given the answer has to do better
-
-
-@dataclass(frozen=True)
-class Rival:
-    """A network on the flare history alone that a network on images has to beat.
-
-    Attributes
-    ----------
-    build : callable
-        ``build(dataset, training rows, bins)`` gives the network.
-    options : TrainingOptions
-    """
-
-    build: Callable[[FlareHistory, np.ndarray, FluxBins], keras.Model]
-    options: TrainingOptions
-
-
-@dataclass(frozen=True)
-class ForecastNetwork:
-    """What distinguishes one forecast network from another.
-
-    Attributes
-    ----------
-    name : str
-        Shown in the report.
-    build : callable
-        ``build(dataset, training rows, bins)`` gives the network.
-    features : callable
-        ``features(dataset, rows)`` gives the vectors that "unlike training" is judged by.
-    rival : Rival, optional
-        Trained and scored beside it; it also shows what a leak is worth.
-    """
-
-    name: str
-    build: Callable[[FlareHistory, np.ndarray, FluxBins], keras.Model]
-    features: Callable[[FlareHistory, np.ndarray], np.ndarray]
-    rival: Rival | None = None
 
 
 def targets_of(config: ForecastConfig, data: ProblemData) -> dict[str, Target]:

@@ -12,7 +12,7 @@ from tools.options import LARGEST_SEED, Trainable, option
 from tools.search_range import among, between
 
 if TYPE_CHECKING:
-    from network_models.xray_flux_forecast.experiment import ForecastNetwork
+    from network_models.xray_flux_forecast.forecast_network import ForecastNetwork
 
 __all__ = ["ForecastConfig", "forecast_problem"]
 

@@ -46,7 +46,7 @@ def _prepare(config: HistoryConfig) -> ProblemData:
 
 
 def _network(config: HistoryConfig):
-    from network_models.xray_flux_forecast.experiment import ForecastNetwork
+    from network_models.xray_flux_forecast.forecast_network import ForecastNetwork
     from network_models.xray_flux_forecast.history_network import (
         build_history_network,
         novelty_features,

@@ -142,7 +142,7 @@ def image_samples(
         degradation_corrected=degradation_corrected,
     )
     store = _store_of(source, folder)
-    problems = list(getattr(source, "problems", []))
+    problems = list(source.problems)
     if store.is_bad.all():
         listed = "\n  ".join(problems[:20]) or "all are flagged as bad"
         raise ValueError(f"no image is good:\n  {listed}")

@@ -17,16 +17,16 @@ from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.SDO.sources import image_source
 from dataset_models.solar_data import SolarData
 from dataset_models.splits import Split
-from network_models.training.lots import Lot, outputs_of, pictures_of, target_values
-from network_models.training.problem import ProblemData
-from network_models.training.samples import Sample, SampleSource, nearest_row, shape_of, unit_of
+from network_models.training.data import ProblemData
+from network_models.training.lots import outputs_of, pictures_of, target_values
+from network_models.training.sample import Explained, Lot, Sample
+from network_models.training.samples import SampleSource, nearest_row, shape_of, unit_of
 from network_models.xray_flux_forecast.flux_forecast import bins_of_run
 from network_models.xray_flux_forecast.image_forecast import image_samples
 from tools.channels import AIA_CHANNELS
 from tools.physics.flare_class import class_name
 
 if TYPE_CHECKING:
-    from network_models.training.reopen import OpenedNetwork
     from network_models.training.targets import Target
 
 __all__ = ["FluxSamples", "files_dataset"]
@@ -49,7 +49,7 @@ class FluxSamples(SampleSource):
         """Return the issue time."""
         return str(dataset.times[row])
 
-    def of_row(self, opened: OpenedNetwork, data: ProblemData, row: int) -> Sample:
+    def of_row(self, opened: Explained, data: ProblemData, row: int) -> Sample:
         """Return a row with its coordinates and, on the virtual Sun, its active regions."""
         sample = _sample_of(data.dataset, row, [t.name for t in opened.network.inputs])
         if data.more is None or "DATE-OBS" not in sample.wcs:
@@ -59,7 +59,7 @@ class FluxSamples(SampleSource):
 
     def of_files(
         self,
-        opened: OpenedNetwork,
+        opened: Explained,
         files: Sequence[str],
         stack: ExitStack,
         *,
@@ -99,7 +99,7 @@ class FluxSamples(SampleSource):
 
     def files_lot(
         self,
-        opened: OpenedNetwork,
+        opened: Explained,
         folder: str,
         stack: ExitStack,
         target: Target,
@@ -117,7 +117,7 @@ class FluxSamples(SampleSource):
 
     def lot(
         self,
-        opened: OpenedNetwork,
+        opened: Explained,
         dataset: SolarData,
         rows: np.ndarray,
         target: Target,
@@ -143,7 +143,7 @@ def _sample_of(dataset: SolarData, row: int, names: list[str]) -> Sample:
 
 
 def files_dataset(
-    opened: OpenedNetwork, files: Sequence[str], stack: ExitStack, flares: str = ""
+    opened: Explained, files: Sequence[str], stack: ExitStack, flares: str = ""
 ) -> tuple[FDL1, list[str]]:
     """Return images in files, a folder or a store as samples of a run, and what was left out.
 
@@ -154,7 +154,7 @@ def files_dataset(
     """
     from network_models.xray_flux_forecast.forecast_data import read_record
 
-    run = opened.reopened.run
+    run = opened.run
     data, options = run.config["data"], run.config["options"]
     if "store" not in data:
         raise ValueError("this run uses no images; give a time of its own data")
@@ -167,7 +167,7 @@ def files_dataset(
     return image_samples(run, files, folder, record=record)
 
 
-def _of_foreign_network(opened: OpenedNetwork, files: Sequence[str], time: str) -> Sample:
+def _of_foreign_network(opened: Explained, files: Sequence[str], time: str) -> Sample:
     """Return images for a network that brings no run: eight AIA channels of its own size.
 
     Raises
@@ -217,7 +217,7 @@ def _of_foreign_network(opened: OpenedNetwork, files: Sequence[str], time: str) 
 
 
 def _lot_of(
-    opened: OpenedNetwork,
+    opened: Explained,
     dataset: SolarData,
     rows: np.ndarray,
     target: Target,
@@ -231,7 +231,7 @@ def _lot_of(
         output = outputs_of(opened, dataset, rows)
         forecast = target_values(target, output)
         observed = dataset.log10_peak_flux[rows] if labelled else np.full(len(rows), np.nan)
-        median = bins_of_run(opened.reopened.run).quantile(output, 0.5)
+        median = bins_of_run(opened.run).quantile(output, 0.5)
         group = np.full(len(dataset.times), "new" if split is None else "purged", object)
         if split is not None:
             for name, members in split.sets.items():

@@ -16,13 +16,13 @@ from science.dem.plan import InversionPlan
 from tools.emission_measure.pixels import known_of
 from tools.emission_measure.response_table import ResponseTable
 from tools.emission_measure.status import NOT_FITTED, OK
+from tools.long_work.progress import Progress
 
 __all__ = ["TILE_PIXELS", "InvertedMap", "invert_map"]
 
 logger = logging.getLogger(__name__)
 
 TILE_PIXELS = 1 << 20
-_NEWS_S = 10.0
 _DRAWN_SIDE = 512
 _DRAWN_CHANNELS = 8  # of an instrument that has more
 
@@ -99,7 +99,7 @@ def invert_map(
     height, width = given.shape
     rows = max(TILE_PIXELS // width, 1)
     counts, total, chi2, seconds = np.zeros(256, int), np.zeros(len(edges) - 1), [], 0.0
-    begun = shown = time.monotonic()
+    progress = Progress(height, "rows")
     cards = {**_cards(given, plan, table), **(header or {})}
     calibrated = np.nan
     unknown = _summary(np.nan, np.nan, np.full(len(total), np.nan), 0, calibrated)
@@ -140,11 +140,7 @@ def invert_map(
             counts += np.bincount(found.status.ravel(), minlength=256)
             total += found.em[solved].sum(axis=0)
             chi2.append(found.chi2[solved].astype(np.float32))
-            now = time.monotonic()
-            if now - shown > _NEWS_S and part.stop < height:
-                shown = now
-                left = (now - begun) / part.stop * (height - part.stop)
-                logger.info("  %d of %d rows; %.0f s left", part.stop, height, left)
+            progress.done(part.stop)
         n_solved = int(counts[OK] + counts[NOT_FITTED])
         mean = total / n_solved if n_solved else np.full(len(total), np.nan)
         median = float(np.median(np.concatenate(chi2))) if n_solved else np.nan

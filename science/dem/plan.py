@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataset_models.SDO.AIA.six_channels import Observation
-from dataset_models.store_workers import usable_processes
 from science.dem.methods import method_names
 from tools.emission_measure.response import RESPONSE_VERSIONS
 from tools.emission_measure.response_table import ResponseTable, aia_table, read_response_table
+from tools.long_work.processes import usable_processes
 from tools.options import option
 
 __all__ = ["InversionPlan", "MapConfig", "SeriesConfig"]

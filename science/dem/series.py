@@ -7,11 +7,7 @@ import dataclasses
 import hashlib
 import io
 import logging
-import multiprocessing
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,20 +17,19 @@ from astropy.io import fits
 from dask.callbacks import Callback
 
 from dataset_models.SDO.AIA.six_channel_series import SixChannelTime, SixChannelTimes
-from dataset_models.store_workers import follow_parent
 from science.dem.inversion_map import invert_map
 from science.dem.plan import InversionPlan
-from tools.atomic_files import sweep_partial_files, write_text
+from tools.atomic_files import write_text
 from tools.code_dependencies import fingerprint_of_code
-from tools.long_work.same_options import require_same_options
+from tools.long_work.processes import spawned_pool
+from tools.long_work.progress import Progress
+from tools.long_work.resumable import resumable_folder
 from tools.options import part_of
-from tools.run_folder import claim
 
 __all__ = ["Outcome", "invert_series", "invert_time", "series_tasks"]
 
 logger = logging.getLogger(__name__)
 
-_NEWS_S = 10.0
 _PACKAGED = "network_models/dem_regression/packaged/*/*"  # their weights decide, too
 
 
@@ -103,20 +98,17 @@ def invert_series(
     ChildProcessError
         If a process was killed, by lack of memory for instance.
     """
-    folder = Path(folder)
     plan = part_of(plan, InversionPlan)
     table = plan.table()  # a bad response stops the series before it begins
-    folder.mkdir(parents=True, exist_ok=True)
-    with claim(folder / "series.lock") as is_mine:
-        if not is_mine:
-            raise ValueError(f"{folder} is being written by another process")
-        sweep_partial_files(folder)
-        _require_same_series(folder, plan, table.response)
-        tasks = series_tasks(times, plan, folder, n_jobs=n_jobs)
+    own = {**dataclasses.asdict(plan), "response_values": _table_hash(table.response)}
+    with resumable_folder(
+        folder, lock="series.lock", options_file="series.json", options=own, what="series"
+    ) as place:
+        tasks = series_tasks(times, plan, place, n_jobs=n_jobs)
         news = _News(len(tasks))
         outcomes = _computed(tasks, workers, news.tell)
-        write_text(folder / "series.csv", _listed(outcomes, plan))
-        _draw(outcomes, plan, times.source, folder / "series.png")
+        write_text(place / "series.csv", _listed(outcomes, plan))
+        _draw(outcomes, plan, times.source, place / "series.png")
     return outcomes
 
 
@@ -206,12 +198,6 @@ def _file_names(times: np.ndarray) -> list[str]:
     return [f"{name[:-5]}_{k}.fits" for k, name in enumerate(names)]
 
 
-def _require_same_series(folder: Path, plan: InversionPlan, response: np.ndarray) -> None:
-    """Raise if the folder holds a series of other options; else write them down."""
-    own = {**dataclasses.asdict(plan), "response_values": _table_hash(response)}
-    require_same_options(folder / "series.json", own, what="series", lock="series.lock")
-
-
 def _table_hash(response: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(response).tobytes()).hexdigest()[:16]
 
@@ -222,28 +208,20 @@ def _computed(tasks: Sequence, workers: int, tell: Callable[[Outcome], None]) ->
     with watch:
         if workers == 1 or len(tasks) == 1:
             return list(dask.compute(*tasks, scheduler="synchronous"))
-        pool = ProcessPoolExecutor(
-            min(workers, len(tasks)),
-            mp_context=multiprocessing.get_context("spawn"),  # forks of threaded processes can hang
-            initializer=follow_parent,
+        killed = (
+            "the finished times are kept. If memory is short, give fewer --workers, then the same "
+            "command again"
         )
-        try:
+        with spawned_pool(min(workers, len(tasks)), if_killed=killed) as pool:
             return list(dask.compute(*tasks, scheduler="processes", pool=pool, chunksize=1))
-        except BrokenProcessPool:
-            raise ChildProcessError(
-                "a process was killed; the finished times are kept. If memory is short, give fewer "
-                "--workers, then the same command again"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _News:
     """Lines of progress: failures at once, the rest every few seconds."""
 
     def __init__(self, n: int):
-        self._n, self._done, self._new, self._failed = n, 0, 0, 0
-        self._begun = self._shown = time.monotonic()
+        self._done, self._new, self._failed = 0, 0, 0
+        self._progress = Progress(n, "times")
 
     def tell(self, outcome: Outcome) -> None:
         """Count one more outcome."""
@@ -252,12 +230,7 @@ class _News:
         if outcome.reason:
             self._failed += 1
             logger.info("  %s failed: %s", outcome.time, outcome.reason)
-        now = time.monotonic()
-        if now - self._shown > _NEWS_S and self._done < self._n:
-            self._shown = now
-            left = (now - self._begun) / max(self._new, 1) * (self._n - self._done)
-            text = "  %d of %d times, %d failed; %.0f s left"
-            logger.info(text, self._done, self._n, self._failed, left)
+        self._progress.done(self._done, new=self._new, note=f"{self._failed} failed")
 
 
 def _draw(outcomes: Sequence[Outcome], plan: InversionPlan, source: str, path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
 from pathlib import Path
 
 import keras
@@ -14,13 +13,13 @@ import numpy as np
 from dataset_models.solar_data import SolarData
 from network_models.differentiation.graph_walk import LayerOutput
 from tools.atomic_files import write_arrays, write_json
+from tools.long_work.progress import Progress
 
 __all__ = ["extract_features", "vectors"]
 
 logger = logging.getLogger(__name__)
 
 _PART = 512  # samples of a file
-_NEWS_S = 10.0
 
 
 def vectors(output: np.ndarray) -> np.ndarray:
@@ -72,7 +71,8 @@ def extract_features(
     name = digest.hexdigest()[:16]
     outputs_of = LayerOutput(network, layer)
     parts = np.array_split(rows, max(-(-len(rows) // _PART), 1))
-    found, start, shown = [], time.monotonic(), time.monotonic()
+    found: list[np.ndarray] = []
+    progress = Progress(len(rows), "samples")
     folder.mkdir(parents=True, exist_ok=True)
     for k, part in enumerate(parts):
         path = folder / f"features-{name}-{k:05d}.npz"
@@ -82,10 +82,7 @@ def extract_features(
             values = np.concatenate([vectors(outputs_of(dataset.read(b))) for b in batches])
             write_arrays(path, {"features": values})
         found.append(values)
-        if time.monotonic() - shown > _NEWS_S:
-            shown = time.monotonic()
-            left = (shown - start) / (k + 1) * (len(parts) - k - 1)
-            logger.info("  %d of %d samples; %.0f s left", (k + 1) * _PART, len(rows), left)
+        progress.done(sum(map(len, found)))
     write_json(folder / f"features-{name}.json", identity | {"layer": layer, "parts": len(parts)})
     return np.concatenate(found)
 

@@ -8,7 +8,7 @@ import numpy as np
 from openTSNE import TSNE, TSNEEmbedding
 from sklearn.neighbors import NearestNeighbors
 
-from dataset_models.store_workers import usable_processes
+from tools.long_work.processes import usable_processes
 
 __all__ = ["Layout", "lay_out", "neighbours_kept"]
 

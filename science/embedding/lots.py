@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from network_models.training.lots import ArrayFolder, Lot
 from network_models.training.reopen import OpenedNetwork
+from network_models.training.sample import Lot
 from network_models.training.targets import Target
 
 __all__ = ["open_lot"]
@@ -53,5 +53,5 @@ def open_lot(
             "or .npy arrays"
         )
     if any(Path(dataset).glob("*.npy")):
-        return ArrayFolder(Path(dataset), opened, source).lot(target, at_most)
+        return source.array_lot(opened, dataset, target, at_most=at_most)
     return source.files_lot(opened, dataset, stack, target, at_most=at_most, flares=flares)

@@ -134,7 +134,7 @@ def _embed(opened, layer: str, target, arguments: argparse.Namespace) -> int:
 
 def _write(opened, samples, layer, features, layout, like, folder, arguments) -> None:
     """Write the projector's folder, figure, page, JSON and the report's section."""
-    from network_models.training.lots import synthetic_note
+    from network_models.training.sample import synthetic_note
     from science.embedding.page import write_page
     from science.embedding.projector import write_projector
     from tools.atomic_files import write_json

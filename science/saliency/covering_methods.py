@@ -8,10 +8,10 @@ from keras import ops
 from science.saliency.question import (
     Attribution,
     AttributionOptions,
-    News,
     Question,
     baseline_of,
 )
+from tools.long_work.progress import Progress
 from tools.random_streams import random_stream
 
 __all__ = ["occlusion", "rise"]
@@ -36,7 +36,7 @@ def occlusion(question: Question, options: AttributionOptions) -> Attribution:
     ]
     value = float(question.targets(image[None])[0])
     out = np.zeros((*image.shape[:-1], 1), np.float32)
-    news = News(len(patches), "patches")
+    news = Progress(len(patches), "patches")
     for first in range(0, len(patches), question.rows_at_once):
         some = patches[first : first + question.rows_at_once]
         covered = np.repeat(image[None], len(some), axis=0)
@@ -59,7 +59,7 @@ def rise(question: Question, options: AttributionOptions) -> Attribution:
     generator = random_stream(options.seed, "rise")
     value = float(question.targets(image[None])[0])
     weighted, plain, total = np.zeros((height, width)), np.zeros((height, width)), 0.0
-    news = News(options.masks, "masks")
+    news = Progress(options.masks, "masks")
     for first in range(0, options.masks, question.rows_at_once):
         n = min(question.rows_at_once, options.masks - first)
         masks = _random_masks(generator, n, height, width)

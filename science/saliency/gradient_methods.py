@@ -9,10 +9,10 @@ from network_models.differentiation.graph_walk import layer_shapes
 from science.saliency.question import (
     Attribution,
     AttributionOptions,
-    News,
     Question,
     baseline_of,
 )
+from tools.long_work.progress import Progress
 from tools.random_streams import random_stream
 
 __all__ = ["grad_cam", "gradient", "gradient_x_input", "integrated_gradients", "smoothgrad"]
@@ -40,7 +40,7 @@ def smoothgrad(question: Question, options: AttributionOptions) -> Attribution:
     axes = tuple(range(image.ndim - 1))
     spread = options.noise * image.std(axis=axes, keepdims=True)
     generator = random_stream(options.seed, "smoothgrad")
-    total, news = np.zeros(image.shape), News(options.samples, "noisy images")
+    total, news = np.zeros(image.shape), Progress(options.samples, "noisy images")
     value = question.targets(image[None])[0]
     for first in range(0, options.samples, question.rows_at_once):
         n = min(question.rows_at_once, options.samples - first)
@@ -93,7 +93,7 @@ def _integrated(
     kept, n_gradients = np.zeros(way.shape), 0
     while True:
         halves, pending = [], np.zeros(way.shape)
-        news = News(len(steps), "steps of the path")
+        news = Progress(len(steps), "steps of the path")
         for first in range(0, len(steps), question.rows_at_once):
             some = steps[first : first + question.rows_at_once]
             middles = np.array([(low + high) / 2 for low, high, *_ in some])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from network_models.training.reopen import OpenedNetwork
-from network_models.training.samples import Sample
+from network_models.training.sample import Sample
 from science.map_files import half_field, write_map_fits, write_own_grid_fits
 from science.saliency.question import Attribution
 from science.trust import Exchange, channel_shares, off_disc_share

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,13 +12,10 @@ from network_models.differentiation.gradients import InputGradient, as_given
 from network_models.differentiation.graph_walk import compiled
 from network_models.differentiation.reverse_pass import ReversePass
 
-__all__ = ["Attribution", "AttributionOptions", "News", "Question", "baseline_of"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["Attribution", "AttributionOptions", "Question", "baseline_of"]
 
 _CHUNK_VALUES = 1 << 24  # numbers in the images of one batch
 _MOST_ROWS = 64
-_MAXIMUM_S_BETWEEN_NEWS = 10.0
 
 
 @dataclass(frozen=True)
@@ -162,19 +157,3 @@ def baseline_of(image: np.ndarray, kind: str) -> np.ndarray:
         axes = tuple(range(image.ndim - 3, image.ndim - 1)) if image.ndim > 2 else (0,)
         return np.broadcast_to(np.median(image, axis=axes, keepdims=True), image.shape).copy()
     raise ValueError(f"no baseline {kind!r}; there are zero, median")
-
-
-class News:
-    """Say how much time is left, now and then."""
-
-    def __init__(self, n: int, what: str):
-        self.n, self.what = n, what
-        self.start = self.shown = time.monotonic()
-
-    def done(self, n: int) -> None:
-        """Say it if the last news is old."""
-        now = time.monotonic()
-        if now - self.shown > _MAXIMUM_S_BETWEEN_NEWS and n < self.n:
-            self.shown = now
-            left = (now - self.start) / n * (self.n - n)
-            logger.info("  %d of %d %s; %.0f s left", n, self.n, self.what, left)

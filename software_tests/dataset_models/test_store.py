@@ -15,7 +15,8 @@ from dataset_models.SDO.coding import encode
 from dataset_models.store import ImageStore, StoreError, build_store
 from dataset_models.store_commands import main
 from tools.channels import AIA_CHANNELS
-from tools.run_folder import claim
+from tools.long_work.journal import read_records
+from tools.long_work.resumable import claim
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +31,7 @@ class ToyImages:
         # 700 x 700: one image in a chunk, and no power of two
         self.times = np.datetime64("2014-01-01T00:00:00") + np.arange(n) * np.timedelta64(720, "s")
         self.size, self.seed, self.fails_at = size, seed, fails_at
-        self.n_made = 0
+        self.n_made, self.problems = 0, []
 
     def __len__(self):
         return len(self.times)
@@ -301,7 +302,7 @@ def test_build_and_inspect_from_the_command_line(tmp_path, capsys):
     assert "every chunk is what was written" in text
     assert "171 Å: mean" in text
     assert picture.stat().st_size > 20_000
-    entry = json.loads((path / "journal.jsonl").read_text().splitlines()[0])
+    _, entry = next(read_records(path / "journal.jsonl"))
     entry["sha256"] = "0" * 32
     (path / "journal.jsonl").write_text(json.dumps(entry) + "\n")
     assert main(["inspect", str(path), "--verify"]) == 1
@@ -316,7 +317,7 @@ def test_another_look_is_another_source(tmp_path, monkeypatch):
     record = simulate_record(FlareProcessParameters(), years=0.01, seed=1)
     source = images.VirtualImages(record, np.array([VIRTUAL_START]), 16)
     build_store(tmp_path, source)
-    monkeypatch.setattr(images, "_WHAT_MAKES_IMAGES", ("tools/channels.py",))
+    monkeypatch.setattr(images, "fingerprint_of_code", lambda modules: "another look")
     with pytest.raises(StoreError, match="a store of other images"):
         build_store(tmp_path, source)
 

@@ -39,7 +39,7 @@ def test_the_examples_are_the_strongest_of_those_searched(image_run, tmp_path):
     facts = json.loads((only(tmp_path) / "filters.json").read_text())
     (entry,) = facts["filters"]["3"]["exciting images"]
     opened, reopened = open_network(str(image_run)), reopen_run(str(image_run))
-    rows = reopened.split.test
+    rows = reopened.data.split.test
     values = LayerOutput(opened.network, "neighbours")(reopened.data.dataset.read(rows))
     strongest = values[..., 3].max(axis=(1, 2))
     assert entry["excitation"] == pytest.approx(float(strongest.max()), rel=1e-5)

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "read_records"]
 
 
 class Journal:
@@ -54,14 +54,8 @@ class Journal:
             raise OSError(error.errno, reason, str(self.path)) from None
 
     def entries(self) -> Iterator[tuple[int, dict]]:
-        """Give the place in bytes and the content of every record that is whole, in order."""
-        with open(self.path, "rb") as file:
-            place = 0
-            for line in file:
-                record = _record(line)
-                if record is not None:
-                    yield place, record
-                place += len(line)
+        """Yield the place in bytes and the content of every record that is whole, in order."""
+        return read_records(self.path)
 
     def read(self, places: Iterator[int] | Sequence[int]) -> Iterator[dict]:
         """Give the records at some places, one at a time."""
@@ -87,13 +81,41 @@ class Journal:
             os.ftruncate(self._descriptor, end)
 
 
+def read_records(path: str | Path) -> Iterator[tuple[int, dict]]:
+    """Yield the place in bytes and the content of every record that is whole, in order.
+
+    Nothing is written, so the journal may lie on a read-only disk. Where there is none, there are
+    no records.
+    """
+    try:
+        file = open(path, "rb")  # noqa: SIM115
+    except FileNotFoundError:
+        return
+    with file:
+        place = 0
+        for line in file:
+            record = _record(line)
+            if record is not None:
+                yield place, record
+            place += len(line)
+
+
 def _line(record: dict) -> bytes:
     text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
 def _record(line: bytes) -> dict | None:
-    """Give the record of a line, None if it is damaged."""
+    """Return the record of a line, None if it is damaged.
+
+    A line that is JSON alone was written by a store before 2026-12, which had no checksums.
+    """
+    if line.startswith(b"{"):
+        try:
+            found = json.loads(line) if line.endswith(b"\n") else None
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
     checksum, _, text = line.rstrip(b"\n").partition(b" ")
     if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
         return None

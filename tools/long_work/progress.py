@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TextIO
 
-__all__ = ["Progress", "duration"]
+__all__ = ["Progress", "duration", "time_left"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +50,7 @@ class Progress:
         self._shown = now
         pace_s = (now - self._begun) / max(n if new is None else new, 1)
         note = f", {note}" if note else ""
-        left = duration(pace_s * (self.n - n))
-        self._tell(f"{n} of {self.n} {self.what}{note}; {left} left")
+        self._tell(f"{n} of {self.n} {self.what}{note}; {time_left(pace_s * (self.n - n))}")
 
     def close(self) -> None:
         """End a line that stands open on a terminal."""
@@ -67,6 +66,11 @@ class Progress:
             self._is_open = True
         else:
             print(text, file=self._stream, flush=True)
+
+
+def time_left(seconds: float) -> str:
+    """Write how long something still takes: ``12 s left``."""
+    return f"{duration(seconds)} left"
 
 
 def duration(seconds: float) -> str:

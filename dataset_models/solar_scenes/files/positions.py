@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from dataset_models.solar_scenes.files.frame_header import quietly
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-    from dataset_models.solar_scenes.files.frames import Frame
 
 __all__ = ["beyond_limb", "position_arcsec", "sky_position"]
 
@@ -20,7 +19,15 @@ _ASTRONOMICAL_UNIT_M = 1.495978707e11
 _ARCSEC = 3600.0
 
 
-def position_arcsec(frame: Frame, x: float, y: float) -> tuple[float, float]:
+class _Placed(Protocol):
+    """A frame, as far as its place on the sky goes."""
+
+    wcs: WCS | None
+    header: dict
+    time: str
+
+
+def position_arcsec(frame: _Placed, x: float, y: float) -> tuple[float, float]:
     """Give the helioprojective position of a pixel, as seen by the frame's observer.
 
     Places on heliographic maps are projected by Thompson (2006, A&A 449, 791), eqs. 11 and 15; the

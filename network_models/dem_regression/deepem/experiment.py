@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import keras
@@ -20,9 +19,9 @@ from network_models.dem_regression.deepem.network import (
     with_emission_measure,
 )
 from network_models.dem_regression.deepem.report_sections import write_sections
+from network_models.dem_regression.deepem.solved import Solved
 from network_models.training.coupled_adam import CoupledAdam
-from network_models.training.problem import ProblemData, TrainingView
-from network_models.training.run import Evaluation, Trained
+from network_models.training.problem import Evaluation, ProblemData, Trained, TrainingView
 from network_models.training.targets import Target, emission_targets
 from tools.atomic_files import write_json
 from tools.emission_measure.families import LOG_T_EDGES
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from network_models.dem_regression.deepem.train import DeepEMConfig
 
 __all__ = [
-    "Solved",
     "build",
     "evaluate_deepem",
     "loss_of",
@@ -49,33 +47,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _TIMED_S = 2.0
-
-
-@dataclass(frozen=True)
-class Solved:
-    """One image with both solutions and what they give in the channels.
-
-    Attributes
-    ----------
-    dn : (y, x, 6) float32
-        Observed, DN s-1 pix-1.
-    teacher, network : (y, x, 18) float32
-        Emission measure, cm-5 per bin.
-    teacher_dn, network_dn : (y, x, 6) float32
-        Synthesised from them, DN s-1 pix-1.
-    is_solved : (y, x) bool
-        Where the teacher says that it has a solution.
-    time : str
-        Of the image, UTC.
-    """
-
-    dn: np.ndarray
-    teacher: np.ndarray
-    network: np.ndarray
-    teacher_dn: np.ndarray
-    network_dn: np.ndarray
-    is_solved: np.ndarray
-    time: str
 
 
 def build(config: DeepEMConfig, data: ProblemData) -> keras.Model:

@@ -19,7 +19,7 @@ from tools.report.report import Figure, Section, Table, write_section
 from tools.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from network_models.dem_regression.deepem.experiment import Solved
+    from network_models.dem_regression.deepem.solved import Solved
 
 __all__ = ["write_sections"]
 

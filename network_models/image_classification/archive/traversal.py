@@ -20,13 +20,12 @@ from network_models.image_classification.archive.frame_answers import FrameAnswe
 from network_models.image_classification.archive.traversal_plan import (
     LOCK_FILE,
     TraversalPlan,
-    require_same_catalogue,
+    identity_of_catalogue,
 )
 from network_models.image_classification.classifier import Classifier
-from tools.atomic_files import sweep_partial_files
 from tools.code_dependencies import fingerprint_of_code
 from tools.long_work.journal import Journal
-from tools.run_folder import claim
+from tools.long_work.resumable import resumable_folder
 
 __all__ = ["Outcome", "classify_files"]
 
@@ -97,18 +96,18 @@ def classify_files(
     OSError
         If something can't be written.
     """
-    folder, plan = Path(folder), plan.settled(classifier.settings.tile)
-    folder.mkdir(parents=True, exist_ok=True)
-    with claim(folder / LOCK_FILE) as is_mine:
-        if not is_mine:
-            raise ValueError(f"{folder} is being written by another process")
-        require_same_catalogue(folder, classifier.identity, plan, inputs)
-        sweep_partial_files(folder)
-        with Journal(folder / "journal.jsonl") as journal:
-            answers = FrameAnswers(classifier, plan, folder)
-            one_pass = _Pass(classifier, plan, answers, journal, tell or (lambda *_: None))
-            one_pass.run(files, workers)
-            return _finished(classifier, plan, files, journal, folder, one_pass.n_new)
+    plan = plan.settled(classifier.settings.tile)
+    own = identity_of_catalogue(classifier.identity, plan, inputs)
+    with (
+        resumable_folder(
+            folder, lock=LOCK_FILE, options_file="classify.json", options=own, what="catalogue"
+        ) as place,
+        Journal(place / "journal.jsonl") as journal,
+    ):
+        answers = FrameAnswers(classifier, plan, place)
+        one_pass = _Pass(classifier, plan, answers, journal, tell or (lambda *_: None))
+        one_pass.run(files, workers)
+        return _finished(classifier, plan, files, journal, place, one_pass.n_new)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from network_models.image_classification.archive.tile_blending import default_bin
-from tools.long_work.same_options import require_same_options
 from tools.options import option
 
-__all__ = ["LOCK_FILE", "TraversalPlan", "require_same_catalogue"]
+__all__ = ["LOCK_FILE", "TraversalPlan", "identity_of_catalogue"]
 
 LOCK_FILE = "catalogue.lock"
 _LARGE = 8  # tiles along the shorter side from which on a frame is searched for regions by itself
@@ -68,28 +67,19 @@ class TraversalPlan:
         return not self.whole and (self.tiles or is_large)
 
 
-def require_same_catalogue(
-    folder: Path, identity: str, plan: TraversalPlan, inputs: Sequence[str]
-) -> None:
-    """Raise if a folder holds a catalogue of other options; else write them down.
+def identity_of_catalogue(identity: str, plan: TraversalPlan, inputs: Sequence[str]) -> dict:
+    """Return what decides a catalogue, JSON types.
 
     Parameters
     ----------
-    folder : Path
     identity : str
         Of the classifier.
     plan : TraversalPlan
     inputs : sequence of str
         Files and folders, as they were given.
-
-    Raises
-    ------
-    ValueError
     """
-    own = {
+    return {
         "model": identity,
         "inputs": [str(Path(name).resolve()) for name in inputs],
         **dataclasses.asdict(plan),
     }
-    file = folder / "classify.json"
-    require_same_options(file, own, what="catalogue", lock=LOCK_FILE)

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from dataset_models.solar_scenes.classes import OUTPUTS
-from dataset_models.store_workers import usable_processes
+from tools.long_work.processes import usable_processes
 
 __all__ = ["FEATURES", "HandFeatureClassifier", "hand_features"]
 

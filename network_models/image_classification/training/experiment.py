@@ -30,7 +30,7 @@ from network_models.image_classification.training.report_sections import (
 from network_models.image_classification.training.scene_setup import builder_of, small_network
 from network_models.training.checkpoint import save_network
 from network_models.training.fitting import predict, training_options
-from network_models.training.run import Evaluation, Trained
+from network_models.training.problem import Evaluation, Trained
 from tools.abstention import (
     RiskCoverage,
     abstention_score,

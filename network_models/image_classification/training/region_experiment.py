@@ -21,8 +21,7 @@ from network_models.image_classification.training.report_sections import (
 )
 from network_models.layers.images import BrightnessScaling
 from network_models.training.fitting import predict
-from network_models.training.problem import ProblemData
-from network_models.training.run import Evaluation, Trained
+from network_models.training.problem import Evaluation, ProblemData, Trained
 from network_models.training.targets import Target, class_targets
 from tools.atomic_files import write_json
 from tools.channels import AIA_CHANNELS

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dataset_models.GOES.side_columns import SideColumns
     from dataset_models.store import ImageSource, ImageStore
     from dataset_models.virtual_sun.limit import ForecastLimit
-    from network_models.xray_flux_forecast.experiment import ForecastNetwork
+    from network_models.xray_flux_forecast.forecast_network import ForecastNetwork
 
 __all__ = ["AIAConfig", "aia_problem"]
 
@@ -260,7 +260,7 @@ def _made_store(
     """Build a source's store under ``--stores``; other images get another folder."""
     from dataset_models.SDO.sources import is_store
     from dataset_models.store import build_store
-    from dataset_models.store_workers import usable_processes
+    from tools.long_work.processes import usable_processes
 
     described = json.dumps([source.describe(), source.times.astype(str).tolist(), config.size])
     path = Path(config.stores) / f"{name}_{hashlib.sha256(described.encode()).hexdigest()[:10]}"
@@ -273,12 +273,12 @@ def _made_store(
 
 def _make_network(config: AIAConfig, with_history: bool) -> ForecastNetwork:
     from network_models.training.fitting import TrainingOptions
-    from network_models.xray_flux_forecast.experiment import ForecastNetwork, Rival
     from network_models.xray_flux_forecast.fdl1.aia_network import (
         NetworkShape,
         build_aia_network,
         image_features,
     )
+    from network_models.xray_flux_forecast.forecast_network import ForecastNetwork, Rival
     from network_models.xray_flux_forecast.history_network import build_history_network
 
     return ForecastNetwork(

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from network_models.dem_regression.deepem.train import SCRIPT, main
+from network_models.dem_regression.deepem.train import PROBLEM, main
 from network_models.files.safe_loading import load_network
 from software_tests.dataset_models.SDO.AIA.test_dem_pairs import write_folder
 from tools.report.report import read_sections
 
+SCRIPT = "network_models/dem_regression/deepem/train.py"
 SMALL = ["--smoke", "--size", "32", "--jobs", "1"]
 
 
@@ -50,7 +51,8 @@ def test_the_report_holds_the_five_figures_and_the_appendix(run):
 
 def test_the_run_says_how_it_was_made(run):
     config = json.loads((run / "config.json").read_text())
-    assert config["script"] == SCRIPT
+    assert config["script"] == SCRIPT == PROBLEM.script
+    assert config["problem"] == "DeepEM"
     assert config["options"]["learning_rate"] == 1e-3  # of --smoke
     assert config["options"]["weight_decay"] == 1e-9
     assert config["data"]["teacher"].startswith("basis-pursuit")

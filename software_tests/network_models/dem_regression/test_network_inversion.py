@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
-from network_models.dem_regression import image_network, inversion, package, train
+from network_models.dem_regression import inversion, package, train
 from network_models.dem_regression.inversion import PACKAGED_NETWORKS, invert_with_network
 from network_models.files.safe_loading import load_network
 from network_models.training.callbacks import RunRecorder
@@ -215,19 +216,27 @@ def test_a_network_of_another_shape_inverts_but_is_not_packaged(tmp_path):
         package.main([str(run), "--output", str(tmp_path / "packaged")])
 
 
-def test_an_image_network_is_explained(tmp_path):
-    options = ["--height", "6", "--width", "5", "--pixels-averaged", "64", "--size", "fast"]
-    assert image_network.main([*options, "--output", str(tmp_path / "run")]) == 0
+def test_a_packaged_network_is_explained_on_an_array_with_the_channel_first_or_last(tmp_path):
     given = simulated_map("log-normal", 6, 64, seed=3, version=VERSION)
     image = given.dn.reshape(6, 6, 6)[:, :5].astype(np.float32)
-    np.save(tmp_path / "image.npy", image)
-    arguments = [str(tmp_path / "run"), str(tmp_path / "image.npy"), "--method", "gradient"]
-    arguments += ["--target", "log T 6.45-6.55", "--output", str(tmp_path / "map")]
-    assert saliency.main(arguments) == 0
-    pictures = list((tmp_path / "map").glob("*/map.png"))
-    assert pictures
-    with pytest.raises(ValueError, match="not empty"):
-        image_network.main([*options, "--output", str(tmp_path / "run")])
+    np.save(tmp_path / "last.npy", image)
+    np.save(tmp_path / "first.npy", np.moveaxis(image, -1, 0))
+    arguments = ["--method", "gradient", "--target", "log T 6.45-6.55"]
+    maps = []
+    for name in ("last", "first"):
+        output = ["--output", str(tmp_path / f"map_{name}")]
+        file = str(tmp_path / f"{name}.npy")
+        assert saliency.main(["packaged/fast", file, *arguments, *output]) == 0
+        (folder,) = (tmp_path / f"map_{name}").iterdir()
+        with fits.open(folder / "map.fits") as hdus:
+            maps.append(np.stack([hdu.data for hdu in hdus[1:]]))
+        facts = json.loads((folder / "map.json").read_text())
+    assert maps[0].shape == (6, 6, 5)
+    np.testing.assert_array_equal(*maps)
+    # the mean over the pixels of what the inversion gives, with the errors of one exposure
+    sigma = aia_noise(image, RESPONSE_CHANNELS, exposure_s=None).astype(np.float32)
+    found = invert_with_network(image, sigma, size="fast", version=VERSION)
+    assert facts["value"] == pytest.approx(float(found.em[..., 10].mean() / 1e26), rel=1e-4)
 
 
 @pytest.fixture

@@ -16,13 +16,18 @@ import pytest
 
 from dataset_models.audit import LeakError
 from dataset_models.splits import leaky_random_split
-from network_models.training.callbacks import EpochOrder, TrainingStopped, duration
+from network_models.training.callbacks import EpochOrder, TrainingStopped
 from network_models.training.checkpoint import load_state
-from network_models.training.fitting import open_run, train
+from network_models.training.fitting import train
 from network_models.training.losses import BinnedLogScore
+from network_models.training.problem import ProblemData, open_problem
+from network_models.training.run import open_run
+from network_models.xray_flux_forecast.history_only import HistoryConfig
 from software_tests.conftest import ROOT
 from software_tests.network_models.training.small_training import OPTIONS, small_data, small_train
-from tools.run_folder import RunFolder, code_fingerprint
+from tools.code_dependencies import code_of_script
+from tools.long_work.progress import duration
+from tools.run_folder import RunFolder
 
 SCRIPT = "network_models/xray_flux_forecast/history_only.py"
 KILLS = int(os.environ.get("HELIOLENS_KILLS", "10"))  # make figures asks for 100
@@ -136,23 +141,11 @@ def test_a_leak_fails_the_training_before_the_first_batch(tmp_path, generator):
     assert any(not check["passed"] for check in folder.config["audit"])
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
-    epochs: int = 3
-    output: str = "x"
-    keep_epochs: int = 0
-    new_run: bool = False
-
-
-def opened(parent, *, started=None, always_new=False, **options):
-    dataset, _ = small_data()
-    run = open_run(
-        str(parent),
-        Config(**options),
-        dataset,
-        always_new=always_new,
-        started=time.time() if started is None else started,
-    )
+def opened(parent, *, started=None, problem=None, **options):
+    config = HistoryConfig(**{"epochs": 3, "output": str(parent)} | options)
+    started = time.time() if started is None else started
+    data = ProblemData(*small_data())
+    run = open_run(problem or open_problem(SCRIPT), config, data, started=started)
     run.unlock()
     return run
 
@@ -162,7 +155,15 @@ class TestOpenRun:
         first = opened(tmp_path)
         assert opened(tmp_path, keep_epochs=5).path == first.path  # changes nothing computed
         assert opened(tmp_path, epochs=4).path != first.path
-        assert opened(tmp_path, always_new=True).path != first.path
+        assert opened(tmp_path, legacy_format=True).path == first.path
+        assert opened(tmp_path, new_run=True).path != first.path
+
+    def test_another_problem_with_the_same_options_on_the_same_data_is_another_run(self, tmp_path):
+        first = opened(tmp_path)
+        problem = open_problem(SCRIPT)
+        assert opened(tmp_path, problem=dataclasses.replace(problem, name="b")).path != first.path
+        other = dataclasses.replace(problem, script="network_models/dem_regression/train.py")
+        assert opened(tmp_path, problem=other).path != first.path
 
     def test_a_finished_run_is_shown_again_unless_the_code_has_changed(self, tmp_path):
         first = opened(tmp_path)
@@ -180,7 +181,7 @@ class TestOpenRun:
     def test_config_tells_all_that_repeats_the_run(self, tmp_path):
         config = opened(tmp_path).config
         assert config["options"]["epochs"] == 3
-        assert config["code"] == code_fingerprint()
+        assert config["code"] == code_of_script(SCRIPT)
         assert config["versions"]["keras"]
         assert config["data"]["source"].startswith("virtual Sun (synthetic)")
         assert config["data"]["fingerprint"] == small_data()[0].fingerprint()

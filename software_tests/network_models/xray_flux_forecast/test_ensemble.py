@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,7 +41,7 @@ def test_a_run_is_opened_again_with_its_own_data(runs):
     opened = reopen_run(runs[1])
     assert opened.config.seed == 1
     assert opened.data.dataset.fingerprint() == opened.run.config["data"]["fingerprint"]
-    assert opened.run.config["split"]["test"]["samples"] == len(opened.split.test)
+    assert opened.run.config["split"]["test"]["samples"] == len(opened.data.split.test)
     assert opened.network().name == "history_only"
 
 
@@ -73,10 +74,13 @@ def test_what_can_not_be_combined_is_refused(runs, tmp_path):
         _require_alike([opened, changed(opened, delay_h=12)])
     record = opened.data.dataset.record
     other = SimpleNamespace(record=replace(record, peak_flux=record.peak_flux * 1.01))
-    elsewhere = replace(opened, data=SimpleNamespace(dataset=other))
+    elsewhere = SimpleNamespace(
+        run=opened.run, config=opened.config, data=SimpleNamespace(dataset=other)
+    )
     with pytest.raises(ValueError, match="trained on different records"):
         _require_alike([opened, elsewhere])
-    apart = replace(opened, split=replace(opened.split, test=opened.split.validation))
+    split = opened.data.split
+    apart = SimpleNamespace(data=replace(opened.data, split=replace(split, test=split.validation)))
     with pytest.raises(ValueError, match="no time in common in their test sets"):
         _common_split([opened, apart])
     with pytest.raises(ValueError, match="two or more runs"):
@@ -94,33 +98,37 @@ def test_a_run_whose_data_have_changed_is_refused(runs, tmp_path):
     config["data"]["fingerprint"] = "0" * 16
     (copy / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match="no longer what it was trained on"):
-        reopen_run(str(copy))
+        _ = reopen_run(str(copy)).data
     (copy / "report.html").unlink()
     with pytest.raises(ValueError, match="is not finished"):
-        reopen_run(str(copy))
+        _ = reopen_run(str(copy)).data
 
 
 def test_a_script_that_is_none_of_ours_is_never_imported(runs, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(runs[0], copy)
     config = json.loads((copy / "config.json").read_text())
-    for script in ("antigravity.py", "../elsewhere.py", "tools/command_line.py", None):
+    for script in ("antigravity.py", "../elsewhere.py", "tools/command_line.py", "antigravity"):
         (copy / "config.json").write_text(json.dumps(config | {"script": script}))
-        with pytest.raises(ValueError, match="is no flux forecast: expected one of"):
+        with pytest.raises(ValueError, match="none of this suite's training scripts and is no"):
             reopen_run(str(copy))
+    assert "antigravity" not in sys.modules
 
 
 def test_members_on_images_come_first_in_whatever_order_they_are_given(monkeypatch):
     def images():
-        return SimpleNamespace(data=SimpleNamespace(dataset=object.__new__(FDL1)))
+        return SimpleNamespace(run=None, data=SimpleNamespace(dataset=object.__new__(FDL1)))
 
     def history():
-        return SimpleNamespace(data=SimpleNamespace(dataset=object()))
+        return SimpleNamespace(run=None, data=SimpleNamespace(dataset=object()))
 
     members = {"a": history(), "b": images(), "c": history(), "d": images()}
     combined = []
     ensemble = "network_models.xray_flux_forecast.ensemble"
     monkeypatch.setattr("network_models.training.reopen.reopen_run", members.get)
+    monkeypatch.setattr(
+        "network_models.xray_flux_forecast.flux_forecast.bins_of_run", lambda run: None
+    )
     monkeypatch.setattr(f"{ensemble}._combine", lambda found, *_: combined.extend(found) or 0)
     assert main(list(members)) == 0
     assert [name for m in combined for name in members if members[name] is m] == list("bdac")
