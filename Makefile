@@ -37,6 +37,7 @@ test: $(READY)
 lint: $(READY)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 # FLARES: the GOES event list; X_RAY_FILES: real GOES days. Their figures are left out without them.
 FLARES ?= $(wildcard ../shared/data/flare/catalogues/goes_flares_1996_2018.csv)

@@ -222,8 +222,8 @@ def _in_time_order(table: SampleTable, rows: np.ndarray) -> np.ndarray:
 
 def _ranges(years: list[int]) -> str:
     """Write years as ``1999, 2003-2005``."""
-    years, parts = sorted(years), []
-    for year in years:
+    parts: list[list[int]] = []
+    for year in sorted(years):
         if parts and parts[-1][1] == year - 1:
             parts[-1][1] = year
         else:

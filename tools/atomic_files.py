@@ -47,7 +47,7 @@ def scratch_path(path: str | Path, *, ending: str = "") -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.partial{ending}")
 
 
-def write_bytes(path: str | Path, data: bytes) -> None:
+def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
     """Write ``data`` to ``path`` in one step that a kill can't split."""
     path = Path(path)
     partial = scratch_path(path)
@@ -156,7 +156,7 @@ def write_json(path: str | Path, value: object) -> None:
 def write_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     """Write an .npz archive (its entries carry CRC-32 checksums) in one step."""
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # NumPy's stub takes a name for an option
     write_bytes(path, buffer.getbuffer())
 
 

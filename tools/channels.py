@@ -64,7 +64,7 @@ def channel_name(channel: int | str) -> str:
 
 def channel_unit(channel: int | str) -> str:
     """Give the unit of a channel's values, in astropy's spelling."""
-    return {"B_los": "G", "continuum": "DN s-1"}.get(channel, "DN s-1 pix-1")
+    return {"B_los": "G", "continuum": "DN s-1"}.get(str(channel), "DN s-1 pix-1")
 
 
 @cache
@@ -75,8 +75,8 @@ def _epochs(channel: int) -> list[tuple[np.datetime64, np.datetime64, tuple[floa
         cells = dict(zip(columns, row, strict=True))
         if int(cells["wavelength_angstrom"]) == channel:
             numbers = ("area_cm2", "p1_per_day", "p2_per_day2", "p3_per_day3")
-            span = [np.datetime64(cells[name], "s") for name in ("start", "stop")]
-            found.append((*span, tuple(float(cells[name]) for name in numbers)))
+            start, stop = (np.datetime64(cells[name], "s") for name in ("start", "stop"))
+            found.append((start, stop, tuple(float(cells[name]) for name in numbers)))
     return sorted(found)
 
 

@@ -140,13 +140,14 @@ def _require_within(name: str, value: object, bounds: typing.Mapping[str, float 
     """Raise a ValueError that names the option and its bounds if a number lies outside."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return
+    number = float(value)
     least, most, above, below = (bounds[key] for key in ("least", "most", "above", "below"))
     fits = (
-        math.isfinite(value)
-        and (least is None or value >= least)
-        and (most is None or value <= most)
-        and (above is None or value > above)
-        and (below is None or value < below)
+        math.isfinite(number)
+        and (least is None or number >= least)
+        and (most is None or number <= most)
+        and (above is None or number > above)
+        and (below is None or number < below)
     )
     if not fits:
         raise ValueError(f"{flag_of(name)} must be {_bounds_text(bounds)}, got {value}")

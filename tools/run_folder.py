@@ -9,6 +9,7 @@ import subprocess
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import IO
 
 from tools.atomic_files import sweep_partial_files, write_json
 from tools.long_work.resumable import locked_file
@@ -33,7 +34,7 @@ class RunFolder:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self._lock = None
+        self._lock: IO | None = None
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +72,7 @@ def score_card(
     forecasters: list[Forecaster],
     *,
     generator: np.random.Generator,
-    pairs: list[tuple[str, str]] = (),
+    pairs: Sequence[tuple[str, str]] = (),
     n_draws: int = 1000,
     block_days: float = 27.0,
 ) -> dict:
@@ -122,7 +124,7 @@ def score_card(
 
 def _event_draws(
     forecaster: Forecaster, name: str, observations: Observations, bootstrap: BlockBootstrap
-) -> dict[str, tuple[float, np.ndarray]]:
+) -> dict[str, tuple[Any, np.ndarray]]:
     """Give value and resampled values of every score of one forecaster for one event."""
     event, p = observations.event(name), forecaster.probability[name]
     yes = p >= forecaster.threshold[name]
@@ -143,7 +145,10 @@ def _event_draws(
             "BSS_train": (1 - error / reference, 1 - error_draws / reference_draws),
             "Brier": (error, error_draws),
             "log": (surprises.mean(), bootstrap.mean(surprises)),
-            "ROC": (roc_area(p, event), bootstrap.statistic(lambda w: roc_area(p, event, w))),
+            "ROC": (
+                roc_area(p, event),
+                bootstrap.statistic(lambda w: np.asarray(roc_area(p, event, w))),
+            ),
         }
 
 
@@ -155,7 +160,7 @@ def _mean_and_draws(values: np.ndarray, bootstrap: BlockBootstrap) -> tuple[floa
     return values.mean(), bootstrap.mean(values)
 
 
-def _with_intervals(scores: dict[str, tuple[float, np.ndarray]], n_blocks: int) -> dict[str, list]:
+def _with_intervals(scores: Mapping[str, tuple[Any, ...]], n_blocks: int) -> dict[str, list]:
     out = {}
     for name, (value, draws) in scores.items():
         enough = n_blocks >= FEWEST_BLOCKS and not np.isnan(value)
@@ -165,7 +170,7 @@ def _with_intervals(scores: dict[str, tuple[float, np.ndarray]], n_blocks: int) 
 
 
 def _differences(
-    draws: dict, pairs: list[tuple[str, str]], n_blocks: int
+    draws: dict, pairs: Sequence[tuple[str, str]], n_blocks: int
 ) -> dict[str, dict[str, list]]:
     """Give first minus second for each pair, with paired intervals."""
     out = {}
@@ -187,7 +192,7 @@ def _flux_scores(
     observations: Observations,
     forecasters: list[Forecaster],
     bootstrap: BlockBootstrap,
-    pairs: list[tuple[str, str]],
+    pairs: Sequence[tuple[str, str]],
 ) -> dict:
     """Give CRPS and mean absolute error of the median, in dex."""
     draws: dict = {}
@@ -211,8 +216,8 @@ def _flux_scores(
                 },
                 bootstrap.n_blocks,
             )
-    scores = {name: _with_intervals(v, bootstrap.n_blocks) for name, v in draws.items()}
-    return {"unit": "dex", "scores": scores, "differences": differences}
+    told = {name: _with_intervals(v, bootstrap.n_blocks) for name, v in draws.items()}
+    return {"unit": "dex", "scores": told, "differences": differences}
 
 
 def _reliability(probability: np.ndarray, event: np.ndarray) -> dict[str, list]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["SearchRange", "Condition", "among", "between"]
 
-_COMPARISONS: dict[str, Callable[[object, object], bool]] = {
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
     ">": operator.gt,
@@ -78,7 +79,7 @@ class SearchRange:
     when: Condition | None = None
 
 
-def among(*values: object, when: tuple | None = None, is_ordered: bool = True) -> SearchRange:
+def among(*values: Any, when: tuple | None = None, is_ordered: bool = True) -> SearchRange:
     """Let a search choose among some values.
 
     Integers are always searched so, by steps that mean something: 16, 32, 64.

@@ -7,6 +7,7 @@ All functions take plain arrays. ``probability`` is (sample,) float in [0, 1] an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def contingency(forecast: np.ndarray, event: np.ndarray) -> Contingency:
     """Count hits, misses, false alarms and correct rejections of a yes/no forecast."""
     forecast, event = np.asarray(forecast, bool), np.asarray(event, bool)
     cells = (forecast & event, ~forecast & event, forecast & ~event, ~forecast & ~event)
-    return Contingency(*(int(cell.sum()) for cell in cells))
+    return Contingency(*(np.asarray(cell.sum()) for cell in cells))
 
 
 def threshold_of_largest_tss(probability: np.ndarray, event: np.ndarray) -> float:
@@ -145,7 +146,7 @@ def roc_area(
     return float(area) if area.ndim == 0 else area
 
 
-def _ratio(numerator: float, denominator: float) -> float:
+def _ratio(numerator: Any, denominator: Any) -> Any:
     """Divide; NaN where the denominator is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.divide(numerator, denominator, dtype=float)

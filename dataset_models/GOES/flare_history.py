@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +25,7 @@ from dataset_models.solar_data import (
 )
 from tools.random_streams import random_stream
 
-__all__ = ["FlareHistory", "HistoryWindow"]
+__all__ = ["FlareHistory", "HistoryWindow", "PeakFluxSamples"]
 
 _HOUR = np.timedelta64(3600, "s")
 _FEWEST_FLARE_HOURS = 5  # histories with fewer hours of flares are alike without being copies
@@ -50,16 +51,11 @@ class HistoryWindow:
             raise ValueError(f"floor_flux must be positive, in W m-2, got {self.floor_flux}")
 
 
-class FlareHistory(SolarData):
-    """Hourly flare history as input, log10 of the coming peak flux as target.
+class PeakFluxSamples(SolarData):
+    """Issue times with the peak flux to come: what samples of history and of images share.
 
     Arrays
     ------
-    flare_history : (hour, channel) float32
-        The newest hour last. Channels: largest peak flux of the flares that became known in the
-        hour (W m-2, 0 where none did: a list's flares at their peak, a light curve's when they
-        are over), number of flares of at least C1, share of the hour that was observed, and, for
-        records with a light curve, the mean 1-8 A flux (W m-2).
     side : (column,) float32
         Side columns, where some were given: the newest values at or before the issue time.
     log10_peak_flux : () float32
@@ -128,14 +124,56 @@ class FlareHistory(SolarData):
         return names if self.record.flux is None else (*names, "mean flux")
 
     @property
-    def arrays(self) -> dict[str, ArrayInfo]:
-        """What ``read`` gives."""
-        shape = (self.window.history_h, len(self.channels))
-        arrays = {"flare_history": ArrayInfo(("hour", "channel"), shape, "W m-2, 1, 1", INPUT)}
+    def flux_arrays(self) -> dict[str, ArrayInfo]:
+        """What every sample has: the side columns, if any, and the target."""
+        arrays = {}
         if self.side is not None:
             arrays["side"] = ArrayInfo(("column",), (len(self.side.names),), "as given", SIDE)
-        arrays["log10_peak_flux"] = ArrayInfo((), (), "log10(W m-2)", TARGET)
-        return arrays
+        return arrays | {"log10_peak_flux": ArrayInfo((), (), "log10(W m-2)", TARGET)}
+
+    @property
+    def history_info(self) -> ArrayInfo:
+        """What the flare history of a sample is."""
+        shape = (self.window.history_h, len(self.channels))
+        return ArrayInfo(("hour", "channel"), shape, "W m-2, 1, 1", INPUT)
+
+    def describe_history(self) -> str:
+        """Say in a sentence what the flare history of a sample is."""
+        w = self.window
+        return (
+            f"{w.history_h} h of hourly history before the issue time t, one sample every "
+            f"{w.cadence_h} h"
+        )
+
+    def read_fluxes(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Read side columns and targets by their rows in the table."""
+        out = {} if self.side is None else {"side": self.side.at(self.times[indices])}
+        return out | {"log10_peak_flux": self.log10_peak_flux[indices].astype(np.float32)}
+
+    def altered_after_issue(self, index: int, seed: int) -> FlareHistory:
+        """Return one sample's history and target from a record that differs in all that came later.
+
+        What the audit compares: the history must be the same, the target need not.
+        """
+        time, w = self.times[index], self.window
+        altered = altered_after(
+            self.record,
+            time,
+            np.random.default_rng([seed, index]),
+            before=w.history_h * _HOUR,
+            after=(w.delay_h + w.catch_h) * _HOUR,
+        )
+        return FlareHistory(
+            altered, self.window, side=self.side, times=self.times[[index]], need_label=False
+        )
+
+    @abstractmethod
+    def describe_sample(self) -> str:
+        """Say in a sentence what a sample is."""
+
+    @abstractmethod
+    def _content_hashes(self) -> np.ndarray:
+        """Hash the content of each sample's input, (sample,) uint64."""
 
     @property
     def log10_peak_flux(self) -> np.ndarray:
@@ -151,50 +189,6 @@ class FlareHistory(SolarData):
         for rows in sets:
             flux[rows] = flux[generator.permutation(rows)]
         self.window_flux = flux
-
-    @property
-    def rows_at_once(self) -> int:
-        """Samples that can be read at once without thinking of memory."""
-        return 4096
-
-    def describe_sample(self) -> str:
-        """Say in a sentence what a sample is."""
-        w = self.window
-        return (
-            f"{w.history_h} h of hourly history before the issue time t, one sample every "
-            f"{w.cadence_h} h"
-        )
-
-    def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """Read samples by their rows in the table."""
-        indices = np.asarray(indices)
-        out = {"flare_history": self.histories(indices)}
-        if self.side is not None:
-            out["side"] = self.side.at(self.times[indices])
-        out["log10_peak_flux"] = self.log10_peak_flux[indices].astype(np.float32)
-        return out
-
-    def read_altered(self, index: int, seed: int) -> dict[str, np.ndarray]:
-        """Read one sample from a record that differs in all that came after its issue time."""
-        time, w = self.times[index], self.window
-        altered = altered_after(
-            self.record,
-            time,
-            np.random.default_rng([seed, index]),
-            before=w.history_h * _HOUR,
-            after=(w.delay_h + w.catch_h) * _HOUR,
-        )
-        other = FlareHistory(
-            altered, self.window, side=self.side, times=self.times[[index]], need_label=False
-        )
-        return other.read(np.array([0]))
-
-    def thumbnails(self, indices: np.ndarray) -> np.ndarray:
-        """Give log10 of the hourly peak fluxes above A1; NaN where hardly anything happened."""
-        flux = self.histories(np.asarray(indices))[..., 0]
-        out = np.log10(np.maximum(flux, 1e-8) / 1e-8)
-        out[(flux > 0).sum(axis=1) < _FEWEST_FLARE_HOURS] = np.nan
-        return out
 
     def past_peak(self, hours: int) -> np.ndarray:
         """Give the largest flux that was known of the last ``hours``, W m-2, 0 if there is none.
@@ -242,10 +236,6 @@ class FlareHistory(SolarData):
         for column in columns:
             digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()[:16]
-
-    def _content_hashes(self) -> np.ndarray:
-        chunks = np.array_split(np.arange(len(self.times)), max(len(self.times) // 2048, 1))
-        return np.concatenate([hash_rows(self.histories(chunk)) for chunk in chunks])
 
     def _without_side_values(self) -> np.ndarray:
         """Say for which samples no side columns are known."""
@@ -301,6 +291,55 @@ class FlareHistory(SolarData):
             number = np.bincount(hour[inside], minlength=count)
             hourly[:, 3] = np.divide(total, number, out=np.zeros(count), where=number > 0)
         return first, hourly
+
+
+class FlareHistory(PeakFluxSamples):
+    """Hourly flare history as input, log10 of the coming peak flux as target.
+
+    Arrays
+    ------
+    flare_history : (hour, channel) float32
+        The newest hour last. Channels: largest peak flux of the flares that became known in the
+        hour (W m-2, 0 where none did: a list's flares at their peak, a light curve's when they
+        are over), number of flares of at least C1, share of the hour that was observed, and, for
+        records with a light curve, the mean 1-8 A flux (W m-2).
+    side, log10_peak_flux
+        As in ``PeakFluxSamples``, which takes the same parameters.
+    """
+
+    @property
+    def arrays(self) -> dict[str, ArrayInfo]:
+        """What ``read`` gives."""
+        return {"flare_history": self.history_info} | self.flux_arrays
+
+    @property
+    def rows_at_once(self) -> int:
+        """Samples that can be read at once without thinking of memory."""
+        return 4096
+
+    def describe_sample(self) -> str:
+        """Say in a sentence what a sample is."""
+        return self.describe_history()
+
+    def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Read samples by their rows in the table."""
+        indices = np.asarray(indices)
+        return {"flare_history": self.histories(indices)} | self.read_fluxes(indices)
+
+    def read_altered(self, index: int, seed: int) -> dict[str, np.ndarray]:
+        """Read one sample from a record that differs in all that came after its issue time."""
+        return self.altered_after_issue(index, seed).read(np.array([0]))
+
+    def thumbnails(self, indices: np.ndarray) -> np.ndarray:
+        """Give log10 of the hourly peak fluxes above A1; NaN where hardly anything happened."""
+        flux = self.histories(np.asarray(indices))[..., 0]
+        out = np.log10(np.maximum(flux, 1e-8) / 1e-8)
+        out[(flux > 0).sum(axis=1) < _FEWEST_FLARE_HOURS] = np.nan
+        return out
+
+    def _content_hashes(self) -> np.ndarray:
+        chunks = np.array_split(np.arange(len(self.times)), max(len(self.times) // 2048, 1))
+        return np.concatenate([hash_rows(self.histories(chunk)) for chunk in chunks])
 
 
 def _observed_share(record: FlareRecord, hour_start: np.ndarray) -> np.ndarray:

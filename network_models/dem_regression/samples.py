@@ -14,6 +14,7 @@ from dataset_models.SDO.AIA.six_channels import SixChannels, read_six_arrays, re
 from dataset_models.solar_data import ArrayInfo, SampleTable, SolarData
 from network_models.dem_regression.simulated_pixels import MISSING_SIGMA, N_CHANNELS, N_INPUTS
 from network_models.training.data import ProblemData
+from network_models.training.lots import PixelRows
 from network_models.training.sample import Explained, Sample
 from network_models.training.samples import SampleSource
 from tools.emission_measure.families import LOG_T_EDGES
@@ -35,7 +36,7 @@ class _EmissionSamples(SampleSource):
     def __init__(self):
         super().__init__(pixelwise=True)
 
-    def channels_of(self, dataset: SolarData, n: int) -> tuple:
+    def channels_of(self, dataset: SolarData | PixelRows, n: int) -> tuple:
         """Return the channels in angstrom."""
         return RESPONSE_CHANNELS if n == N_CHANNELS else super().channels_of(dataset, n)
 

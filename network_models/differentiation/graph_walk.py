@@ -264,7 +264,7 @@ def layer_shapes(network: keras.Model, prefix: str = "") -> dict[str, tuple]:
 
     Shapes have None for the batch and for other axes of any length.
     """
-    found = {}
+    found: dict[str, tuple] = {}
     for use in uses_of(network):
         name = f"{prefix}{use.operation.name}"
         if isinstance(use.operation, keras.Model):

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 __all__ = ["require_allowed_classes"]
 
-_ALLOWED_MODULES = ("keras", "keras.layers", "keras.initializers", "keras.regularizers")
-_ALLOWED_MODULES += ("keras.constraints", "keras.activations", "keras.src.models.functional")
+_ALLOWED_MODULES: tuple[str, ...] = ("keras", "keras.layers", "keras.initializers")
+    "keras",
+    "keras.layers",
+    "keras.initializers",
+    "keras.regularizers",
+)
+_ALLOWED_MODULES += ("keras.regularizers", "keras.constraints", "keras.activations")
+_ALLOWED_MODULES += ("keras.src.models.functional",)
 _REFUSED_CLASSES = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
 
 

@@ -119,7 +119,7 @@ def _normal(config: dict) -> dict:
 
 def _with_input(layers: list[dict]) -> list[dict]:
     """Give a Sequential network's layers with its input as a layer of its own."""
-    out = []
+    out: list[dict] = []
     for layer in layers:
         layer = _normal(layer)
         shape = None
@@ -141,5 +141,5 @@ def _values(value: object) -> object:
         return value
     out = {k: _values(v) for k, v in value.items() if k not in ("sparse", "ragged")}
     if "distribution" in out:
-        out["distribution"] = _DISTRIBUTIONS.get(out["distribution"], out["distribution"])
+        out["distribution"] = _DISTRIBUTIONS.get(str(out["distribution"]), out["distribution"])
     return out

@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -205,10 +206,11 @@ def _array(tensor: _Tensor, storages: dict[str, bytes]) -> np.ndarray:
     return np.ascontiguousarray(view).reshape(shape)  # Slic's 594 MiB are not copied
 
 
-def _carry_out(stream: io.BytesIO) -> object:
+def _carry_out(stream: io.BytesIO) -> Any:
     """Carry out one pickle's instructions, up to its STOP; refuse all but the allowed ones."""
     stack: list = []
     memory: dict[int, object] = {}
+    argument: Any
     for instruction, argument, _ in pickletools.genops(stream):
         name = instruction.name
         if name == "STOP":
@@ -273,7 +275,7 @@ def _name(text: str) -> _Name:
     return _Name(text)
 
 
-def _call(function: object, arguments: object) -> object:
+def _call(function: object, arguments: Any) -> object:
     """Stand in for the two functions that a state dictionary calls."""
     if function == _Name(_DICTIONARY) and arguments == ():
         return _Dictionary()
@@ -285,7 +287,7 @@ def _call(function: object, arguments: object) -> object:
     raise _Refused("it calls something else than the making of a tensor or dictionary")
 
 
-def _stored(reference: object) -> _Storage:
+def _stored(reference: Any) -> _Storage:
     """Read ``("storage", kind, key, device, number)``."""
     kind, storage, key, _, n = reference[:5]
     if kind != "storage" or not isinstance(storage, _Name) or storage.text not in _STORAGES:

@@ -6,6 +6,7 @@ import logging
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -170,7 +171,7 @@ class TensorBoardCurves:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
-        self._writer = None
+        self._writer: Any = None
 
     def write(self, step: int, row: dict[str, float]) -> None:
         """Add the values of one epoch."""

@@ -25,7 +25,7 @@ from network_models.training.callbacks import (
 )
 from network_models.training.checkpoint import Progress, load_state, restore_state
 from tools.atomic_files import write_text
-from tools.options import part_of
+from tools.options import Trainable, part_of
 from tools.plotting.architecture import draw_architecture
 from tools.run_folder import RunFolder
 
@@ -81,7 +81,7 @@ class TrainingOutcome:
     seconds: float
 
 
-def training_options(config: object) -> TrainingOptions:
+def training_options(config: Trainable) -> TrainingOptions:
     """Take the training options out of a configuration that has them by the same names."""
     return part_of(config, TrainingOptions)
 

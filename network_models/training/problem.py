@@ -126,7 +126,8 @@ class Problem:
     loss : callable
         ``loss(config, data)`` gives the loss, which on the validation set chooses the network.
     targets : callable
-        ``targets(config, data)`` gives the named scalars of the output, {name: ``Target``}.
+        ``targets(config, data)`` gives the named scalars of the output, {name: ``Target``}. They
+        stand in every run's config.json; for runs of versions that wrote none, data is None.
     evaluate : callable
         ``evaluate(trained)`` takes a ``Trained``, scores it, writes its report's sections, and
         gives an ``Evaluation``; by default it compares the test set's mean loss with that of the
@@ -164,7 +165,7 @@ class Problem:
     open: Callable[[Any], ProblemData]
     build: Callable[[Any, ProblemData], keras.Model]
     loss: Callable[[Any, ProblemData], keras.losses.Loss]
-    targets: Callable[[Any, ProblemData], dict[str, Target]]
+    targets: Callable[[Any, ProblemData | None], dict[str, Target]]
     evaluate: Callable[[Trained], Evaluation] = later(
         "network_models.training.sections:evaluate_plainly"
     )

@@ -340,4 +340,4 @@ def _targets_of(run: RunFolder | None, problem: Problem | None) -> dict[str, Tar
     if problem is None:
         return {}
     config = from_plain(problem.config, run.config.get("options", {}))
-    return problem.targets(config, None)  # earlier versions wrote none for these
+    return problem.targets(config, None)

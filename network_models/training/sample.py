@@ -113,11 +113,30 @@ def synthetic_note(source: str) -> str:
 class Explained(Protocol):
     """A network to be explained, as ``reopen.open_network`` gives it."""
 
-    network: keras.Model
-    path: Path
-    targets: dict[str, Target]
-    image: str
-    run: RunFolder | None
+    @property
+    def network(self) -> keras.Model:
+        """The network."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """Of its file."""
+        ...
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """The named scalars of its output."""
+        ...
+
+    @property
+    def image(self) -> str:
+        """Name of the input that maps are made of."""
+        ...
+
+    @property
+    def run(self) -> RunFolder | None:
+        """The run that it belongs to."""
+        ...
 
     @property
     def described(self) -> str:

@@ -109,7 +109,7 @@ class SampleSource:
         """Return what a row is called."""
         return f"sample {row}"
 
-    def channels_of(self, dataset: SolarData, n: int) -> tuple:
+    def channels_of(self, dataset: SolarData | PixelRows, n: int) -> tuple:
         """Return the names of the image's last axis."""
         named = tuple(dataset.provenance().get("channels", ()))
         return named if len(named) == n else tuple(f"channel {k}" for k in range(n))

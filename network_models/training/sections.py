@@ -75,10 +75,11 @@ def evaluate_plainly(trained: Trained) -> Evaluation:
     generator = random_stream(config.seed, "plain evaluation")
     draws = EventBootstrap(events, generator=generator, n_draws=_DRAWS)
     low, high = interval(draws.mean(ours - theirs))
+    difference = float((ours - theirs).mean())
     card = {
         "loss": float(ours.mean()),
         "loss of the constant answer": float(theirs.mean()),
-        "difference": [float((ours - theirs).mean()), float(low), float(high)],
+        "difference": [difference, float(low), float(high)],
         "samples": len(ours),
     }
     write_json(trained.run / "performance/skill.json", card)
@@ -87,12 +88,12 @@ def evaluate_plainly(trained: Trained) -> Evaluation:
     lines = [
         f"{trained.network.count_params():,} parameters, best epoch {trained.progress.best_epoch}",
         f"mean {name} of {len(ours)} unseen samples {card['loss']:.4g}; constant answer "
-        f"{card['loss of the constant answer']:.4g}; difference {card['difference'][0]:.4g} "
+        f"{card['loss of the constant answer']:.4g}; difference {difference:.4g} "
         f"[{low:.4g}, {high:.4g}]",
     ]
     write_training_section(trained, loss=name)
     rows = [
-        ["network", f"{card['loss']:.4g}", f"{card['difference'][0]:.4g} [{low:.4g}, {high:.4g}]"],
+        ["network", f"{card['loss']:.4g}", f"{difference:.4g} [{low:.4g}, {high:.4g}]"],
         ["constant answer", f"{card['loss of the constant answer']:.4g}", ""],
     ]
     table = Table("Mean loss of the test set", ["", name, "difference, 95 % interval"], rows)

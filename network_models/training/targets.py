@@ -54,7 +54,7 @@ class Target:
         """From the output (batch, ...) to the target (batch,), in ``keras.ops``."""
         from network_models.differentiation.gradients import weighted_sum
 
-        return weighted_sum(self.weights) if self.weights else _itself
+        return weighted_sum(np.asarray(self.weights)) if self.weights else _itself
 
     @property
     def log_odds(self) -> Target:

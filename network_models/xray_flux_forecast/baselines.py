@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dataset_models.GOES.flare_history import FlareHistory
+from dataset_models.GOES.flare_history import PeakFluxSamples
 from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.splits import Split
 from network_models.xray_flux_forecast.flux_forecast import class_probabilities
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-def four_features(dataset: FlareHistory) -> np.ndarray:
+def four_features(dataset: PeakFluxSamples) -> np.ndarray:
     """Give the logistic baseline's features of all samples, (sample, 4) float64.
 
     log10 of the largest peak in the last 24 h, ln(1 + number of flares >= C1 in 24 h), log10 of
@@ -39,7 +39,7 @@ def four_features(dataset: FlareHistory) -> np.ndarray:
     return np.stack([peaks[0], count, peaks[1], peaks[2]], axis=1)
 
 
-def logistic(dataset: FlareHistory, split: Split) -> Forecaster:
+def logistic(dataset: PeakFluxSamples, split: Split) -> Forecaster:
     """Fit one logistic regression on four history features for each event."""
     note = "logistic regression on 4 history features; threshold of largest TSS on training"
     return _logistic("logistic", four_features(dataset), dataset, split, note)
@@ -60,7 +60,7 @@ def disc_totals(dataset: FDL1, split: Split) -> Forecaster:
 
 
 def _logistic(
-    name: str, features: np.ndarray, dataset: FlareHistory, split: Split, note: str
+    name: str, features: np.ndarray, dataset: PeakFluxSamples, split: Split, note: str
 ) -> Forecaster:
     """Fit one logistic regression on some features (sample, feature) for each event."""
     y = dataset.log10_peak_flux
@@ -77,7 +77,7 @@ def _logistic(
     return Forecaster(name, probability, threshold, note=note)
 
 
-def persistence(dataset: FlareHistory, split: Split) -> Forecaster:
+def persistence(dataset: PeakFluxSamples, split: Split) -> Forecaster:
     """Forecast that the last ``catch`` hours repeat themselves."""
     floor, last = dataset.window.floor_flux, dataset.past_peak(dataset.window.catch_h)[split.test]
     median = np.log10(np.maximum(last, floor))
@@ -89,7 +89,7 @@ def persistence(dataset: FlareHistory, split: Split) -> Forecaster:
 
 
 def climatology(
-    name: str, dataset: FlareHistory, rows: np.ndarray, test: np.ndarray, bins: FluxBins
+    name: str, dataset: PeakFluxSamples, rows: np.ndarray, test: np.ndarray, bins: FluxBins
 ) -> Forecaster:
     """Forecast the frequencies of some rows, always."""
     share = bins.climatology(dataset.log10_peak_flux[rows])

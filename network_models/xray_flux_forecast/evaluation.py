@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_models.GOES.flare_history import FlareHistory
+from dataset_models.GOES.flare_history import PeakFluxSamples
 from dataset_models.SDO.AIA.fdl_1 import FDL1
 from dataset_models.splits import Split
 from dataset_models.virtual_sun.limit import ForecastLimit
@@ -50,7 +50,7 @@ class Evaluation:
 
 
 def evaluate(
-    dataset: FlareHistory,
+    dataset: PeakFluxSamples,
     split: Split,
     bins: FluxBins,
     *,
@@ -105,7 +105,7 @@ def evaluate(
 
 
 def network_forecaster(
-    dataset: FlareHistory,
+    dataset: PeakFluxSamples,
     split: Split,
     bins: FluxBins,
     training_output: np.ndarray,
@@ -125,7 +125,7 @@ def network_forecaster(
 
 
 def limit_forecaster(
-    dataset: FlareHistory, split: Split, bins: FluxBins, limit: ForecastLimit
+    dataset: PeakFluxSamples, split: Split, bins: FluxBins, limit: ForecastLimit
 ) -> Forecaster:
     """Make the best possible forecaster; yes where an event is likelier than in training."""
     above = limit.exceedances(
@@ -149,7 +149,7 @@ def limit_forecaster(
 
 
 def observations_of(
-    dataset: FlareHistory, training: np.ndarray, test: np.ndarray, y: np.ndarray
+    dataset: PeakFluxSamples, training: np.ndarray, test: np.ndarray, y: np.ndarray
 ) -> Observations:
     """Give what came true on the test set, with the training set's base rates."""
     rates = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset_models.GOES.flare_finder import record_of_series
-from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
+from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow, PeakFluxSamples
 from dataset_models.GOES.flare_list import read_flare_list
 from dataset_models.GOES.flare_record import FLARE_PEAKS, FLUX_SERIES, FlareRecord
 from dataset_models.GOES.side_columns import read_side_columns
@@ -39,7 +39,7 @@ _FEWEST_YEARS = 6  # of records that are split by years
 class ForecastData:
     """Samples and, where the Sun is virtual, the limit of what can be forecast."""
 
-    dataset: FlareHistory
+    dataset: PeakFluxSamples
     limit: ForecastLimit | None
 
 
@@ -126,7 +126,7 @@ def read_record(paths: list[str], *, class_scale: str, gap_limit_s: float = 300.
 
 
 def default_split(
-    dataset: FlareHistory, *, test_from: str = "", validation_years: tuple[int, ...] = ()
+    dataset: PeakFluxSamples, *, test_from: str = "", validation_years: tuple[int, ...] = ()
 ) -> Split:
     """Split a record: the last part for testing, every fourth year before it for validation.
 
@@ -196,7 +196,7 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _span(dataset: FlareHistory) -> tuple[np.datetime64, np.datetime64]:
+def _span(dataset: PeakFluxSamples) -> tuple[np.datetime64, np.datetime64]:
     """Give the part of the record that samples are made from; images may cover less of it."""
     record, window = dataset.record, dataset.window
     start = dataset.times[0] - np.timedelta64(window.history_h, "h")

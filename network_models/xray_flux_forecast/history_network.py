@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from dataset_models.GOES.flare_history import FlareHistory
+from dataset_models.GOES.flare_history import PeakFluxSamples
 from network_models.layers.flux import MultiScaleHistory
 from network_models.xray_flux_forecast.flux_head import flux_head
 from tools.binned_distribution import FluxBins
@@ -24,7 +24,7 @@ _ROWS_AT_ONCE = 4096
 
 
 def build_history_network(
-    dataset: FlareHistory,
+    dataset: PeakFluxSamples,
     training: np.ndarray,
     bins: FluxBins,
     *,
@@ -62,13 +62,13 @@ def build_history_network(
     return keras.Model(inputs, output, name="history_only")
 
 
-def history_input(dataset: FlareHistory, training: np.ndarray) -> tuple:
+def history_input(dataset: PeakFluxSamples, training: np.ndarray) -> tuple:
     """Give the input ``flare_history`` and its standardised summaries, two Keras tensors."""
     history = keras.Input(dataset.dimensions()["flare_history"], name="flare_history")
     return history, standardise(history_features(dataset, training))(_summary(dataset)(history))
 
 
-def history_features(dataset: FlareHistory, rows: np.ndarray) -> np.ndarray:
+def history_features(dataset: PeakFluxSamples, rows: np.ndarray) -> np.ndarray:
     """Give the summaries over windows that the network starts from, (row, feature) float32."""
     layer = _summary(dataset)
     parts = [
@@ -78,7 +78,7 @@ def history_features(dataset: FlareHistory, rows: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def novelty_features(dataset: FlareHistory, rows: np.ndarray) -> np.ndarray:
+def novelty_features(dataset: PeakFluxSamples, rows: np.ndarray) -> np.ndarray:
     """Give what "unlike training" is judged by: summaries and side columns, (row, feature)."""
     features = history_features(dataset, rows)
     if dataset.side is None:
@@ -86,7 +86,7 @@ def novelty_features(dataset: FlareHistory, rows: np.ndarray) -> np.ndarray:
     return np.concatenate([features, dataset.side.at(dataset.times[rows])], axis=1)
 
 
-def _summary(dataset: FlareHistory) -> MultiScaleHistory:
+def _summary(dataset: PeakFluxSamples) -> MultiScaleHistory:
     windows = [w for w in WINDOWS_H if w <= dataset.window.history_h]
     return MultiScaleHistory(windows, dataset.window.floor_flux, name="summary")
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dataset_models.GOES.flare_history import HistoryWindow
 from dataset_models.GOES.flare_record import FlareRecord
-from dataset_models.GOES.side_columns import SideColumns
 from dataset_models.SDO.AIA.fdl_1 import FDL1, ImageFrames, known_minutes
 from dataset_models.SDO.sources import StoreImages, image_source
 from dataset_models.store import ImageSource, ImageStore, build_store
@@ -19,68 +16,33 @@ from dataset_models.streaming import Batches
 from network_models.files.safe_loading import load_network
 from network_models.training.fitting import predict
 from network_models.xray_flux_forecast.fdl1.aia_network import image_features
-from network_models.xray_flux_forecast.novelty import Novelty
+from network_models.xray_flux_forecast.forecast_request import (
+    ForecastRequest,
+    Forecasts,
+    require_side_columns,
+    window_of_run,
+)
+from network_models.xray_flux_forecast.novelty import novelty_of_run
 from tools.channels import channel_name
+from tools.options import from_plain
 from tools.run_folder import RunFolder
 
-__all__ = ["ImageForecasts", "forecast_images", "image_samples"]
+__all__ = ["forecast_images", "image_samples"]
 
 _HOUR = np.timedelta64(3600, "s")
 
 
-@dataclass(frozen=True)
-class ImageForecasts:
-    """Forecasts from images.
-
-    Attributes
-    ----------
-    times : (sample,) datetime64[s], UTC
-        Issue times: the first full minutes at which the images were known.
-    output : (sample, bin) float32
-        Probabilities of the run's flux bins.
-    flags : list of str
-        Why a sample is unlike training; empty where it is not.
-    problems : list of str
-        Files that were left out, and why.
-    """
-
-    times: np.ndarray
-    output: np.ndarray
-    flags: list[str]
-    problems: list[str]
-
-
-def forecast_images(
-    run: RunFolder,
-    images: Sequence[object],
-    *,
-    record: FlareRecord | None = None,
-    side: SideColumns | None = None,
-    times: np.ndarray | None = None,
-    degradation_corrected: bool = False,
-) -> ImageForecasts:
+def forecast_images(request: ForecastRequest) -> Forecasts:
     """Forecast from images with a finished run.
-
-    Parameters
-    ----------
-    run, images, record, side, times, degradation_corrected
-        As for ``image_samples``.
 
     Raises
     ------
     FileNotFoundError, ValueError
         If images, record or side columns are not what the run needs.
     """
+    run = request.run
     with tempfile.TemporaryDirectory(prefix="heliolens-") as folder:
-        dataset, problems = image_samples(
-            run,
-            images,
-            Path(folder),
-            record=record,
-            side=side,
-            times=times,
-            degradation_corrected=degradation_corrected,
-        )
+        dataset, problems = image_samples(request, Path(folder))
         rows, blind = _usable(dataset, problems)
         if len(rows) == 0:
             listed = "\n  ".join(problems[-20:])
@@ -89,64 +51,43 @@ def forecast_images(
             load_network(run.best_network), Batches(dataset, rows, batch_size=dataset.rows_at_once)
         )
         flags = _flags(run, dataset, rows, blind)
-        return ImageForecasts(dataset.times[rows], output, flags, problems)
+        return Forecasts(dataset.times[rows], output, flags, problems)
 
 
-def image_samples(
-    run: RunFolder,
-    images: Sequence[object],
-    folder: Path,
-    *,
-    record: FlareRecord | None = None,
-    side: SideColumns | None = None,
-    times: np.ndarray | None = None,
-    degradation_corrected: bool = False,
-) -> tuple[FDL1, list[str]]:
-    """Give images as the samples that a finished run takes, and what was left out.
+def image_samples(request: ForecastRequest, folder: Path) -> tuple[FDL1, list[str]]:
+    """Return images as the samples that a finished run takes, and what was left out.
 
     Parameters
     ----------
-    run : RunFolder
-    images : sequence
-        One store, one folder, or any number of FITS files, raw .dat files or sunpy Maps.
+    request : ForecastRequest
     folder : Path
         Where a store of them may be made; it must last as long as the samples are read.
-    record : FlareRecord, optional
-        Flares or X-ray flux, for runs that use the history.
-    side : SideColumns, optional
-        For runs that use side columns.
-    times : (sample,) datetime64[s], optional
-        Issue times; by default one for each image.
 
     Raises
     ------
     FileNotFoundError, ValueError
         If images, record or side columns are not what the run needs.
     """
+    run, record, side = request.run, request.record, request.side
     data, options = run.config["data"], run.config["options"]
     if data["with_history"] and record is None:
         raise ValueError("this run uses the flare history, too: give it with --flares")
-    wanted = tuple(data["side_columns"])
-    if wanted != (side.names if side is not None else ()):
-        raise ValueError(
-            f"this run needs the side columns {', '.join(wanted) or '(none)'}, got "
-            f"{', '.join(side.names) if side else '(none)'}"
-        )
-    names = ("history_h", "delay_h", "catch_h", "cadence_h", "floor_flux")
-    window = HistoryWindow(**{name: options[name] for name in names})
-    frames = ImageFrames(options["frames"], options["frame_step_h"])
+    require_side_columns(run, side)
+    window, frames = window_of_run(run), from_plain(ImageFrames, options)
     source = image_source(
-        images,
+        request.images,
         data["size"],
         tuple(data["channels"]),
-        degradation_corrected=degradation_corrected,
+        degradation_corrected=request.degradation_corrected,
     )
     store = _store_of(source, folder)
     problems = list(source.problems)
     if store.is_bad.all():
         listed = "\n  ".join(problems[:20]) or "all are flagged as bad"
         raise ValueError(f"no image is good:\n  {listed}")
-    known = times if times is not None else known_minutes(store.times[~store.is_bad])
+    known = request.times
+    if known is None:
+        known = known_minutes(store.times[~store.is_bad])
     dataset = FDL1(
         store,
         record or _empty_record(known, window),
@@ -211,12 +152,10 @@ def _flags(run: RunFolder, dataset: FDL1, rows: np.ndarray, blind: np.ndarray) -
 
     ``blind`` (sample, channel) says which channels are missing.
     """
-    with np.load(run / "performance/novelty.npz", allow_pickle=False) as saved:
-        novelty = Novelty.from_arrays(dict(saved))
     observed = np.ones((len(rows), 24))
     if dataset.with_history:
         observed = dataset.histories(rows)[:, :, 2]
-    reasons = novelty.reasons(image_features(dataset, rows), observed)
+    reasons = novelty_of_run(run).reasons(image_features(dataset, rows), observed)
     out = []
     for lacks, reason in zip(blind, reasons, strict=True):
         missing = [channel_name(c) for c, b in zip(dataset.store.channels, lacks, strict=True) if b]

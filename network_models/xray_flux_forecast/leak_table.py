@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.neighbors import KNeighborsRegressor
 
 from dataset_models.audit import audit
-from dataset_models.GOES.flare_history import FlareHistory
+from dataset_models.GOES.flare_history import PeakFluxSamples
 from dataset_models.splits import Split, leaky_random_split
 from network_models.training.fitting import TrainingOptions, fit_plainly, predict
 from network_models.xray_flux_forecast.baselines import four_features, logistic
@@ -30,11 +30,11 @@ _NEIGHBOURS = 5
 
 
 def leak_figures(
-    dataset: FlareHistory,
+    dataset: PeakFluxSamples,
     split: Split,
     bins: FluxBins,
     *,
-    build_network: Callable[[FlareHistory, np.ndarray], keras.Model],
+    build_network: Callable[[PeakFluxSamples, np.ndarray], keras.Model],
     loss: keras.losses.Loss,
     options: TrainingOptions,
 ) -> dict:
@@ -57,7 +57,7 @@ def leak_figures(
     if not refusal:
         raise RuntimeError("the audit let a random split pass: it is broken")
 
-    def network(dataset: FlareHistory, split: Split) -> dict:
+    def network(dataset: PeakFluxSamples, split: Split) -> dict:
         trained = build_network(dataset, split.training)
         fit_plainly(trained, loss, dataset=dataset, split=split, options=options)
         output = predict(trained, dataset.test_batches(split, batch_size=dataset.rows_at_once))
@@ -101,7 +101,7 @@ def write_leak_section(folder: Path, figures: dict) -> None:
     write_section(folder, section)
 
 
-def _neighbours(dataset: FlareHistory, split: Split) -> dict:
+def _neighbours(dataset: PeakFluxSamples, split: Split) -> dict:
     """Remember: the mean of the five samples nearest in time (days) and four features."""
     days = (dataset.times - dataset.times[0]) / np.timedelta64(86400, "s")
     features = np.column_stack([days, four_features(dataset)])
@@ -114,12 +114,12 @@ def _neighbours(dataset: FlareHistory, split: Split) -> dict:
     return _scores(dataset, split, probability, forecast[:, 0])
 
 
-def _logistic(dataset: FlareHistory, split: Split) -> dict:
+def _logistic(dataset: PeakFluxSamples, split: Split) -> dict:
     return _scores(dataset, split, logistic(dataset, split).probability, None)
 
 
 def _scores(
-    dataset: FlareHistory, split: Split, probability: dict, median: np.ndarray | None
+    dataset: PeakFluxSamples, split: Split, probability: dict, median: np.ndarray | None
 ) -> dict:
     y, scores = dataset.log10_peak_flux[split.test], {}
     if median is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_models.GOES.flare_history import FlareHistory
+from dataset_models.GOES.flare_history import PeakFluxSamples
 from dataset_models.virtual_sun.process import VirtualRecord
 from dataset_models.virtual_sun.record import hour_of_time
 from tools.physics.flare_class import CLASS_LETTERS, class_name
@@ -34,7 +34,7 @@ class Miss:
 
 
 def worst_misses(
-    dataset: FlareHistory,
+    dataset: PeakFluxSamples,
     rows: np.ndarray,
     median: np.ndarray,
     surprise: np.ndarray,
@@ -76,7 +76,7 @@ def worst_misses(
     ]
 
 
-def _cause(dataset: FlareHistory, row: int, virtual: VirtualRecord | None) -> str:
+def _cause(dataset: PeakFluxSamples, row: int, virtual: VirtualRecord | None) -> str:
     """Say where the largest flare of the window came from, or what did not come."""
     record = dataset.record
     largest = _largest_flare(dataset, row)
@@ -102,7 +102,7 @@ def _cause(dataset: FlareHistory, row: int, virtual: VirtualRecord | None) -> st
     )
 
 
-def _largest_flare(dataset: FlareHistory, row: int) -> int | None:
+def _largest_flare(dataset: PeakFluxSamples, row: int) -> int | None:
     """Give the index of the largest flare in a sample's label window, None without any."""
     record, w = dataset.record, dataset.window
     start = dataset.times[row] + np.timedelta64(w.delay_h, "h")
@@ -112,7 +112,7 @@ def _largest_flare(dataset: FlareHistory, row: int) -> int | None:
 
 
 def _place(
-    dataset: FlareHistory, row: int, virtual: VirtualRecord | None
+    dataset: PeakFluxSamples, row: int, virtual: VirtualRecord | None
 ) -> tuple[float, float] | None:
     """Give where the region of the largest flare stood at the issue time, if it was in view."""
     largest = _largest_flare(dataset, row)
@@ -128,7 +128,7 @@ def _place(
     return float(np.cos(latitude) * np.sin(longitude)), float(np.sin(latitude))
 
 
-def _quiet_cause(dataset: FlareHistory, row: int, virtual: VirtualRecord | None) -> str:
+def _quiet_cause(dataset: PeakFluxSamples, row: int, virtual: VirtualRecord | None) -> str:
     past = dataset.past_count(24, CLASS_LETTERS["C"])[row]
     text = f"{past} flares of C1 or more in the 24 h before"
     if virtual is None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Novelty"]
+from tools.run_folder import RunFolder
+
+__all__ = ["Novelty", "novelty_of_run"]
 
 _QUANTILE = 0.999
 _SHRINKAGE = 0.05
@@ -78,3 +81,24 @@ class Novelty:
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Novelty:
         """Make it again from what was saved."""
         return cls(arrays["mean"], arrays["precision"], float(arrays["limit"]))
+
+
+def novelty_of_run(run: RunFolder) -> Novelty:
+    """Return what a finished run learned of its training features.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the run saved none, or the file is damaged.
+    """
+    path = run / "performance/novelty.npz"
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            return Novelty.from_arrays(dict(saved))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{run.path} is not finished: it lacks performance/novelty.npz; give its training "
+            "command again"
+        ) from None
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged ({error}); train the run again") from error

@@ -22,6 +22,7 @@ from network_models.training.lots import outputs_of, pictures_of, target_values
 from network_models.training.sample import Explained, Lot, Sample
 from network_models.training.samples import SampleSource, nearest_row, shape_of, unit_of
 from network_models.xray_flux_forecast.flux_forecast import bins_of_run
+from network_models.xray_flux_forecast.forecast_request import ForecastRequest
 from network_models.xray_flux_forecast.image_forecast import image_samples
 from tools.channels import AIA_CHANNELS
 from tools.physics.flare_class import class_name
@@ -164,7 +165,7 @@ def files_dataset(
             [flares], class_scale=data["class_scale"], gap_limit_s=options["gap_limit_s"]
         )
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="heliolens-")))
-    return image_samples(run, files, folder, record=record)
+    return image_samples(ForecastRequest(run, tuple(files), record), folder)
 
 
 def _of_foreign_network(opened: Explained, files: Sequence[str], time: str) -> Sample:

@@ -93,8 +93,8 @@ def invert_map(
     if output.is_dir():
         raise ValueError(f"--output {output} is a folder; give the name of a FITS file")
     table = plan.response_of(given)
-    response, edges = table.in_bins(plan.edges), plan.edges
-    solve = solver_of(plan.method, response, edges, n_jobs=n_jobs, run=plan.run)
+    edges = plan.edges
+    solve = solver_of(plan.method, table, edges, n_jobs=n_jobs, run=plan.run)
     bounds = bounds_of(plan.method)
     height, width = given.shape
     rows = max(TILE_PIXELS // width, 1)

@@ -9,7 +9,7 @@ import numpy as np
 from tools.command_line import quiet_start
 from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import METHODS, EmissionMeasure, invert
-from tools.emission_measure.response import RESPONSE_VERSIONS, bin_response
+from tools.emission_measure.response_table import ResponseTable
 
 __all__ = ["TileSolver", "bounds_of", "method_names", "solver_of"]
 
@@ -31,7 +31,7 @@ def bounds_of(method: str) -> tuple[str, ...]:
 
 def solver_of(
     method: str,
-    response: np.ndarray,
+    table: ResponseTable,
     log_temperature_edges: np.ndarray,
     *,
     n_jobs: int,
@@ -43,7 +43,8 @@ def solver_of(
     ----------
     method : str
         One of ``method_names``.
-    response : (channel, bin) float
+    table : ResponseTable
+        Of the data's channels.
     log_temperature_edges : (bin + 1,) float
         log10 of K.
     n_jobs : int
@@ -62,12 +63,15 @@ def solver_of(
     ValueError
         If a network does not know the response.
     """
-    if method in _NETWORKS:
-        return _network(_NETWORKS[method], response, log_temperature_edges, n_jobs, run)
-    if run:
+    if run and method not in _NETWORKS:
         raise ValueError(f"--run goes with --method network, not with {method}")
+    if method in _NETWORKS or method == _DEEPEM:
+        _require_known_response(table, log_temperature_edges)
+    if method in _NETWORKS:
+        return _network(_NETWORKS[method], table.version, n_jobs, run)
+    response = table.in_bins(log_temperature_edges)
     if method == _DEEPEM:
-        return _deepem(response, log_temperature_edges)
+        return _deepem(response)
 
     def solve(dn: np.ndarray, sigma: np.ndarray, saturated: np.ndarray) -> EmissionMeasure:
         return invert(
@@ -83,11 +87,8 @@ def solver_of(
     return solve
 
 
-def _network(
-    size: str, response: np.ndarray, log_temperature_edges: np.ndarray, n_jobs: int, run: str
-) -> TileSolver:
-    """Give a packaged network as what inverts a tile."""
-    version = _version_of(response, log_temperature_edges)
+def _network(size: str, version: str, n_jobs: int, run: str) -> TileSolver:
+    """Return a packaged network, or a run's, as what inverts a tile."""
     with quiet_start():
         from network_models.dem_regression.inversion import invert_with_network
 
@@ -98,9 +99,8 @@ def _network(
     return solve
 
 
-def _deepem(response: np.ndarray, log_temperature_edges: np.ndarray) -> TileSolver:
-    """Give the packaged DeepEM as what inverts a tile."""
-    _version_of(response, log_temperature_edges)
+def _deepem(response: np.ndarray) -> TileSolver:
+    """Return the packaged DeepEM as what inverts a tile."""
     with quiet_start():
         from network_models.dem_regression.deepem.inversion import invert_with_deepem
 
@@ -110,18 +110,13 @@ def _deepem(response: np.ndarray, log_temperature_edges: np.ndarray) -> TileSolv
     return solve
 
 
-def _version_of(response: np.ndarray, log_temperature_edges: np.ndarray) -> str:
-    """Give the version of AIA's responses that a network must be told."""
-    if np.shape(log_temperature_edges) == LOG_T_EDGES.shape and np.allclose(
-        log_temperature_edges, LOG_T_EDGES
-    ):
-        for version in RESPONSE_VERSIONS:
-            if np.shape(response) == (6, len(LOG_T_EDGES) - 1) and np.allclose(
-                response, bin_response(LOG_T_EDGES, version=version), rtol=1e-3, atol=0
-            ):
-                return version
-    raise ValueError(
-        "the networks know AIA's own six responses, without loss of throughput, in 18 bins of "
-        "log T 5.45 to 7.25; for other bins, instruments or --degradation response take another "
-        "--method"
-    )
+def _require_known_response(table: ResponseTable, log_temperature_edges: np.ndarray) -> None:
+    """Raise a ValueError if the networks know another response, or other bins."""
+    edges = np.asarray(log_temperature_edges, float)
+    own_bins = edges.shape == LOG_T_EDGES.shape and np.allclose(edges, LOG_T_EDGES)
+    if not table.version or not own_bins:
+        raise ValueError(
+            "the networks know AIA's own six responses, without loss of throughput, in 18 bins of "
+            "log T 5.45 to 7.25; for other bins, instruments or --degradation response take "
+            "another --method"
+        )

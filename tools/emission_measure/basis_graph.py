@@ -75,7 +75,7 @@ class Graph(NamedTuple):
     records: int
     integers: int
     table: int
-    count: int
+    count: int  # type: ignore[assignment]  # compiled code reads it by position, never counts
     work: int
     costs: int
     rates: int

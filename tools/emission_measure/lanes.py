@@ -84,7 +84,7 @@ def _spread(builder, value, width):
 def cache_aligned(shape: tuple[int, ...], dtype: type = np.float64) -> np.ndarray:
     """Give zeros that begin at a cache line, so that a whole vector lies in one; not compiled."""
     size = int(np.prod(shape))
-    room = np.zeros(size + _CACHE_LINE // np.dtype(dtype).itemsize, dtype)
+    room: np.ndarray = np.zeros(size + _CACHE_LINE // np.dtype(dtype).itemsize, dtype)
     first = -room.ctypes.data % _CACHE_LINE // room.itemsize
     return room[first : first + size].reshape(shape)
 

@@ -72,6 +72,8 @@ class ResponseTable:
         Day on which the table was made.
     degraded_to : str
         The time whose loss of throughput the response contains; empty for the new instrument.
+    version : str
+        One of ``RESPONSE_VERSIONS`` where these are AIA's own six responses as they stand.
     """
 
     instrument: str
@@ -82,6 +84,7 @@ class ResponseTable:
     name: str
     date: str
     degraded_to: str = ""
+    version: str = ""
 
     @property
     def brightness_unit(self) -> str:
@@ -181,7 +184,10 @@ class ResponseTable:
             )
         rows = [self.channels.index(str(c)) for c in channels]
         chosen = tuple(self.channels[k] for k in rows)
-        return dataclasses.replace(self, channels=chosen, response=self.response[rows])
+        version = self.version if chosen == self.channels else ""
+        return dataclasses.replace(
+            self, channels=chosen, response=self.response[rows], version=version
+        )
 
     def degraded(self, time: str | np.datetime64) -> ResponseTable:
         """Give AIA's response with the loss of throughput until a time, for data not corrected.
@@ -203,7 +209,7 @@ class ResponseTable:
             )
         left = [aia_degradation(int(c), np.array([time], "datetime64[s]")) for c in self.channels]
         scaled = self.response * np.array(left)
-        return dataclasses.replace(self, response=scaled, degraded_to=str(time))
+        return dataclasses.replace(self, response=scaled, degraded_to=str(time), version="")
 
 
 def aia_table(version: str = "v10_evenorm_chiantifix") -> ResponseTable:
@@ -217,6 +223,7 @@ def aia_table(version: str = "v10_evenorm_chiantifix") -> ResponseTable:
         response=aia_response(grid, version=version),
         name=f"AIA's response {version}",
         date="2026-11-21",
+        version=version,
     )
 
 
@@ -231,7 +238,9 @@ def read_response_table(path: str | Path) -> ResponseTable:
         If it is no such table: the sentence says which line, what was expected, and what is there.
     """
     path = Path(path)
-    said, heading, rows = {}, [], []
+    said: dict[str, str] = {}
+    heading: list[str] = []
+    rows = []
     for number, cells in read_csv_rows(path, "response table"):
         if cells[0].lstrip().startswith("#"):
             key, colon, value = ",".join(cells).lstrip("# \t").partition(":")

@@ -70,7 +70,7 @@ class Group(NamedTuple):
     mu: int
     least: int
     done: int
-    count: int
+    count: int  # type: ignore[assignment]  # compiled code reads it by position, never counts
     stage: int
     pixel: int
     kind: int

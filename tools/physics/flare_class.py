@@ -111,10 +111,10 @@ def class_to_flux(flare_class: str | list[str], *, class_scale: str, flux_scale:
         If a class can't be read or a scale is unknown.
     """
     _check_scale(class_scale)
-    single = isinstance(flare_class, str)
-    flux = np.array([_class_flux(name) for name in ([flare_class] if single else flare_class)])
+    names = [flare_class] if isinstance(flare_class, str) else flare_class
+    flux = np.array([_class_flux(name) for name in names])
     quantity = rescale_flux(flux * _FLUX_UNIT, from_scale=class_scale, to_scale=flux_scale)
-    return quantity[0] if single else quantity
+    return quantity[0] if isinstance(flare_class, str) else quantity
 
 
 def class_name(flux: float) -> str:

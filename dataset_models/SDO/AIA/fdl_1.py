@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow
+from dataset_models.GOES.flare_history import HistoryWindow, PeakFluxSamples
 from dataset_models.GOES.flare_record import FlareRecord
 from dataset_models.GOES.side_columns import SideColumns
 from dataset_models.SDO.coding import MISSING, decode_channels_last
@@ -55,7 +55,7 @@ def known_minutes(times: np.ndarray) -> np.ndarray:
     return np.unique(whole.astype("datetime64[s]"))
 
 
-class FDL1(FlareHistory):
+class FDL1(PeakFluxSamples):
     """Eight-channel images as input, log10 of the coming peak flux as target.
 
     Arrays
@@ -132,10 +132,8 @@ class FDL1(FlareHistory):
             ),
             "aia_present": ArrayInfo(("frame", "channel"), (n, k), "1", INPUT),
         }
-        others = super().arrays
-        if not self.with_history:
-            others.pop("flare_history")
-        return arrays | others
+        history = {"flare_history": self.history_info} if self.with_history else {}
+        return arrays | history | self.flux_arrays
 
     @cached_property
     def table(self) -> SampleTable:
@@ -154,7 +152,7 @@ class FDL1(FlareHistory):
         """Say in a sentence what a sample is."""
         f, size = self.frames, self.store.size
         steps = f", {f.frame_step_h} h apart" if f.frames > 1 else ""
-        history = f", with {super().describe_sample()}" if self.with_history else ""
+        history = f", with {self.describe_history()}" if self.with_history else ""
         return (
             f"{f.frames} image(s) of {size} x {size} pixels in {len(self.store.channels)} channels "
             f"at or before the issue time t{steps}{history}"
@@ -167,9 +165,7 @@ class FDL1(FlareHistory):
         out = {"aia": images, "aia_present": present}
         if self.with_history:
             out["flare_history"] = self.histories(indices)
-        if self.side is not None:
-            out["side"] = self.side.at(self.times[indices])
-        return out | {"log10_peak_flux": self.log10_peak_flux[indices].astype(np.float32)}
+        return out | self.read_fluxes(indices)
 
     def read_altered(self, index: int, seed: int) -> dict[str, np.ndarray]:
         """Read one sample from data that differ in all that came after its issue time."""
@@ -180,9 +176,8 @@ class FDL1(FlareHistory):
         noise = np.random.default_rng([seed, index, 1]).integers(-30000, 0, codes.shape)
         codes = np.where(later[:, None, None, None], noise, codes).astype(np.int16)
         images, present = self._decoded(codes, rows.shape)
-        others = super().read_altered(index, seed)
-        if not self.with_history:
-            others.pop("flare_history")
+        altered, row = self.altered_after_issue(index, seed), np.array([0])
+        others = altered.read(row) if self.with_history else altered.read_fluxes(row)
         return {"aia": images, "aia_present": present, **others}
 
     def thumbnails(self, indices: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from network_models.image_classification.training.scaled_scenes import scaled_be
 from network_models.image_classification.training.turned_scenes import TurnedScenes
 from network_models.training.problem import ProblemData, TrainingView
 from network_models.training.targets import Target, class_targets
+from tools.options import Trainable
 from tools.random_streams import random_stream
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def build(config: SceneConfig, data: ProblemData | None) -> keras.Model:
     return builder_of(config)()
 
 
-def cross_entropy(config: object, data: ProblemData) -> keras.losses.Loss:
+def cross_entropy(config: Trainable, data: ProblemData) -> keras.losses.Loss:
     """Return the cross-entropy of the classes."""
     return keras.losses.CategoricalCrossentropy()
 

@@ -12,6 +12,7 @@ from dataset_models.store import ImageStore
 from network_models.files.safe_loading import load_network
 from network_models.xray_flux_forecast.fdl1 import aia_and_goes, aia_only
 from network_models.xray_flux_forecast.forecast import main as forecast
+from network_models.xray_flux_forecast.forecast_request import ForecastRequest
 from network_models.xray_flux_forecast.image_forecast import forecast_images
 from tools.channels import AIA_CHANNELS
 from tools.run_folder import RunFolder
@@ -114,8 +115,9 @@ def test_forecasts_from_fits_files_and_maps_say_what_is_missing(image_run, tmp_p
     (line,) = [line for line in lines if line.startswith("2014-01-11 08:01")]
     assert "UNLIKE TRAINING: without 335 Å" in line
     maps = [_Map(path) for path in files]
-    from_maps = forecast_images(RunFolder(image_run), maps)
-    from_files = forecast_images(RunFolder(image_run), files)
+    run = RunFolder(image_run)
+    from_maps = forecast_images(ForecastRequest(run, tuple(maps)))
+    from_files = forecast_images(ForecastRequest(run, tuple(files)))
     np.testing.assert_array_equal(from_maps.output, from_files.output)
 
 

@@ -70,7 +70,7 @@ def test_stale_data_are_flagged(finished_run, flares, capsys):
     ("arguments", "message"),
     [
         (["--at", "tomorrow"], "--at takes times"),
-        (["--every", "0"], "--every takes 1 or more"),
+        (["--every", "0"], "--every must be 1 or more"),
         (["--at", "2015-03-20", "--every", "3"], "not both"),
         (["--side", "none.csv"], "no such table of side columns"),
     ],
