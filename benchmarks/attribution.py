@@ -22,17 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from network_models.xray_flux_forecast.run_data import reopen_run
+from science.samples import sample_of
 from scipy.ndimage import gaussian_filter
 from scipy.stats import binomtest
 
 from benchmarks.peers import PEERS, peer_maps, peer_python
 from dataset_models.virtual_sun.images import VirtualImages
 from network_models.differentiation.gradients import log_odds
-from network_models.xray_flux_forecast.run_data import reopen_run
 from science.opening import open_network
 from science.saliency.attribution import METHODS, Explainer
 from science.saliency.question import AttributionOptions
-from science.samples import sample_of
 from tools.channels import AIA_CHANNELS
 
 _WIDTH = 0.05  # solar radii: spread of the smoothing

@@ -28,7 +28,8 @@ from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.process import VirtualRecord, simulate_record
 from dataset_models.virtual_sun.record import VIRTUAL_START
 from network_models.differentiation.gradients import InputGradient, weighted_sum
-from network_models.differentiation.graph_walk import MODES, LayerOutput
+from network_models.differentiation.graph_walk import MODES
+from network_models.differentiation.layer_outputs import LayerOutput
 from network_models.differentiation.reverse_pass import ReversePass
 from science.embedding.layout import lay_out, neighbours_kept
 from science.saliency.attribution import METHODS

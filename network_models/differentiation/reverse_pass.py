@@ -17,17 +17,15 @@ from keras import ops
 from network_models.differentiation.gradients import InputGradient
 from network_models.differentiation.graph_walk import (
     MODES,
-    LayerOutput,
     Step,
     compiled,
-    layer_shapes,
     pull_back,
-    require_layer,
     require_rules,
     run_forwards,
     tensor_keys,
     walk_backwards,
 )
+from network_models.differentiation.layer_outputs import LayerOutput, layer_shapes, require_layer
 
 __all__ = ["FilterMaps", "ReversePass"]
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 __all__ = ["require_allowed_classes"]
 
-_ALLOWED_MODULES: tuple[str, ...] = ("keras", "keras.layers", "keras.initializers")
+_ALLOWED_MODULES = {
     "keras",
     "keras.layers",
     "keras.initializers",
     "keras.regularizers",
-)
-_ALLOWED_MODULES += ("keras.regularizers", "keras.constraints", "keras.activations")
-_ALLOWED_MODULES += ("keras.src.models.functional",)
+    "keras.constraints",
+    "keras.activations",
+    "keras.src.models.functional",
+    # operations on tensors, which hold numbers only; those of keras.src.ops.core take functions
+    "keras.src.ops.numpy",
+    "keras.src.ops.nn",
+    "keras.src.ops.math",
+    "keras.src.ops.linalg",
+    "keras.src.ops.image",
+}
 _REFUSED_CLASSES = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
 
 

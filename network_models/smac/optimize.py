@@ -65,11 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _search(searched, explicit: dict, folder: Path, command: str, *, smoke: bool) -> int:
     from network_models.smac.retraining import judge_runs, retrain
     from network_models.smac.search import open_judge, open_workers, run_stages
-    from network_models.smac.search_report import (
+    from network_models.smac.search_report import write_search_report
+    from network_models.smac.search_results import (
         named_configurations,
         result_lines,
         write_results,
-        write_search_report,
     )
 
     with open_workers(searched.config) as workers:

@@ -1,82 +1,36 @@
-"""The report of a search, and its results in one file."""
+"""The report of a search."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from network_models.smac.importance import option_importance
 from network_models.smac.outcome import (
-    Best,
     anytime_curve,
-    best_configuration,
-    counts_by_status,
     mean_costs,
     total_budget,
-    without,
 )
-from network_models.smac.retraining import Difference, Retrained
+from network_models.smac.retraining import Retrained
 from network_models.smac.search import Found, Searched
+from network_models.smac.search_results import (
+    compared_stages,
+    cost_text,
+    named_configurations,
+    number_text,
+    stages_of,
+    verdict_of,
+)
 from network_models.smac.search_space import searchable_options, vector_of
-from network_models.smac.trials import Trial, TrialResult
-from tools.atomic_files import write_json
 from tools.plotting.search import plot_anytime, plot_budgets, plot_importance, plot_parallel
 from tools.plotting.style import save_figure
 from tools.report.report import Figure, Section, Table, write_report, write_section
 
-__all__ = ["named_configurations", "result_lines", "write_results", "write_search_report"]
+__all__ = ["write_search_report"]
 
 _SHOWN_ROWS = 200
-
-
-def write_results(
-    searched: Searched, found: Found, judged: Sequence[Difference], folder: Path
-) -> dict:
-    """Write ``results.json``: counts, best configurations, differences; give it."""
-    folds = searched.plan.folds
-    best = {name: best_configuration(f, folds) for name, f in _compared(found).items()}
-    results = {
-        "score": searched.problem.search.score,
-        "data": found.data,
-        "trials": {name: _counts(f) for name, f in _stages(found)},
-        "own": _as_dict(_own(searched, found)),
-        "best": {name: _as_dict(b) for name, b in best.items()},
-        "proposed": {
-            name: _as_dict(best_configuration(without(f, searched.own), folds))
-            for name, f in _compared(found).items()
-        },
-        "test set": [asdict(row) for row in judged],
-    }
-    write_json(folder / "results.json", results)
-    return results
-
-
-def result_lines(results: dict) -> list[str]:
-    """Give the results as sentences to print."""
-    lines = []
-    for name, counts in results["trials"].items():
-        failed = ", ".join(
-            f"{n} {s}" for s, n in counts["by status"].items() if n and s != "success"
-        )
-        lines.append(
-            f"{name}: {counts['trials']} trials, {counts['by status']['success']} succeeded"
-            f"{f' ({failed})' if failed else ''}; {counts['passes']:g} passes, "
-            f"{counts['minutes']:.1f} min"
-        )
-    lines.append(f"Validation, {results['score']}:")
-    for name, best in named_configurations(results).items():
-        lines.append(f"  {name}: {_cost_text(best)}: {_values_text(best['values'])}")
-    if (why := _verdict(results)) is not None:
-        lines.append(f"  {why}")
-    for row in results["test set"][1:]:
-        lines.append(
-            f"Test set, never seen by the search: {row['name']} {row['loss']:.4f}, less the "
-            f"script's own {row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
-        )
-    return lines
 
 
 def write_search_report(
@@ -102,91 +56,10 @@ def write_search_report(
     )
 
 
-def _stages(found: Found) -> list[tuple[str, list[tuple[Trial, TrialResult]]]]:
-    """Give the trials as they were spent."""
-    stages = [("SMAC", found.smac), ("finals", found.finals), ("random search", found.chance)]
-    return [(name, finished) for name, finished in stages if finished]
-
-
-def _compared(found: Found) -> dict[str, list[tuple[Trial, TrialResult]]]:
-    """Give the trials of either way to search, at equal cost."""
-    ways = {"SMAC": found.guided, "random search": found.chance}
-    return {name: finished for name, finished in ways.items() if finished}
-
-
-def _counts(finished: list[tuple[Trial, TrialResult]]) -> dict:
-    return {
-        "trials": len(finished),
-        "by status": counts_by_status(finished),
-        "passes": total_budget(finished),
-        "minutes": max(result.elapsed_s for _, result in finished) / 60,
-    }
-
-
-def _own(searched: Searched, found: Found) -> Best | None:
-    """Give the script's own configuration with its score at the largest budget it was tried at."""
-    values = searched.own
-    own = [pair for pair in (*found.guided, *found.chance) if pair[0].values == values]
-    return best_configuration(own, searched.plan.folds)
-
-
-def _as_dict(best: Best | None) -> dict | None:
-    return None if best is None else asdict(best)
-
-
-def named_configurations(results: dict) -> dict[str, dict]:
-    """Give the configurations that have a score, by what they are called.
-
-    Where a search found nothing better than the script's own, the best that it proposed beside it
-    is there, too, if it was tried as far, so that a search is judged by what it proposed.
-
-    Returns
-    -------
-    dict
-        Fields of ``Best`` by name.
-    """
-    named, own = {"the script's own": results["own"]}, results["own"]
-    for name, best in results["best"].items():
-        named[f"best of {name}"] = best
-        proposed = results["proposed"][name]
-        if own and best and proposed and best["values"] == own["values"]:
-            if all(proposed[k] == own[k] for k in ("budget", "n_trials")):
-                named[f"best proposal of {name}"] = proposed
-    return {name: best for name, best in named.items() if best is not None}
-
-
-def _cost_text(best: dict) -> str:
-    passes = f"{best['budget']:g} pass{'' if best['budget'] == 1 else 'es'}"
-    folds = f", {best['n_trials']} folds" if best["n_trials"] > 1 else ""
-    return f"{best['cost']:.4f} ({passes}{folds})"
-
-
-def _verdict(results: dict) -> str | None:
-    """Say that nothing better was found, or that the scores can't be compared, where it is so."""
-    named, best, own = named_configurations(results), results["best"]["SMAC"], results["own"]
-    if len({(one["budget"], one["n_trials"]) for one in named.values()}) < 2:
-        if best and own and own["cost"] <= best["cost"]:
-            return "SMAC found nothing better than the script's own configuration."
-        return None
-    return (
-        "These scores can't be compared: they are of different passes or folds, since the trials "
-        "that would have made them equal failed; the reasons stand below. Widen the limit that was "
-        "hit and begin again with another --output."
-    )
-
-
-def _values_text(values: dict) -> str:
-    return ", ".join(f"{n} {_number(v)}" for n, v in values.items())
-
-
-def _number(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def _write_summary(searched: Searched, found: Found, results: dict, folder: Path) -> None:
     names = list(searched.space)
     rows = [
-        [name, _cost_text(best), *(_number(best["values"].get(n, "-")) for n in names)]
+        [name, cost_text(best), *(number_text(best["values"].get(n, "-")) for n in names)]
         for name, best in named_configurations(results).items()
     ]
     flipped = [list(column) for column in zip(["", "score", *names], *rows, strict=True)]
@@ -210,7 +83,7 @@ def _write_summary(searched: Searched, found: Found, results: dict, folder: Path
         f"{searched.share:g} of the training set and are scored on the validation set; the test "
         "set was opened by no trial.",
     ]
-    if (why := _verdict(results)) is not None:
+    if (why := verdict_of(results)) is not None:
         text.append(why)
     text.append(
         "The best of many noisy scores is flattered by the choice: what it is worth is seen on "
@@ -273,7 +146,7 @@ def _write_figures(searched: Searched, found: Found, results: dict, folder: Path
     largest = max(best["budget"] for best in named_configurations(results).values())
     stages = {  # scores of smaller budgets have no place on the same axis
         name: finished
-        for name, finished in _compared(found).items()
+        for name, finished in compared_stages(found).items()
         if results["best"].get(name) and results["best"][name]["budget"] == largest
     }
     own = results["own"]
@@ -378,12 +251,12 @@ def _ranges(searched: Searched) -> dict:
 def _write_trials(searched: Searched, found: Found, folder: Path, command: str) -> None:
     tables, failures = [], []
     names = list(searched.space)
-    for name, finished in _stages(found):
+    for name, finished in stages_of(found):
         rows = [
             [str(t.number), f"{t.budget:g}", "-" if t.fold is None else str(t.fold), r.status,
              _cost(r.cost) if r.is_success else "-", f"{r.seconds:.1f}",
              f"{r.facts['parameters']:,}" if "parameters" in r.facts else "-",
-             *(_number(t.values.get(n, "-")) for n in names)]
+             *(number_text(t.values.get(n, "-")) for n in names)]
             for t, r in finished[:_SHOWN_ROWS]
         ]  # fmt: skip
         head = ["trial", "budget", "fold", "status", "score", "s", "parameters", *names]

@@ -114,11 +114,9 @@ def _pixels_of(
 ) -> dict[str, np.ndarray]:
     arrays, out = dataset.read(np.array([row])), {}
     for name, values in arrays.items():
-        if values.shape[1 : 1 + len(places)] != places:
-            raise ValueError(
-                f"the array {name!r} has the shape {values.shape[1:]}, which can't be taken apart "
-                f"into the pixels {places} of the image"
-            )
+        if values.shape[1 : 1 + len(places)] != places:  # of the whole image
+            out[name] = np.repeat(values[:1], len(chosen), axis=0)
+            continue
         flat = values[0].reshape(-1, *values.shape[1 + len(places) :])[chosen]
         out[name] = flat.reshape(len(chosen), *(1 for _ in places), *flat.shape[1:])
     return out

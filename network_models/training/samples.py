@@ -35,8 +35,9 @@ class SampleSource:
 
     Parameters
     ----------
-    pixelwise : bool
-        Whether the network answers for each pixel alone: then embeddings are made of pixels.
+    pixelwise : bool, optional
+        Whether the network answers for each pixel alone: then embeddings are made of pixels. By
+        default where it takes images of any size and gives maps of theirs.
 
     Attributes
     ----------
@@ -49,8 +50,16 @@ class SampleSource:
     network_file = "best_performing.keras"
     kinds = ""
 
-    def __init__(self, *, pixelwise: bool = False):
-        self.pixelwise = pixelwise
+    def __init__(self, *, pixelwise: bool | None = None):
+        self._pixelwise = pixelwise
+
+    def is_pixelwise(self, opened: Explained) -> bool:
+        """Whether the network answers for each pixel alone."""
+        if self._pixelwise is not None:
+            return self._pixelwise
+        shape, output = shape_of(opened.network, opened.image), opened.network.outputs[0].shape
+        any_size = len(shape) == 3 and shape[:2] == (None, None)
+        return any_size and len(output) == 4
 
     def recognises(self, network: keras.Model) -> bool:
         """Whether a network that belongs to no run is one of this problem."""
@@ -170,7 +179,7 @@ class SampleSource:
         data = self.as_explained(opened.data)
         rows = _rows_of(data.split, which)
         dataset: SolarData | PixelRows = data.dataset
-        if self.pixelwise:
+        if self.is_pixelwise(opened):
             dataset = PixelRows(data.dataset, opened.image, rows, at_most)
             rows = np.arange(len(dataset))
         rows = rows[:: -(-len(rows) // at_most)]

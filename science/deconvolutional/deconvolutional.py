@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make the page and give the exit status."""
     parser = make_parser(__doc__.splitlines()[0])
     with quiet_start():
-        from network_models.differentiation.graph_walk import MODES, layer_shapes, require_layer
+        from network_models.differentiation.graph_walk import MODES
+        from network_models.differentiation.layer_outputs import layer_shapes, require_layer
         from network_models.training.reopen import open_network
         from science.opening import add_arguments, open_sample
 
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _list(opened, arguments: argparse.Namespace) -> None:
-    from network_models.differentiation.graph_walk import layer_shapes
+    from network_models.differentiation.layer_outputs import layer_shapes
     from science.opening import show_targets
 
     if arguments.list_targets:
@@ -79,7 +80,7 @@ def _list(opened, arguments: argparse.Namespace) -> None:
 
 
 def _explain(opened, sample, target, layer: str, arguments: argparse.Namespace) -> int:
-    from network_models.differentiation.graph_walk import LayerOutput
+    from network_models.differentiation.layer_outputs import LayerOutput
     from network_models.differentiation.reverse_pass import ReversePass
 
     walk = ReversePass(opened.network, wrt=opened.image)
@@ -126,7 +127,7 @@ def _last_filters(network) -> str:
     """Return the last convolution whose filters are switched on and off, or the hidden layer."""
     import keras
 
-    from network_models.differentiation.graph_walk import hidden_layer
+    from network_models.differentiation.layer_outputs import hidden_layer
 
     switched = [
         layer.name

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from dataset_models.solar_data import SolarData
-from network_models.differentiation.graph_walk import LayerOutput
+from network_models.differentiation.layer_outputs import LayerOutput
 from tools.atomic_files import write_arrays, write_json
 from tools.long_work.progress import Progress
 

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not 1 < arguments.perplexity < float("inf"):
         raise ValueError(f"--perplexity must be above 1, got {arguments.perplexity:g}")
     with quiet_start():
-        from network_models.differentiation.graph_walk import (
+        from network_models.differentiation.layer_outputs import (
             hidden_layer,
             layer_shapes,
             require_layer,
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _embed(opened, layer: str, target, arguments: argparse.Namespace) -> int:
-    from network_models.differentiation.graph_walk import LayerOutput
+    from network_models.differentiation.layer_outputs import LayerOutput
     from science.embedding.features import extract_features, vectors
     from science.embedding.layout import lay_out
     from science.embedding.lots import open_lot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
-from network_models.differentiation.graph_walk import layer_shapes
+from network_models.differentiation.layer_outputs import layer_shapes
 from science.saliency.question import (
     Attribution,
     AttributionOptions,

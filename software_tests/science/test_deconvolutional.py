@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from network_models.differentiation.graph_walk import LayerOutput
+from network_models.differentiation.layer_outputs import LayerOutput
 from network_models.training.reopen import open_network, reopen_run
 from science.deconvolutional.deconvolutional import main
 from software_tests.science.test_saliency import only, store_of

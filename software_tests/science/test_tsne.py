@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from network_models.differentiation.graph_walk import LayerOutput
+from network_models.differentiation.layer_outputs import LayerOutput
 from network_models.training.reopen import open_network, reopen_run
 from science.embedding.features import extract_features, vectors
 from science.embedding.layout import lay_out, neighbours_kept

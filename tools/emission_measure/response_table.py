@@ -31,6 +31,7 @@ from tools.emission_measure.response import (
     RESPONSE_CHANNELS,
     aia_response,
 )
+from tools.emission_measure.response_columns import channel_names, number_table
 
 __all__ = ["AIA", "ResponseTable", "aia_table", "read_response_table"]
 
@@ -268,8 +269,8 @@ def read_response_table(path: str | Path) -> ResponseTable:
         _brightness_unit(said["unit"])
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
-    channels = _channels(heading, path.name)
-    values = _numbers(rows, len(heading), path.name)
+    channels = channel_names(heading, path.name)
+    values = number_table(rows, len(heading), path.name)
     grid, response = values[:, 0], values[:, 1:].T
     _check(grid, response, rows, channels, path.name)
     degraded = said.get("degradation", "none")
@@ -291,51 +292,6 @@ def _exists(date: str) -> bool:
         return not np.isnat(np.datetime64(date.replace("Z", "").replace(" ", "T"), "s"))
     except ValueError:
         return False
-
-
-def _channels(heading: list[str], name: str) -> tuple[str, ...]:
-    """Give the names of the channels."""
-    if len(heading) < 2:
-        raise ValueError(f"{name}: expected a heading: log10 T, then a name for each channel")
-    with_numbers = [cell for cell in heading[:1] if _is_number(cell)]
-    if with_numbers:
-        raise ValueError(
-            f"{name}: its first line without # should name the columns, it begins with {heading[0]}"
-        )
-    first = re.sub(r"[^a-z]", "", heading[0].lower())
-    if not first.startswith("log"):
-        raise ValueError(f"{name}: the first column should be log10 T (of K), it is {heading[0]!r}")
-    channels = tuple(heading[1:])
-    strange = [text for text in (*channels, name) if not text.isascii()]
-    if strange:
-        raise ValueError(
-            f"{name}: {strange[0]!r} has letters that FITS files can't hold; write it in ASCII, "
-            "such as A for angstrom"
-        )
-    twice = sorted({c for c in channels if channels.count(c) > 1})
-    if twice or "" in channels:
-        raise ValueError(
-            f"{name}: a channel has no name, or stands there twice: {', '.join(twice)}"
-        )
-    return channels
-
-
-def _numbers(rows: list[tuple[int, list[str]]], n_columns: int, name: str) -> np.ndarray:
-    """Give the (temperature, column) numbers."""
-    if len(rows) < 2:
-        raise ValueError(f"{name}: expected two temperatures or more, got {len(rows)}")
-    values = []
-    for number, cells in rows:
-        if len(cells) != n_columns:
-            raise ValueError(
-                f"{name}, line {number}: expected {n_columns} columns as in the heading, got "
-                f"{len(cells)}"
-            )
-        wrong = [cell for cell in cells if not _is_number(cell)]
-        if wrong:
-            raise ValueError(f"{name}, line {number}: expected finite numbers, got {wrong[0]!r}")
-        values.append([float(cell) for cell in cells])
-    return np.array(values)
 
 
 def _check(
@@ -396,11 +352,3 @@ def _same_instrument(one: str, other: str) -> bool:
     """Say whether two names mean one instrument: SDO/AIA is AIA, Hinode/EIS is not Hinode/XRT."""
     names = [re.findall(r"[a-z0-9]+", name.lower()) for name in (one, other)]
     return bool(names[0] and names[1]) and names[0][-1] == names[1][-1]
-
-
-def _is_number(text: str) -> bool:
-    """Say whether a text is a finite number."""
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False

@@ -44,8 +44,7 @@ __all__ = [
     "second_stage",
 ]
 
-# Which solution of a pixel is sought: the first of two, the second, or the only one.
-FIRST, SECOND, ONLY = 0.0, 1.0, 2.0
+FIRST, SECOND, ONLY = 0.0, 1.0, 2.0  # which solution is sought: of two, or the only one
 
 _FULL_STEPS = 8.0  # of Newton's method; later ones go half the way, since full steps can cycle
 # A first solution only gives weights: how near its chi2 has to come, and steps that are enough.

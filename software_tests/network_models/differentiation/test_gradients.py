@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from network_models.differentiation.gradients import InputGradient, log_odds, weighted_sum
-from network_models.differentiation.graph_walk import LayerOutput
+from network_models.differentiation.layer_outputs import LayerOutput
 
 ROOT = Path(__file__).parents[3]
 

@@ -11,7 +11,8 @@ import pytest
 from keras import layers
 
 from network_models.differentiation.gradients import InputGradient, weighted_sum
-from network_models.differentiation.graph_walk import MODES, LayerOutput, layer_shapes
+from network_models.differentiation.graph_walk import MODES
+from network_models.differentiation.layer_outputs import LayerOutput, layer_shapes
 from network_models.differentiation.reverse_pass import ReversePass
 from software_tests.network_models.architectures import ARCHITECTURES, build, images
 

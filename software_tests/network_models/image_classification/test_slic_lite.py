@@ -6,7 +6,8 @@ import pytest
 
 from dataset_models.solar_scenes.classes import OUTPUTS
 from network_models.differentiation.gradients import log_odds
-from network_models.differentiation.graph_walk import MODES, layer_shapes
+from network_models.differentiation.graph_walk import MODES
+from network_models.differentiation.layer_outputs import layer_shapes
 from network_models.differentiation.reverse_pass import ReversePass
 from network_models.files.safe_loading import load_network
 from network_models.image_classification.slic.slic_lite import (

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from network_models.differentiation.graph_walk import layer_shapes
+from network_models.differentiation.layer_outputs import layer_shapes
 from network_models.files.safe_loading import load_network
 from network_models.image_classification.slic.vgg13 import build_slic_vgg13
 

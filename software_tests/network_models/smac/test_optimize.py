@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from network_models.smac.search_report import named_configurations, result_lines
+from network_models.smac.search_results import named_configurations, result_lines
 from network_models.smac.trials import finished_trials
 from software_tests.network_models.smac.toy_problem import NAME
 from tools.long_work.journal import Journal
@@ -319,79 +318,6 @@ def test_two_processes_do_not_share_a_folder(tmp_path):
     assert "another process is searching in search" in errors
     assert process.wait(timeout=120) == 0
     process.communicate()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def dask(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "dask", *arguments],
-        env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-@pytest.fixture
-def cluster():
-    """Give the address of a scheduler, its process, and those of two workers of one thread."""
-    address = f"tcp://127.0.0.1:{free_port()}"
-    port = address.rpartition(":")[2]
-    here = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
-    processes = [dask("scheduler", "--port", port, *here)]
-    worker = ["worker", address, "--nthreads", "1", "--no-nanny", *here]
-    processes += [dask(*worker) for _ in range(2)]
-    yield address, *processes
-    for process in processes:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def start_on(folder, address):
-    options = ["--scheduler", address, "--trials", "20", "--output", "search"]
-    options += ["--no-random-search", "--no-retrain", "--", "--pause-s", "0.3"]
-    run = start(folder, *options)
-    table = folder / "search/trials.csv"
-    while run.poll() is None and lines_of(table) <= 4:
-        time.sleep(0.1)
-    return run
-
-
-def test_a_cluster_that_loses_a_worker_finishes_every_trial(tmp_path, cluster):
-    address, _, worker, _ = cluster
-    run = start_on(tmp_path, address)
-    os.killpg(worker.pid, signal.SIGKILL)
-    out, errors = run.communicate(timeout=200)
-    assert run.returncode == 0, errors
-    assert "SMAC: 20 trials, 20 succeeded" in out
-    finished = trials_of(tmp_path)
-    assert len(finished) == 20
-    assert len({r.facts["process"] for _, r in finished}) == 2
-
-
-def test_a_scheduler_that_dies_is_a_sentence_and_the_search_goes_on_elsewhere(tmp_path, cluster):
-    address, scheduler, *_ = cluster
-    run = start_on(tmp_path, address)
-    os.killpg(scheduler.pid, signal.SIGKILL)
-    _, errors = run.communicate(timeout=100)
-    assert run.returncode == 2, errors
-    assert "the dask scheduler is gone; start it again" in errors
-    fast = ["--trials", "20", "--output", "search", "--no-random-search", "--no-retrain"]
-    out, _ = search(tmp_path, *fast, "--", "--pause-s", "0.3")  # the same search, without dask
-    assert "SMAC: 20 trials, 20 succeeded" in out
-    assert len(trials_of(tmp_path)) == 20
-
-
-def test_local_workers_under_dask_serve_their_dashboard_on_loopback(tmp_path):
-    out, errors = search(tmp_path, *FAST, "--dashboard", "--no-random-search", "--no-retrain")
-    assert re.search(r"Dashboard: http://127\.0\.0\.1:\d+/", errors)
-    assert "SMAC: 12 trials, 12 succeeded" in out
 
 
 def test_optimize_sh_is_the_same_command(tmp_path):

@@ -26,7 +26,6 @@ from network_models.xray_flux_forecast.history_only import HistoryConfig
 from software_tests.conftest import ROOT
 from software_tests.network_models.training.small_training import OPTIONS, small_data, small_train
 from tools.code_dependencies import code_of_script
-from tools.long_work.progress import duration
 from tools.run_folder import RunFolder
 
 SCRIPT = "network_models/xray_flux_forecast/history_only.py"
@@ -329,7 +328,3 @@ def test_jax_resumes_exactly_too(both_backends):
     output, _ = process.communicate()
     assert process.returncode == 0, output
     assert state_hashes(run) == state_hashes(both_backends / "jax")
-
-
-def test_times_left_are_readable():
-    assert [duration(s) for s in (5, 200, 9000)] == ["5 s", "3 min", "2.5 h"]
