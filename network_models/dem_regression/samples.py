@@ -94,13 +94,13 @@ class _EmissionSamples(SampleSource):
 
 
 def _six_of_array(path: Path) -> SixChannels:
-    """Read an array of six channels, the channel first or last."""
+    """Read an array of six channels: the channel last, as networks take it, or else first."""
     if path.is_file():
         try:
             shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
         except (ValueError, OSError, EOFError):
             shape = ()  # the reader below says what is wrong
-        if len(shape) == 3 and shape[-1] == N_CHANNELS != shape[0]:
+        if len(shape) == 3 and shape[-1] == N_CHANNELS:
             dn = np.load(path, mmap_mode="r", allow_pickle=False)
             return SixChannels(dn, {}, "", (path.name,), saturation_dn=np.inf)
     return read_six_arrays(path)

@@ -157,7 +157,7 @@ def test_a_network_without_a_run_and_a_folder_of_arrays(tmp_path, generator):
     rows = (output / "means/projector/metadata.tsv").read_text().splitlines()
     expected = np.asarray(network(images)).argmax(axis=1)
     assert [row.split("\t")[0] for row in rows[1:]] == [f"output {k}" for k in expected]
-    with pytest.raises(ValueError, match="name a folder of .npy arrays"):
+    with pytest.raises(ValueError, match="name files, or a folder of .npy arrays"):
         main(given[:1])
 
 

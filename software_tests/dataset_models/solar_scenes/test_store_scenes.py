@@ -20,7 +20,7 @@ class Images:
     """Images ten days apart, bright and noisy; the third has no 171 A, the fourth is bad."""
 
     channels = AIA_CHANNELS
-    pixels_averaged = 16.0
+    pixels_averaged, problems = 16.0, []
     size = SIDE
 
     def __init__(self, n=8):

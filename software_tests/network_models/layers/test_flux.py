@@ -129,9 +129,11 @@ class TestFluxBins:
         output = generator.dirichlet(np.ones(bins.n_bins), 20)
         targets = flux_targets(bins)
         for event, p in class_probabilities(bins, output).items():
-            np.testing.assert_allclose(output @ targets[f"P({event})"]["weights"], p)
-        expected = output @ targets["expected log10 flux"]["weights"]
-        assert targets["expected log10 flux"]["unit"] == "log10(W m-2)"
+            np.testing.assert_allclose(output @ targets[f"P({event})"].weights, p)
+            assert targets[f"P({event})"].kind == "probability"
+        expected = output @ targets["expected log10 flux"].weights
+        assert targets["expected log10 flux"].unit == "log10(W m-2)"
+        assert targets["expected log10 flux"].unit_of_changes == "dex"
         assert (expected > -7).all()
         assert (expected < -3).all()
 

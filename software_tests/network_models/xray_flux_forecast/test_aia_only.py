@@ -225,7 +225,7 @@ def test_images_that_do_not_reach_the_disc_are_left_out(image_run, tmp_path):
         (["--data", "nowhere"], "give --flares"),
         (["--data", "nowhere", "--flares", "x.csv"], "no such folder: nowhere"),
         (["--data", "docs", "--flares", "x.csv"], "no image can be read"),
-        (["--frames", "5"], "1 to 4 frames"),
+        (["--frames", "5"], "--frames must be 1 to 4"),
         (["--size", "0"], "--size must be 1 or more"),
         (["--side", "x.csv"], "no such table of side columns"),
         (["--side", "x.csv", "--side-channel", "current_flux"], "not both"),

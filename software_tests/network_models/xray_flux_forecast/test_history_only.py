@@ -217,14 +217,14 @@ class TestBadInput:
         ("option", "value", "message"),
         [
             ("epochs", 0, "--epochs must be 1 or more"),
-            ("dropout", 1.0, "--dropout must be at least 0 and below 1"),
-            ("learning_rate", 0.0, "--learning-rate must be positive"),
-            ("seed", -1, "--seed takes 0 to"),
-            ("seed", 2**32, "--seed takes 0 to"),
-            ("virtual_years", float("inf"), "must be positive and finite"),
-            ("learning_rate", float("inf"), "must be positive and finite"),
-            ("keep_epochs", -1, "must not be negative"),
-            ("floor_flux", 1e-5, "--floor-flux must be positive and at most"),
+            ("dropout", 1.0, "--dropout must be 0 or more and below 1"),
+            ("learning_rate", 0.0, "--learning-rate must be above 0"),
+            ("seed", -1, "--seed must be 0 to"),
+            ("seed", 2**32, "--seed must be 0 to"),
+            ("virtual_years", float("inf"), "must be above 0 and at most 2000"),
+            ("learning_rate", float("inf"), "must be above 0 and at most 1"),
+            ("keep_epochs", -1, "must be 0 or more"),
+            ("floor_flux", 1e-5, "--floor-flux must be above 0 and at most"),
         ],
     )
     def test_impossible_options(self, option, value, message):
@@ -238,7 +238,7 @@ class TestBadInput:
             (["--test-from", "1999-01-01"], "must begin within the record"),
             (["--validation-years", "1850"], "expected validation years before the test set"),
             (["--test-from", "2105-06-01", "--validation-years", "2102"], "can't be used with"),
-            (["--catch-h", "0"], "catch_h must be at least 1"),
+            (["--catch-h", "0"], "--catch-h must be 1 or more"),
         ],
     )
     def test_impossible_windows_and_dates(self, arguments, message, tmp_path):

@@ -236,7 +236,7 @@ IN_STORE = (304, *reversed(SIX))
 class KnownImages:
     """A store's source whose images are response times known emission measure, by day."""
 
-    size, pixels_averaged = 16, 4.0
+    size, pixels_averaged, problems = 16, 4.0, []
 
     def __init__(self, days, bad=(), lacking=(), channels=IN_STORE):
         self.times = np.datetime64("2011-01-01", "s") + np.array(days) * np.timedelta64(86400, "s")

@@ -20,7 +20,7 @@ WINDOW = HistoryWindow(history_h=48)
 class ToyImages:
     """Images whose brightness names their place: 1000 image + 100 channel + 10 y + x."""
 
-    channels, size, pixels_averaged = AIA_CHANNELS, 8, 65536.0
+    channels, size, pixels_averaged, problems = AIA_CHANNELS, 8, 65536.0, []
 
     def __init__(self, n=40):
         self.times = VIRTUAL_START + (48 + 6 * np.arange(n)) * HOUR

@@ -134,7 +134,7 @@ def test_observations_that_leave_a_set_without_classes_are_refused_before_the_tr
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 20}, "32 pixels or more"),
+        ({"size": 20}, "--size must be 32 or more"),
         ({"observations": 0}, "1 or more"),
         ({"dropout": 1.0}, "below 1"),
         ({"width": 9.0}, "--width"),
