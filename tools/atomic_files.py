@@ -18,6 +18,7 @@ import numpy as np
 
 __all__ = [
     "commit_file",
+    "is_scratch_of",
     "replace_folder",
     "scratch_path",
     "sweep_partial_files",
@@ -45,6 +46,11 @@ def scratch_path(path: str | Path, *, ending: str = "") -> Path:
     """
     path = Path(path)
     return path.with_name(f".{path.name}.{os.getpid()}.partial{ending}")
+
+
+def is_scratch_of(path: Path, name: str) -> bool:
+    """Whether a file is what a killed writer of a file of this name left behind."""
+    return path.match(f".{name}.*.partial*")
 
 
 def write_bytes(path: str | Path, data: bytes | memoryview) -> None:

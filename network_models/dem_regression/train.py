@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from network_models.training.command import command_of
 from network_models.training.problem import Problem, SearchSettings
 from tools.command_line import run_script
 from tools.later import later
@@ -115,7 +114,7 @@ PROBLEM = Problem(
     ),
 )
 
-main = command_of(PROBLEM)
+main = PROBLEM.main
 
 if __name__ == "__main__":
     run_script(main)

@@ -77,7 +77,7 @@ def hidden_layer(network: keras.Model, *, with_places: bool = False) -> str:
         Prefer one with feature maps (y, x, feature), where there is any.
     """
     uses = _flat_uses(network)
-    weighted = [k for k, (_, use) in enumerate(uses) if use.operation.weights]
+    weighted = [k for k, (_, use) in enumerate(uses) if getattr(use.operation, "weights", ())]
     before = uses[: weighted[-1]] if weighted else uses
     active = [(name, use) for name, use in before if _is_active(use.operation)]
     maps = [(name, use) for name, use in active if len(use.outputs[0].shape) >= 4]

@@ -110,7 +110,7 @@ def _normal(config: dict) -> dict:
     if isinstance(inner, dict) and "layers" in inner:
         rest = {k: inner[k] for k in ("name", "input_layers", "output_layers") if k in inner}
         for key in ("input_layers", "output_layers"):  # a single one stands by itself
-            if len(rest.get(key, [])) == 1:
+            if isinstance(rest.get(key), list) and len(rest[key]) == 1:  # a dict names its inputs
                 (rest[key],) = rest[key]
         layers = [{**layer, **_normal(layer)} for layer in inner["layers"]]
         return {"class_name": "Functional", "config": {**rest, "layers": layers}}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from network_models.training.command import command_of
 from network_models.training.problem import Problem
 from tools.command_line import run_script
 from tools.later import later
@@ -57,7 +56,7 @@ PROBLEM = Problem(
     smoke_text="a small run of half a minute",
 )
 
-main = command_of(PROBLEM)
+main = PROBLEM.main
 
 if __name__ == "__main__":
     run_script(main)

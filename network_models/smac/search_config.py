@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from network_models.training.problem import Problem
-from tools.atomic_files import sweep_partial_files, write_json
+from tools.atomic_files import is_scratch_of, sweep_partial_files, write_json
 from tools.long_work.resumable import claim
 from tools.options import option
 from tools.run_folder import software_versions
@@ -205,4 +205,4 @@ def _require_free(folder: Path, identity: str) -> None:
 
 def _is_left_over(path: Path) -> bool:
     """Say whether a file is of a search that was killed before its settings were written."""
-    return path.name == "search.lock" or path.match(f".{_SETTINGS}.*.partial")
+    return path.name == "search.lock" or is_scratch_of(path, _SETTINGS)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from network_models.training.problem import Problem
 from tools.command_line import config_from, config_parser, quiet_start
 
-__all__ = ["command_of", "main"]
+__all__ = ["main"]
 
 
 def main(problem: Problem, argv: Sequence[str] | None = None) -> int:
@@ -56,8 +55,3 @@ def main(problem: Problem, argv: Sequence[str] | None = None) -> int:
         return 128 + stop.signal_number
     print("\n".join([*lines, f"Report: {run / 'report.html'}"]))
     return 0
-
-
-def command_of(problem: Problem) -> Callable[..., int]:
-    """Return ``main(argv=None)`` of a training script."""
-    return functools.partial(main, problem)

@@ -194,6 +194,11 @@ class Problem:
         return _samples_of(self.sample)
 
     @property
+    def main(self) -> Callable[..., int]:
+        """The training command as a function: ``main(argv=None)`` returns the exit status."""
+        return functools.partial(later("network_models.training.command:main"), self)
+
+    @property
     def command(self) -> str:
         """What is given to Python to run the script."""
         return self.script if self.script.endswith(".py") else f"-m {self.script}"

@@ -165,5 +165,11 @@ def write_legacy_network(network: keras.Model, path: str | Path) -> None:
     """
     path = Path(path)
     scratch = scratch_path(path, ending=".hdf5")
-    network.save(scratch)
+    advice = logging.getLogger("absl")  # on newer formats, which was not asked for
+    before = advice.level
+    advice.setLevel(logging.ERROR)
+    try:
+        network.save(scratch)
+    finally:
+        advice.setLevel(before)
     commit_file(scratch, path)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from network_models.training.command import command_of
 from network_models.training.problem import ProblemData
 from network_models.xray_flux_forecast.forecast_problem import ForecastConfig, forecast_problem
 from tools.command_line import run_script
@@ -77,7 +76,7 @@ PROBLEM = forecast_problem(
     dataset="dataset_models/GOES/flare_history.py",
 )
 
-main = command_of(PROBLEM)
+main = PROBLEM.main
 
 if __name__ == "__main__":
     run_script(main)

@@ -60,7 +60,21 @@ def lay_out(features: np.ndarray, *, perplexity: float, seed: int) -> Layout:
     features : (sample, feature) float
     perplexity : float
     seed : int
+
+    Raises
+    ------
+    ValueError
+        If there is one feature only, or they are the same for all samples.
     """
+    if features.shape[1] < 2:
+        raise ValueError(
+            "a layer of one unit is laid out on a line, not in the plane: choose another --layer"
+        )
+    if np.ptp(features, axis=0).max() == 0:
+        raise ValueError(
+            "all samples have the same features, so nothing tells them apart: choose another "
+            "--layer, or other samples"
+        )
     centre = features.mean(axis=0)
     scale = float(features.std()) or 1.0
     scaled = ((features - centre) / scale).astype(np.float32)

@@ -56,7 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ValueError(f"--perplexity must be above 1, got {arguments.perplexity:g}")
     with quiet_start():
         from network_models.differentiation.layer_outputs import (
-            hidden_layer,
             layer_shapes,
             require_layer,
         )
@@ -73,10 +72,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{name}  {' x '.join(str(n) for n in shape[1:])}")
         return 0
     target = opened.target(arguments.target)
-    flat = [name for name, shape in list(shapes.items())[:-1] if len(shape) == 2]
-    layer = arguments.layer or (flat[-1] if flat else hidden_layer(opened.network))
+    layer = arguments.layer or _last_features(opened.network, shapes)
     require_layer(opened.network, layer)
     return _embed(opened, layer, target, arguments)
+
+
+def _last_features(network, shapes: dict[str, tuple]) -> str:
+    """Return the last layer of vectors before the output, or what maps are made of."""
+    from network_models.differentiation.layer_outputs import hidden_layer
+
+    flat = [
+        name
+        for name, shape in list(shapes.items())[:-1]
+        if len(shape) == 2 and (shape[-1] or 0) > 1
+    ]
+    return flat[-1] if flat and len(network.outputs[0].shape) == 2 else hidden_layer(network)
 
 
 def _embed(opened, layer: str, target, arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Every problem's networks are explained by the commands as documented: three ways, five problems."""
+"""Every problem's networks are explained by the commands as documented, in three ways."""
 
 import json
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from network_models.dem_regression.deepem import train as deepem
 from network_models.dem_regression import train as emission
+from network_models.dem_regression.deepem import train as deepem
 from network_models.image_classification import aia_regions
 from network_models.image_classification.slic import train as scenes
 from network_models.training.reopen import open_network, reopen_run

@@ -186,3 +186,12 @@ def test_what_can_not_be_laid_out_is_refused(image_run, tmp_path, arguments, mes
         main([str(image_run), *arguments, "--output", str(tmp_path)])
     assert message in str(error.value)
     assert not list(tmp_path.rglob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("features", "says"),
+    [(np.arange(40.0)[:, None], "a layer of one unit"), (np.ones((40, 5)), "the same features")],
+)
+def test_features_that_lay_nothing_out_are_a_sentence(features, says):
+    with pytest.raises(ValueError, match=says):
+        lay_out(features.astype(np.float32), perplexity=5, seed=0)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from network_models.training.command import command_of
 from network_models.training.problem import Problem, ProblemData
 from tools.command_line import run_script
 from tools.later import later
@@ -112,7 +111,7 @@ PROBLEM = Problem(
     log_level="3",
 )
 
-main = command_of(PROBLEM)
+main = PROBLEM.main
 
 if __name__ == "__main__":
     run_script(main)

@@ -8,7 +8,6 @@ The same command goes on where a killed one stopped, and shows a finished run ag
 
 from __future__ import annotations
 
-from network_models.training.command import command_of
 from network_models.xray_flux_forecast.fdl1.aia_training import aia_problem
 from tools.command_line import run_script
 
@@ -19,7 +18,7 @@ PROBLEM = aia_problem(
     with_history=True,
 )
 
-main = command_of(PROBLEM)
+main = PROBLEM.main
 
 if __name__ == "__main__":
     run_script(main)

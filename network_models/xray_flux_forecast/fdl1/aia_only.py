@@ -8,7 +8,6 @@ The same command goes on where a killed one stopped, and shows a finished run ag
 
 from __future__ import annotations
 
-from network_models.training.command import command_of
 from network_models.xray_flux_forecast.fdl1.aia_training import aia_problem
 from tools.command_line import run_script
 
@@ -16,7 +15,7 @@ PROBLEM = aia_problem(
     "flux forecast from AIA images", __file__, __doc__.splitlines()[0], with_history=False
 )
 
-main = command_of(PROBLEM)
+main = PROBLEM.main
 
 if __name__ == "__main__":
     run_script(main)
