@@ -22,15 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from network_models.xray_flux_forecast.run_data import reopen_run
-from science.samples import sample_of
 from scipy.ndimage import gaussian_filter
 from scipy.stats import binomtest
 
 from benchmarks.peers import PEERS, peer_maps, peer_python
 from dataset_models.virtual_sun.images import VirtualImages
 from network_models.differentiation.gradients import log_odds
-from science.opening import open_network
+from network_models.training.reopen import open_network
 from science.saliency.attribution import METHODS, Explainer
 from science.saliency.question import AttributionOptions
 from tools.channels import AIA_CHANNELS
@@ -75,29 +73,29 @@ def main() -> None:
     parser.add_argument("--peers", default=".peers", help="folder that `make peers` made")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    opened, reopened = open_network(arguments.run), reopen_run(arguments.run)
-    if reopened.data.limit is None:
+    opened = open_network(arguments.run)
+    if opened.data.more is None:
         raise SystemExit("the truth is known on the virtual Sun only; give a run on its images")
     head = log_odds(opened.target(_TARGET).weights)
     explainer = Explainer(opened.network, head, image=opened.image)
     figures = {}
     for name in arguments.sets:
-        rows = getattr(reopened.split, name)
-        cases = _cases(opened, reopened, rows, explainer, arguments.images)
+        rows = getattr(opened.data.split, name)
+        cases = _cases(opened, rows, explainer, arguments.images)
         peers = Path(arguments.peers) if name == "test" else None  # nothing is chosen among them
         figures[name] = _figures(opened, explainer, cases, arguments, peers)
     print(json.dumps(figures))
 
 
-def _cases(opened, reopened, rows, explainer: Explainer, n: int) -> list[tuple[dict, Truth]]:
+def _cases(opened, rows, explainer: Explainer, n: int) -> list[tuple[dict, Truth]]:
     """Give n images drawn from a set, as inputs, with their truth."""
-    dataset, virtual = reopened.data.dataset, reopened.data.limit.virtual
+    dataset, virtual = opened.data.dataset, opened.data.more.virtual
     source = VirtualImages(virtual, dataset.store.times, dataset.store.size)
     cases: list[tuple[dict, Truth]] = []
     for row in np.random.default_rng(0).permutation(rows):
         if len(cases) == n:
             break
-        inputs = sample_of(dataset, int(row)).inputs
+        inputs = opened.samples.of_row(opened, opened.data, int(row)).inputs
         parts = source.region_images(int(dataset.store_rows(int(row))[-1]))
         truth = _truth(explainer, inputs, opened.image, parts)
         if truth is not None:

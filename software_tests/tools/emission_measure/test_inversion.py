@@ -219,10 +219,8 @@ def test_every_number_of_negative_channels_gets_an_answer(method):
     for n_negative in range(7):
         some[n_negative, [0, 5, 1, 4, 3, 2][:n_negative]] = -0.3 * errors[0].min()
     found = invert(some, errors, RESPONSE, EDGES, method=method)
-    assert (found.em[:5].sum(axis=1) > 0).all() or method == "basis-pursuit"
-    for n_negative in range(6):
-        solved = found.em[n_negative].sum() > 0
-        assert solved or found.status[n_negative] == INFEASIBLE
+    assert (found.em[:6].sum(axis=1) > 0).all()
+    assert np.isin(found.status[:6], (OK, NOT_FITTED)).all()
     assert found.status[6] == NO_SIGNAL
     assert (found.em[6] == 0).all()
 
@@ -252,9 +250,9 @@ def test_defaults_and_other_kinds_of_numbers_work(method):
     expected = invert(dn, sigma, RESPONSE, EDGES, method=method)
     single = dn.astype(np.float32), sigma.astype(np.float32)
     found = invert(*single, RESPONSE, list(EDGES), method=method)
-    np.testing.assert_allclose(found.em.sum(axis=1), expected.em.sum(axis=1), rtol=1e-2)
+    np.testing.assert_allclose(found.em.sum(axis=1), expected.em.sum(axis=1), rtol=1e-5)  # of 6e-8
     backwards = invert(dn[::-1], sigma[::-1], RESPONSE, EDGES, method=method)
-    np.testing.assert_allclose(backwards.model[::-1], expected.model, rtol=0.3, atol=3)
+    np.testing.assert_allclose(backwards.model[::-1], expected.model, rtol=1e-9)  # each alone
 
 
 @pytest.mark.parametrize("method", METHODS)

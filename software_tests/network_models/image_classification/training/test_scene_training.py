@@ -81,7 +81,7 @@ def test_a_packaged_run_opens_alike_and_names_no_place_of_its_maker(run, tmp_pat
     folder = tmp_path / "slic_lite"
     frame = np.random.default_rng(0).normal(1, 0.1, (1, 40, 50, 1)).astype(np.float32)
     found, own = (open_classifier(place).function(frame) for place in (folder, run))
-    np.testing.assert_array_equal(found, own)
+    np.testing.assert_allclose(found, own, atol=1e-6)
     assert str(run.parent) not in (folder / "config.json").read_text()
 
 
@@ -118,6 +118,14 @@ def test_frames_with_a_csv_of_labels_are_trained_on(tmp_path):
     options = ["--data", str(labels), "--size", "32", "--epochs", "1", "--width", "0.2"]
     options += ["--bootstrap-draws", "20", "--output", str(tmp_path / "runs"), "--seed", "3"]
     assert main(options) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    config = RunFolder(folder).config
+    parts = ("training", "validation", "test")
+    sets = {name: config["split"][name]["samples"] for name in parts}
+    assert sum(sets.values()) == 30  # six frames of each of five classes
+    assert "synthetic" not in config["data"]["source"]
+    scores = json.loads((folder / "performance/scores.json").read_text())["scores"]
+    assert scores["network"]["n_frames"] == scores["hand features"]["n_frames"] == sets["test"]
 
 
 def test_observations_that_leave_a_set_without_classes_are_refused_before_the_training(tmp_path):
