@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def _cases(opened, rows, explainer: Explainer, n: int) -> list[tuple[dict, Truth]]:
-    """Give n images drawn from a set, as inputs, with their truth."""
+    """Return n images drawn from a set, as inputs, with their truth."""
     dataset, virtual = opened.data.dataset, opened.data.more.virtual
     source = VirtualImages(virtual, dataset.store.times, dataset.store.size)
     cases: list[tuple[dict, Truth]] = []
@@ -152,7 +152,7 @@ class _Score:
             ]
 
     def figures(self) -> dict:
-        """Give shares with their intervals."""
+        """Return shares with their intervals."""
         fainter = [int(t.in_94.argmax()) != r for t, r in zip(self.truths, self.right, strict=True)]
         hidden = {
             n: [h for h, f in zip(v, fainter, strict=True) if f] for n, v in self.hits.items()
@@ -175,12 +175,12 @@ class _Score:
 
 
 def _map(values: np.ndarray, is_slope: bool) -> np.ndarray:
-    """Give a map of the newest frame, (y, x, channel); derivatives by their absolute values."""
+    """Return a map of the newest frame, (y, x, channel); derivatives by their absolute values."""
     return np.abs(values) if is_slope else values
 
 
 def _region_of(values: np.ndarray, shines: np.ndarray) -> int | None:
-    """Give the region that shines most at a map's strongest place, or none."""
+    """Return the region that shines most at a map's strongest place, or none."""
     width = _WIDTH / (2 * _HALF_FIELD) * len(values)
     smooth = np.abs(gaussian_filter(values.sum(axis=-1), width))
     y, x = np.unravel_index(smooth.argmax(), smooth.shape)
@@ -223,7 +223,7 @@ def _truth(explainer: Explainer, inputs: dict, name: str, parts: dict) -> Truth 
 
 
 def _share(values: list[bool]) -> list[float]:
-    """Give a share with its 95 % interval, and of how many."""
+    """Return a share with its 95 % interval, and of how many."""
     low, high = binomtest(int(np.sum(values)), len(values)).proportion_ci(method="wilson")
     return [round(float(np.mean(values)), 3), round(low, 3), round(high, 3), len(values)]
 

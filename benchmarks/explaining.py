@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _network(size: int) -> keras.Model:
-    """Give four blocks of convolution and pool; biases are random, as after training."""
+    """Return four blocks of convolution and pool; biases are random, as after training."""
     image = keras.Input((size, size, 8), name="image")
     x = image
     for maps in (16, 32, 64, 64):

@@ -154,7 +154,7 @@ def _forget(folder: Path) -> None:
 
 
 def _reading(folder: Path, dataset: FDL1, rounds: int) -> dict:
-    """Give the images per second of every way to read them, in one thread, cold."""
+    """Return the images per second of every way to read them, in one thread, cold."""
     rows = np.arange(len(dataset.times))
     size = dataset.store.size
 
@@ -189,7 +189,7 @@ def _reading(folder: Path, dataset: FDL1, rounds: int) -> dict:
 
 
 def _epochs(folder: Path, dataset: FDL1, rounds: int) -> dict:
-    """Give the time of a training epoch from cold files over that from memory."""
+    """Return the time of a training epoch from cold files over that from memory."""
     config, bins = AIAConfig(), flux_bins(1e-7)
     rows = np.arange(len(dataset.times))
     network = build_aia_network(dataset, rows, bins, shape=NetworkShape(), dropout=config.dropout)
@@ -233,13 +233,13 @@ def _epochs(folder: Path, dataset: FDL1, rounds: int) -> dict:
 
 
 def _memory_gib() -> float:
-    """Give the memory that this process holds now."""
+    """Return the memory that this process holds now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**30
 
 
 def _added_noise(pixels_averaged: float) -> dict[str, float]:
-    """Give the largest ratio of the coding's error to the photon and read noise, per channel."""
+    """Return the largest ratio of the coding's error to the photon and read noise, per channel."""
     generator = np.random.default_rng(0)
     curves = decoding_curves(AIA_CHANNELS, pixels_averaged=pixels_averaged)
     out = {}

@@ -35,7 +35,7 @@ def scenes(folder: Path, _: argparse.Namespace) -> list[str]:
 
 
 def _real() -> list[str]:
-    """Give the packaged network on fresh scenes and real frames, and its speed."""
+    """Return the packaged network on fresh scenes and real frames, and its speed."""
     found = run("benchmarks/scenes.py").json
     lines = ["`python benchmarks/scenes.py`\n"]
     fresh = found["synthetic"]
@@ -106,7 +106,7 @@ def scene_maps(folder: Path, _: argparse.Namespace) -> list[str]:
 
 
 def slic_speed(_: Path, __: argparse.Namespace) -> list[str]:
-    """Say what VGG-13 costs beside PyTorch."""
+    """Describe what VGG-13 costs beside PyTorch."""
     if peer_python(ROOT / ".peers", "captum") is None:
         return ["Not made: `make peers` was not run.\n"]
     speed = run("benchmarks/vgg13_speed.py").json
@@ -131,13 +131,13 @@ def regions(folder: Path, _: argparse.Namespace) -> list[str]:
 
 
 def _said(outcome: Outcome) -> list[str]:
-    """Give what a training said, without the path of its report."""
+    """Return what a training said, without the path of its report."""
     lines = [line for line in outcome.text.splitlines() if line and "report.html" not in line]
     return [f"- {line}" for line in lines] + [""]
 
 
 def _tables(trained: Path) -> list[str]:
-    """Give the tables of a run's report."""
+    """Return the tables of a run's report."""
     out: list[str] = []
     for _, section in read_sections(trained / "performance"):
         if section.title in ("Network and training", "Data, split and audit"):

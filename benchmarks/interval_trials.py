@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _held_out(networks: dict[str, Path], arguments: argparse.Namespace) -> dict:
-    """Give coverage by network and kind of factors, of smooth shapes and of random curves."""
+    """Return coverage by network and kind of factors, of smooth shapes and of random curves."""
     sets = {}
     for k, (kind, share) in enumerate({"smooth shapes": 0.0, "random curves": 1.0}.items()):
         simulator = PixelSimulator(arguments.library, 77 + k, rough_share=share)
@@ -80,7 +80,7 @@ def _held_out(networks: dict[str, Path], arguments: argparse.Namespace) -> dict:
 
 
 def _needed(output: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the factor by which each interval has to be stretched, and which begin at 0."""
+    """Return the factor by which each interval has to be stretched, and which begin at 0."""
     em, below, above = (output[:, k * N_BINS : (k + 1) * N_BINS] for k in range(3))
     truth, from_zero = targets[:, :N_BINS], below >= em
     up = np.maximum(truth - em, 0) / np.maximum(above, 1e-30)
@@ -89,7 +89,7 @@ def _needed(output: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _class_of(output: np.ndarray, targets: np.ndarray, classes: str) -> np.ndarray:
-    """Give each bin's class, (pixel, bin)."""
+    """Return each bin's class, (pixel, bin)."""
     em = output[:, :N_BINS]
     share = np.digitize(em / em.sum(axis=1, keepdims=True), _SHARES)
     dn, sigma = (targets[:, N_BINS + k * N_CHANNELS :][:, :N_CHANNELS] for k in (0, 1))
@@ -104,7 +104,7 @@ def _class_of(output: np.ndarray, targets: np.ndarray, classes: str) -> np.ndarr
 
 
 def _factors(output: np.ndarray, targets: np.ndarray, classes: str) -> np.ndarray:
-    """Give the factors (class, bin) with which 68 % of the truths are inside."""
+    """Return the factors (class, bin) with which 68 % of the truths are inside."""
     needed, _ = _needed(output, targets)
     kind = _class_of(output, targets, classes)
     factors = np.ones((2 * _N_LEVELS * (len(_SHARES) + 1), N_BINS))
@@ -119,13 +119,13 @@ def _factors(output: np.ndarray, targets: np.ndarray, classes: str) -> np.ndarra
 def _inside(
     output: np.ndarray, targets: np.ndarray, classes: str, factors: np.ndarray
 ) -> np.ndarray:
-    """Say which truths lie inside the stretched intervals."""
+    """Return which truths lie inside the stretched intervals."""
     own = factors[_class_of(output, targets, classes), np.arange(N_BINS)]
     return _needed(output, targets)[0] <= own
 
 
 def _judged(networks: dict[str, Path], side: int) -> dict:
-    """Give L1 and W1 by family, and coverage by group, on the maps of inversions."""
+    """Return L1 and W1 by family, and coverage by group, on the maps of inversions."""
     pixels = draw_pixels(side, version=_VERSION, share=0.125)
     out: dict[str, dict] = {}
     for name, folder in networks.items():

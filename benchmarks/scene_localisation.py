@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def draw(arguments: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give scenes (image, y, x, 1), the masks of their class (image, y, x) and the classes."""
+    """Return scenes (image, y, x, 1), the masks of their class (image, y, x) and the classes."""
     n = arguments.images
     if arguments.data:
         return of_files(arguments.data, n)
@@ -98,7 +98,7 @@ def draw(arguments: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def of_files(place: str, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give the same of the first frames of each class that have a mask."""
+    """Return the same of the first frames of each class that have a mask."""
     dataset = SceneFolder(place)
     kinds = np.where(dataset.has_mask, dataset.primary, -1)
     rows = np.concatenate([np.flatnonzero(kinds == k)[:n] for k in _CLASSES])
@@ -113,7 +113,7 @@ def of_files(place: str, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def maps_of(network: keras.Model, method: str, scenes: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Give the map of each scene's own class, (image, y, x)."""
+    """Return the map of each scene's own class, (image, y, x)."""
     out, explainers = np.empty(scenes.shape[:3], np.float32), {}
     options = replace(_OPTIONS, views=8 if method == _TURNED else 1)
     for k in np.unique(truth):
@@ -137,7 +137,7 @@ def maps_of(network: keras.Model, method: str, scenes: np.ndarray, truth: np.nda
 
 
 def baselines(scenes: np.ndarray) -> dict[str, np.ndarray]:
-    """Give what knows nothing of the network."""
+    """Return what knows nothing of the network."""
     n, side = len(scenes), scenes.shape[1]
     away = (np.arange(side) - (side - 1) / 2) / (_WIDTH * side)
     bump = np.exp(-0.5 * (away[:, None] ** 2 + away**2))
@@ -151,7 +151,7 @@ def baselines(scenes: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def shuffled(network: keras.Model, generator: np.random.Generator) -> keras.Model:
-    """Give the same network with every weight's values in another order."""
+    """Return the same network with every weight's values in another order."""
     with tempfile.TemporaryDirectory(prefix="heliolens-") as folder:
         save_network(Path(folder) / "network.keras", network)
         other = load_network(Path(folder) / "network.keras")
@@ -162,7 +162,7 @@ def shuffled(network: keras.Model, generator: np.random.Generator) -> keras.Mode
 
 
 def _energy(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Give the share of the squared positive part inside the masks, (image,)."""
+    """Return the share of the squared positive part inside the masks, (image,)."""
     energy = np.square(np.maximum(maps, 0).astype(float))
     total = energy.sum(axis=(1, 2))
     inside = (energy * masks).sum(axis=(1, 2))

@@ -69,19 +69,19 @@ def main() -> None:
 
 
 def answer(classifier: Classifier, image: np.ndarray) -> np.ndarray:
-    """Give the six probabilities of a frame (y, x), as classify.py does: (6,)."""
+    """Return the six probabilities of a frame (y, x), as classify.py does: (6,)."""
     side = classifier.settings.tile
     small = area_resize(image, (side, side)) if image.shape != (side, side) else image
     return classifier.of_frames(small[None].astype(np.float32))[0]
 
 
 def five_classes(classifier: Classifier, image: np.ndarray) -> np.ndarray:
-    """Give the five probabilities of a frame (y, x), as the command gives them: (5,)."""
+    """Return the five probabilities of a frame (y, x), as the command gives them: (5,)."""
     return given_one_of_the_classes(answer(classifier, image))
 
 
 def real(arguments: argparse.Namespace) -> dict:
-    """Give what is said of each real scene, and the calibration over all frames and tiles."""
+    """Return what is said of each real scene, and the calibration over all frames and tiles."""
     classifier = open_classifier(arguments.model)
     rows, given, truth, scenes = {}, [], [], []
     for scene in real_scenes(arguments.data):
@@ -134,7 +134,7 @@ def shifted(arguments: argparse.Namespace) -> dict:
 
 
 def _scored(classifier: Classifier, scenes: GeneratedScenes) -> dict[str, str]:
-    """Give scores of the five classes in words, and how many frames get no answer."""
+    """Return scores of the five classes in words, and how many frames get no answer."""
     scenes.draw()
     parts = np.array_split(np.arange(len(scenes)), -(-len(scenes) // 60))
     output = np.concatenate([classifier.function(scenes.read(p)["image"]) for p in parts])

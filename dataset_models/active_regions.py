@@ -40,7 +40,7 @@ class RegionBox:
 
 
 def virtual_boxes(record: VirtualRecord, time: np.datetime64) -> list[RegionBox]:
-    """Give the virtual Sun's active regions in view at a full hour (synthetic).
+    """Return the virtual Sun's active regions in view at a full hour (synthetic).
 
     Simple regions, which never flare, are left out.
     """
@@ -62,7 +62,7 @@ def virtual_boxes(record: VirtualRecord, time: np.datetime64) -> list[RegionBox]
 
 
 def listed_boxes(path: str | Path, time: np.datetime64, tilt_deg: float) -> list[RegionBox]:
-    """Give the regions of a Solar Region Summary of NOAA, turned with the Sun to a time.
+    """Return the regions of a Solar Region Summary of NOAA, turned with the Sun to a time.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def listed_boxes(path: str | Path, time: np.datetime64, tilt_deg: float) -> list
 
 
 def _on_disc(latitude_deg: float, longitude_deg: np.ndarray, tilt_deg: float) -> tuple:
-    """Give x, y, z in solar radii of heliographic places, seen from far away."""
+    """Return x, y, z in solar radii of heliographic places, seen from far away."""
     lat, lon, tilt = np.radians(latitude_deg), np.radians(longitude_deg), np.radians(tilt_deg)
     x, north, front = np.cos(lat) * np.sin(lon), np.sin(lat), np.cos(lat) * np.cos(lon)
     y = north * np.cos(tilt) - front * np.sin(tilt)
@@ -126,6 +126,6 @@ def _on_disc(latitude_deg: float, longitude_deg: np.ndarray, tilt_deg: float) ->
 
 
 def _box(name: str, x: np.ndarray, y: np.ndarray) -> RegionBox:
-    """Give the box around two spans."""
+    """Return the box around two spans."""
     half = [max(float(np.ptp(v)) / 2 + 0.01, _SMALLEST) for v in (x, y)]
     return RegionBox(name, float(np.mean([x[0], x[-1]])), float(np.mean([y[0], y[-1]])), *half)

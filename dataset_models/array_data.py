@@ -100,7 +100,7 @@ class ArrayData(SolarData):
         return {name: values[rows] for name, values in self._arrays.items()}
 
     def provenance(self) -> dict:
-        """Say where the numbers are from."""
+        """Return where the numbers are from."""
         named = {"channels": list(self._channels)} if self._channels else {}
         return {"source": self._source, "synthetic": "synthetic" in self._source, **named}
 

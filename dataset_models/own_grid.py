@@ -48,7 +48,7 @@ class OwnGrid:
 
 
 def own_grids(source: ImageSource, index: int) -> list[OwnGrid]:
-    """Give the grids of the files that one image of a source was made of.
+    """Return the grids of the files that one image of a source was made of.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def own_grids(source: ImageSource, index: int) -> list[OwnGrid]:
 
 
 def resampling_matrix(n_from: int, n_to: int) -> np.ndarray:
-    """Give the matrix that resamples one axis, (n_to, n_from); each row adds up to 1.
+    """Return the matrix that resamples one axis, (n_to, n_from); each row adds up to 1.
 
     Fewer pixels are averages over the old ones by their overlap; more are interpolated linearly
     between pixel centres.

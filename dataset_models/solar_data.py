@@ -78,10 +78,10 @@ class SolarData(ABC):
 
     @abstractmethod
     def provenance(self) -> dict:
-        """Say where the data are from: source, span, scale, repairs; JSON types only."""
+        """Return where the data are from: source, span, scale, repairs; JSON types only."""
 
     def thumbnails(self, indices: np.ndarray) -> np.ndarray | None:
-        """Give small (batch, feature) float32 vectors for the search of near-duplicates.
+        """Return small (batch, feature) float32 vectors for the search of near-duplicates.
 
         Rows of NaN have too little content to be compared; None means that content is not compared.
         """
@@ -95,11 +95,11 @@ class SolarData(ABC):
         return None
 
     def dimensions(self) -> dict[str, tuple[int, ...]]:
-        """Give the shape of each array without the batch axis."""
+        """Return the shape of each array without the batch axis."""
         return {name: info.shape for name, info in self.arrays.items()}
 
     def names(self, *roles: str) -> list[str]:
-        """Give the names of the arrays with these roles."""
+        """Return the names of the arrays with these roles."""
         return [name for name, info in self.arrays.items() if info.role in roles]
 
     def training_batches(self, split: Split, *, batch_size: int, seed: int) -> Batches:
@@ -139,7 +139,7 @@ class SolarData(ABC):
         return problems
 
     def fingerprint(self) -> str:
-        """Give a hash of the table: other data, another fingerprint."""
+        """Return a hash of the table: other data, another fingerprint."""
         digest = hashlib.sha256()
         for field in fields(self.table):
             column = getattr(self.table, field.name)

@@ -65,7 +65,7 @@ class Split:
 
 
 def required_gap(table: SampleTable) -> np.timedelta64:
-    """Give the smallest allowed distance of issue times in two sets: label window + input span."""
+    """Return the least allowed distance of issue times in two sets: label window + input span."""
     label = (table.label_end - table.time).max()
     return label + (table.time - table.input_start).max()
 
@@ -196,7 +196,7 @@ def _purged(table: SampleTable, name: np.ndarray, scheme: str) -> Split:
 def _away_from(
     table: SampleTable, rows: np.ndarray, kept: np.ndarray, gap: np.timedelta64
 ) -> np.ndarray:
-    """Give the rows whose time is at least ``gap`` from every time in ``kept``."""
+    """Return the rows whose time is at least ``gap`` from every time in ``kept``."""
     if len(rows) == 0 or len(kept) == 0:
         return rows
     time, other = table.time[rows], table.time[kept]

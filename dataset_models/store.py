@@ -151,11 +151,11 @@ class ImageStore:
         return out
 
     def decoding_curves(self) -> tuple[DecodingCurve, ...]:
-        """Give how each channel's codes become values, for ``decode``."""
+        """Return how each channel's codes become values, for ``decode``."""
         return decoding_curves(self.channels, pixels_averaged=self.manifest["pixels_averaged"])
 
     def wcs(self, index: int) -> dict:
-        """Give the FITS keywords of an image's coordinates: our grid, the files' observer."""
+        """Return the FITS keywords of an image's coordinates: our grid, the files' observer."""
         step = self.manifest["source"].get("field_arcsec", FIELD_ARCSEC) / self.size
         grid = {"CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN", "CUNIT1": "arcsec", "CUNIT2": "arcsec"}
         for axis in "12":
@@ -165,7 +165,7 @@ class ImageStore:
         return grid | {"DATE-OBS": str(self.times[index])} | observer
 
     def fingerprint(self) -> str:
-        """Give a hash of everything that the store holds."""
+        """Return a hash of everything that the store holds."""
         digest = hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode())
         for text in self.chunk_hashes:
             digest.update(text.encode())
@@ -218,7 +218,7 @@ def _manifest_of(source: ImageSource) -> dict:
 
 
 def _finished(path: Path, manifest: dict) -> ImageStore | None:
-    """Give the store if it is there, whole and of these images: it may lie on a read-only disk."""
+    """Return the store if it exists, whole and of these images; it may lie on a read-only disk."""
     try:
         store = ImageStore(path)
     except StoreError:

@@ -54,7 +54,7 @@ class ImageSource(Protocol):
 def coded_chunks(
     source: ImageSource, chunks: Sequence[range], workers: int
 ) -> Iterator[tuple[np.ndarray, list[bool]]]:
-    """Give the codes of each chunk's images and which of them are bad, in the chunks' order.
+    """Yield the codes of each chunk's images and which of them are bad, in the chunks' order.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ class Streamed(Protocol):
 
 
 def epoch_order(n: int, *, seed: int, epoch: int) -> np.ndarray:
-    """Give the order of n samples in one epoch, a pure function of seed and epoch."""
+    """Return the order of n samples in one epoch, a pure function of seed and epoch."""
     return random_stream(seed, "batch order", epoch).permutation(n)
 
 

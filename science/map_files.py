@@ -20,7 +20,7 @@ _LARGEST_PLAIN = 1 << 20  # pixels
 
 
 def half_field(wcs: dict, size: int) -> float:
-    """Give half the width of an image in solar radii, by the radius that its file names."""
+    """Return half the width of an image in solar radii, by the radius that its file names."""
     radius = float(wcs.get("RSUN_OBS", _USUAL_RADIUS_ARCSEC))
     return float(wcs["CDELT1"]) * size / 2 / radius if "CDELT1" in wcs else _FULL_DISC
 
@@ -90,7 +90,7 @@ def write_own_grid_fits(
 
 
 def fits_unit(unit: str) -> dict[str, str]:
-    """Give the keywords of a unit: BUNIT as sunpy reads it, QUANTITY in our words.
+    """Return the keywords of a unit: BUNIT as sunpy reads it, QUANTITY in our words.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def _primary(header: dict[str, object]) -> fits.PrimaryHDU:
 
 
 def _layer(values: np.ndarray, name: int | str, cards: dict, *, packed: bool = False):
-    """Give one channel's extension; large ones are packed without loss."""
+    """Return one channel's extension; large ones are packed without loss."""
     data = np.ascontiguousarray(values, np.float32)
     if packed and data.size > _LARGEST_PLAIN:
         hdu = fits.CompImageHDU(data, compression_type="GZIP_1", quantize_level=0, name=str(name))

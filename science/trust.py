@@ -159,7 +159,7 @@ def _shuffle(layer: keras.Layer, generator: np.random.Generator) -> None:
 
 
 def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Give Spearman's; 1 where a map without signs has nothing to rank."""
+    """Return Spearman's; 1 where a map without signs has nothing to rank."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 1.0
     return float(spearmanr(first, second).statistic)
@@ -262,13 +262,13 @@ def exchange_curves(
 
 
 def channel_shares(values: np.ndarray) -> np.ndarray:
-    """Give each channel's share of the absolute map, (channel,)."""
+    """Return each channel's share of the absolute map, (channel,)."""
     mass = np.abs(values).reshape(-1, values.shape[-1]).sum(axis=0)
     return mass / max(mass.sum(), np.finfo(float).tiny)
 
 
 def off_disc_share(values: np.ndarray, radius_pixels: float) -> float:
-    """Give the share of the absolute map beyond the limb.
+    """Return the share of the absolute map beyond the limb.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def code():
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory):
-    """Give the page's script in a folder of its own, named by the user."""
+    """Yield the page's script in a folder of its own, named by the user."""
     path = tmp_path_factory.mktemp("bright_points") / "train.py"
     path.write_text(code())
     with pytest.MonkeyPatch.context() as patch:

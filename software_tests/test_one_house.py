@@ -55,7 +55,7 @@ def test_every_registered_layer_has_its_room():
 
 
 def imported(path, modules):
-    """Give the suite's modules that a file imports, anywhere in it, types included."""
+    """Return the suite's modules that a file imports, anywhere in it, types included."""
     found = set()
     for node in ast.walk(ast.parse(CODE[path])):
         if isinstance(node, ast.ImportFrom) and node.module:

@@ -82,7 +82,7 @@ def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
 
 
 def commit_file(scratch: str | Path, path: str | Path) -> None:
-    """Give a finished scratch file its final name in one step, for writers that need a path.
+    """Return a finished scratch file its final name in one step, for writers that need a path.
 
     The scratch file must lie in the same folder; take ``scratch_path``.
     """

@@ -58,12 +58,12 @@ CAMERA = {
 
 
 def channel_name(channel: int | str) -> str:
-    """Give what a channel is called in pictures and tables."""
+    """Return what a channel is called in pictures and tables."""
     return f"{channel} Å" if isinstance(channel, int) else f"HMI {channel}"
 
 
 def channel_unit(channel: int | str) -> str:
-    """Give the unit of a channel's values, in astropy's spelling."""
+    """Return the unit of a channel's values, in astropy's spelling."""
     return {"B_los": "G", "continuum": "DN s-1"}.get(str(channel), "DN s-1 pix-1")
 
 
@@ -81,7 +81,7 @@ def _epochs(channel: int) -> list[tuple[np.datetime64, np.datetime64, tuple[floa
 
 
 def aia_degradation(channel: int, times: np.ndarray) -> np.ndarray:
-    """Give what is left of a channel's throughput, relative to its first calibration epoch.
+    """Return what is left of a channel's throughput, relative to its first calibration epoch.
 
     Divide data by it. Version 8 of the calibration: fitted until 2017, extrapolated after.
 

@@ -160,7 +160,7 @@ def _terminate(signal_number: int, frame: object) -> None:
 
 
 def _plain(kind: typing.Any) -> type:
-    """Give the type behind ``X | None``."""
+    """Return the type behind ``X | None``."""
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         return next(k for k in typing.get_args(kind) if k is not type(None))
     return kind

@@ -12,7 +12,7 @@ __all__ = ["later"]
 
 @functools.cache
 def later(place: str) -> Callable[..., Any]:
-    """Give a function that stands elsewhere, without importing it yet.
+    """Return a function that stands elsewhere, without importing it yet.
 
     Parameters
     ----------

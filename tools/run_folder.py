@@ -132,7 +132,7 @@ def new_run_folder(parent: str | Path) -> RunFolder:
 
 
 def find_run(parent: str | Path, identity: str) -> RunFolder | None:
-    """Give the newest run with this identity that no other process works on, locked, or None."""
+    """Return the newest run with this identity that no other process works on, locked, or None."""
     for path in sorted(Path(parent).glob("*/config.json"), reverse=True):
         run = RunFolder(path.parent)
         try:
@@ -145,7 +145,7 @@ def find_run(parent: str | Path, identity: str) -> RunFolder | None:
 
 
 def software_versions() -> dict[str, str]:
-    """Give the versions that a result may depend on, and the commit where there is one."""
+    """Return the versions that a result may depend on, and the commit where there is one."""
     versions = {"python": platform.python_version(), "system": platform.system()}
     names = ("heliolens", "keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "scikit-learn")
     for name in names:
@@ -158,7 +158,7 @@ def software_versions() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """Give the checkout's commit, with ``+`` where files differ from it."""
+    """Return the checkout's commit, with ``+`` where files differ from it."""
     root = Path(__file__).parents[1]
     try:
         describe = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]

@@ -125,7 +125,7 @@ def score_card(
 def _event_draws(
     forecaster: Forecaster, name: str, observations: Observations, bootstrap: BlockBootstrap
 ) -> dict[str, tuple[Any, np.ndarray]]:
-    """Give value and resampled values of every score of one forecaster for one event."""
+    """Return value and resampled values of every score of one forecaster for one event."""
     event, p = observations.event(name), forecaster.probability[name]
     yes = p >= forecaster.threshold[name]
     y = event.astype(float)
@@ -172,7 +172,7 @@ def _with_intervals(scores: Mapping[str, tuple[Any, ...]], n_blocks: int) -> dic
 def _differences(
     draws: dict, pairs: Sequence[tuple[str, str]], n_blocks: int
 ) -> dict[str, dict[str, list]]:
-    """Give first minus second for each pair, with paired intervals."""
+    """Return first minus second for each pair, with paired intervals."""
     out = {}
     for first, second in pairs:
         if first not in draws or second not in draws:
@@ -194,7 +194,7 @@ def _flux_scores(
     bootstrap: BlockBootstrap,
     pairs: Sequence[tuple[str, str]],
 ) -> dict:
-    """Give CRPS and mean absolute error of the median, in dex."""
+    """Return CRPS and mean absolute error of the median, in dex."""
     draws: dict = {}
     for f in forecasters:
         scores = {}
@@ -230,7 +230,7 @@ def _reliability(probability: np.ndarray, event: np.ndarray) -> dict[str, list]:
 
 
 def _number(value: float) -> float | str | None:
-    """Give a number for JSON, which has neither NaN (None) nor infinity (a word)."""
+    """Return a number for JSON, which has neither NaN (None) nor infinity (a word)."""
     if np.isnan(value):
         return None
     if np.isinf(value):

@@ -46,7 +46,7 @@ class Condition:
             )
 
     def holds(self, value: object) -> bool:
-        """Say whether the other option's value makes this one count."""
+        """Return whether the other option's value makes this one count."""
         return bool(_COMPARISONS[self.comparison](value, self.value))
 
     def __str__(self) -> str:

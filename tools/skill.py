@@ -59,7 +59,7 @@ def contingency(forecast: np.ndarray, event: np.ndarray) -> Contingency:
 
 
 def threshold_of_largest_tss(probability: np.ndarray, event: np.ndarray) -> float:
-    """Give the probability at which a yes/no forecast has the largest TSS.
+    """Return the probability at which a yes/no forecast has the largest TSS.
 
     To be called with training data only. With no event, or nothing but events, there is no such
     threshold and 0.5 is given.
@@ -72,18 +72,18 @@ def threshold_of_largest_tss(probability: np.ndarray, event: np.ndarray) -> floa
 
 
 def brier_score(probability: np.ndarray, event: np.ndarray) -> float:
-    """Give the mean squared error of a probability (Brier 1950); 0 is perfect."""
+    """Return the mean squared error of a probability (Brier 1950); 0 is perfect."""
     return float(np.mean((probability - np.asarray(event, float)) ** 2))
 
 
 def brier_skill(probability: np.ndarray, event: np.ndarray, *, climatology: float) -> float:
-    """Give ``1 - Brier / Brier of always forecasting the climatology``; NaN if that is perfect."""
+    """Return ``1 - Brier / Brier of climatology``; NaN if climatology is perfect."""
     reference = brier_score(np.full(len(event), climatology), event)
     return float("nan") if reference == 0 else 1 - brier_score(probability, event) / reference
 
 
 def surprise(probability: np.ndarray, event: np.ndarray) -> np.ndarray:
-    """Give ``-ln`` of the probability given to what came, (sample,); its mean is the log score.
+    """Return ``-ln`` of the probability given to what came, (sample,); its mean is the log score.
 
     Infinite where something came that was given no chance (Good 1952).
     """
@@ -102,7 +102,7 @@ class Reliability:
 
 
 def reliability(probability: np.ndarray, event: np.ndarray, *, n_bins: int = 10) -> Reliability:
-    """Give the reliability of probabilities in equal bins from 0 to 1."""
+    """Return the reliability of probabilities in equal bins from 0 to 1."""
     index = np.minimum((np.asarray(probability) * n_bins).astype(int), n_bins - 1)
     count = np.bincount(index, minlength=n_bins)
     filled = count > 0
@@ -114,7 +114,7 @@ def reliability(probability: np.ndarray, event: np.ndarray, *, n_bins: int = 10)
 def roc_curve(
     probability: np.ndarray, event: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give false alarm rate, hit rate and thresholds (forecast yes at or above), from none to all.
+    """Return false alarm rate, hit rate and thresholds (yes at or above), from none to all.
 
     The first point is (0, 0) with an infinite threshold.
     """
@@ -129,7 +129,7 @@ def roc_curve(
 def roc_area(
     probability: np.ndarray, event: np.ndarray, weight: np.ndarray | None = None
 ) -> float | np.ndarray:
-    """Give the area under the ROC curve; 0.5 is chance, NaN without events or non-events.
+    """Return the area under the ROC curve; 0.5 is chance, NaN without events or non-events.
 
     ``weight`` may be (draw, sample): then one area for each draw, after a single sort.
     """

@@ -138,7 +138,7 @@ class PeakFluxSamples(SolarData):
         return ArrayInfo(("hour", "channel"), shape, "W m-2, 1, 1", INPUT)
 
     def describe_history(self) -> str:
-        """Say in a sentence what the flare history of a sample is."""
+        """Describe in a sentence what the flare history of a sample is."""
         w = self.window
         return (
             f"{w.history_h} h of hourly history before the issue time t, one sample every "
@@ -169,7 +169,7 @@ class PeakFluxSamples(SolarData):
 
     @abstractmethod
     def describe_sample(self) -> str:
-        """Say in a sentence what a sample is."""
+        """Describe in a sentence what a sample is."""
 
     @abstractmethod
     def _content_hashes(self) -> np.ndarray:
@@ -191,7 +191,7 @@ class PeakFluxSamples(SolarData):
         self.window_flux = flux
 
     def past_peak(self, hours: int) -> np.ndarray:
-        """Give the largest flux that was known of the last ``hours``, W m-2, 0 if there is none.
+        """Return the largest flux that was known of the last ``hours``, W m-2, 0 if there is none.
 
         Of a light curve the largest flux, of a list the largest flare: the same quantity as the
         label, one window earlier.
@@ -203,13 +203,13 @@ class PeakFluxSamples(SolarData):
         return window_peak(*values, self.times - span, delay=zero, catch=span)
 
     def past_count(self, hours: int, flux: float) -> np.ndarray:
-        """Give the number of flares of at least ``flux`` known of the last ``hours``."""
+        """Return the number of flares of at least ``flux`` known of the last ``hours``."""
         time = self.record.known_time[self.record.peak_flux >= flux]
         first = np.searchsorted(time, self.times - hours * _HOUR, side="right")
         return np.searchsorted(time, self.times, side="right") - first
 
     def provenance(self) -> dict:
-        """Say where the record is from and what was repaired."""
+        """Return where the record is from and what was repaired."""
         record = self.record
         return {
             "source": record.source,
@@ -227,7 +227,7 @@ class PeakFluxSamples(SolarData):
         }
 
     def fingerprint(self) -> str:
-        """Give a hash of the record and of the samples made from it."""
+        """Return a hash of the record and of the samples made from it."""
         digest = hashlib.sha256(super().fingerprint().encode())
         columns = [self.record.peak_time, self.record.peak_flux, self.window_flux]
         if self.side is not None:
@@ -244,7 +244,7 @@ class PeakFluxSamples(SolarData):
         return np.isnan(self.side.at(self.times)).any(axis=1)
 
     def histories(self, indices: np.ndarray) -> np.ndarray:
-        """Give (batch, hour, channel) float32; hour j ends ``history_h - 1 - j`` hours before t."""
+        """Return (batch, hour, channel); hour j ends ``history_h - 1 - j`` hours before t."""
         n = self.window.history_h
         out = np.empty((len(indices), n, len(self.channels)), np.float32)
         seconds = self.times[indices].astype(np.int64)
@@ -256,7 +256,7 @@ class PeakFluxSamples(SolarData):
         return out
 
     def _hourly(self, phase: int) -> tuple[int, np.ndarray]:
-        """Give all hours that begin ``phase`` seconds after the hour: first hour, (hour, channel).
+        """Return all hours that begin ``phase`` s after the hour: first hour, (hour, channel).
 
         An hour holds what happened after its start, up to and including its end.
         """
@@ -318,7 +318,7 @@ class FlareHistory(PeakFluxSamples):
         return 4096
 
     def describe_sample(self) -> str:
-        """Say in a sentence what a sample is."""
+        """Describe in a sentence what a sample is."""
         return self.describe_history()
 
     def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
@@ -331,7 +331,7 @@ class FlareHistory(PeakFluxSamples):
         return self.altered_after_issue(index, seed).read(np.array([0]))
 
     def thumbnails(self, indices: np.ndarray) -> np.ndarray:
-        """Give log10 of the hourly peak fluxes above A1; NaN where hardly anything happened."""
+        """Return log10 of the hourly peak fluxes above A1; NaN where hardly anything happened."""
         flux = self.histories(np.asarray(indices))[..., 0]
         out = np.log10(np.maximum(flux, 1e-8) / 1e-8)
         out[(flux > 0).sum(axis=1) < _FEWEST_FLARE_HOURS] = np.nan
@@ -343,7 +343,7 @@ class FlareHistory(PeakFluxSamples):
 
 
 def _observed_share(record: FlareRecord, hour_start: np.ndarray) -> np.ndarray:
-    """Give the share of each hour (start in s) that lies in the record and in none of its gaps."""
+    """Return the share of each hour (start in s) that lies in the record and in no gap."""
 
     def overlap(start: np.datetime64, end: np.datetime64) -> np.ndarray:
         first, last = (int(t.astype("datetime64[s]").astype(np.int64)) for t in (start, end))

@@ -24,7 +24,7 @@ _TOGETHER_S = 60  # channels of one image are taken within a minute
 
 
 def list_fits_files(folder: Path) -> list[Path]:
-    """Give all FITS files in a folder and the folders in it, by name."""
+    """Return all FITS files in a folder and the folders in it, by name."""
     return sorted(p for p in folder.rglob("*") if p.name.lower().endswith(_ENDINGS))
 
 
@@ -85,7 +85,7 @@ class FITSImages:
         return len(self._images)
 
     def image(self, index: int) -> np.ndarray:
-        """Give one image, (channel, y, x) float32, NaN where there is no value."""
+        """Return one image, (channel, y, x) float32, NaN where there is no value."""
         out = np.full((len(self.channels), self.size, self.size), np.nan, np.float32)
         for place, header in self._images[index]:
             if header.quality != 0:
@@ -100,15 +100,15 @@ class FITSImages:
         return out
 
     def files(self, index: int) -> list[tuple[object, ImageHeader]]:
-        """Give the good files, or maps, that one image is made of, with their headers."""
+        """Return the good files, or maps, that one image is made of, with their headers."""
         return [(place, header) for place, header in self._images[index] if header.quality == 0]
 
     def is_bad(self, index: int) -> bool:
-        """Say whether all files of an image are flagged by their QUALITY."""
+        """Return whether all files of an image are flagged by their QUALITY."""
         return all(header.quality != 0 for _, header in self._images[index])
 
     def describe(self) -> dict:
-        """Say what the images are; coordinates of first files, and each image's observer."""
+        """Describe what the images are; coordinates of first files, and each image's observer."""
         wcs = {}
         for image in self._images:
             for _, header in image:
@@ -129,7 +129,7 @@ class FITSImages:
         }
 
     def _fingerprint(self) -> str:
-        """Give a hash of all files by name, size and time of change; of maps by their data."""
+        """Return a hash of all files by name, size and time of change; of maps by their data."""
         digest = hashlib.sha256()
         for place in sorted((p for image in self._images for p, _ in image), key=str):
             if isinstance(place, Path):

@@ -46,21 +46,21 @@ class StoreImages:
         return len(self.times)
 
     def image(self, index: int) -> np.ndarray:
-        """Give one image, (channel, y, x) float32, NaN where there is no value."""
+        """Return one image, (channel, y, x) float32, NaN where there is no value."""
         rows = [self.store.channels.index(channel) for channel in self.channels]
         return average_blocks(self.store.read([index])[0][rows], self.size)
 
     def is_bad(self, index: int) -> bool:
-        """Say whether the store's image is marked as bad."""
+        """Return whether the store's image is marked as bad."""
         return bool(self.store.is_bad[index])
 
     def describe(self) -> dict:
-        """Say what the images are; JSON types only."""
+        """Describe what the images are; JSON types only."""
         return {**self.store.manifest["source"], "averaged_from": self.store.fingerprint()}
 
 
 def is_store(path: str | Path) -> bool:
-    """Say whether a path is an image store's folder, finished or not."""
+    """Return whether a path is an image store's folder, finished or not."""
     return (Path(path) / "manifest.json").is_file()
 
 
@@ -71,7 +71,7 @@ def folder_source(
     with_hmi: bool = False,
     degradation_corrected: bool = False,
 ) -> ImageSource:
-    """Give the images in a folder of raw or FITS files.
+    """Return the images in a folder of raw or FITS files.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def image_source(
     *,
     degradation_corrected: bool = False,
 ) -> ImageSource:
-    """Give the images that a list of paths or Maps names, at one size and in some channels.
+    """Return the images that a list of paths or Maps names, at one size and in some channels.
 
     Parameters
     ----------

@@ -112,7 +112,7 @@ class GeneratedScenes(SolarData):
         return np.repeat(kinds, self.frames_per_observation)
 
     def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """Give images (batch, y, x, 1) in DN and one-hot labels (batch, 6), float32."""
+        """Return images (batch, y, x, 1) in DN and one-hot labels (batch, 6), float32."""
         indices = self._checked(indices)
         images = self._images(indices)
         label = np.eye(len(OUTPUTS), dtype=np.float32)[self.primary[indices]]
@@ -132,22 +132,22 @@ class GeneratedScenes(SolarData):
         return draw_scene(self._observations[observation], frame, self.size)
 
     def observation(self, index: int) -> Observation:
-        """Give the observation that a frame belongs to."""
+        """Return the observation that a frame belongs to."""
         return self._observations[int(self._checked([index])[0]) // self.frames_per_observation]
 
     def masks(self, indices: np.ndarray) -> np.ndarray:
-        """Give where each of ``CLASSES`` is, (batch, 5, y, x) bool; frames are drawn anew."""
+        """Return where each of ``CLASSES`` is, (batch, 5, y, x) bool; frames are drawn anew."""
         shape = (0, len(CLASSES), self.size, self.size)
         masks = [self.scene(k).masks for k in self._checked(indices)]
         return np.stack(masks) if masks else np.zeros(shape, bool)
 
     def labels(self, indices: np.ndarray) -> np.ndarray:
-        """Give all that is true, (batch, 6) float32 of 0 and 1; frames are drawn anew."""
+        """Return all that is true, (batch, 6) float32 of 0 and 1; frames are drawn anew."""
         labels = [self.scene(k).labels for k in self._checked(indices)]
         return np.stack(labels) if labels else np.zeros((0, len(OUTPUTS)), np.float32)
 
     def thumbnails(self, indices: np.ndarray) -> np.ndarray:
-        """Give 24 x 24 means without mean and scale, (batch, 576) float32.
+        """Return 24 x 24 means without mean and scale, (batch, 576) float32.
 
         NaN where there is less than a thousandth of contrast.
         """
@@ -163,7 +163,7 @@ class GeneratedScenes(SolarData):
         return np.where(has_content, small / np.maximum(norm, 1e-30), np.nan).astype(np.float32)
 
     def provenance(self) -> dict:
-        """Say that this is synthetic, and all that it follows from."""
+        """State that this is synthetic, and all that it follows from."""
         return {
             "source": "synthetic: generated solar scenes",
             "is_synthetic": True,
@@ -184,7 +184,7 @@ class GeneratedScenes(SolarData):
         return indices
 
     def _images(self, indices: np.ndarray) -> np.ndarray:
-        """Give images (batch, y, x); draw those that are not kept."""
+        """Return images (batch, y, x); draw those that are not kept."""
         if self._kept is None:
             out = np.empty((len(indices), self.size, self.size), np.float32)
             for place, images in self._new_images(indices):

@@ -57,7 +57,7 @@ class PreparedSets:
     skipped: list[tuple[Path, str]]
 
     def worth(self) -> str:
-        """Say in two sentences whether the validation set is independent."""
+        """Describe in two sentences whether the validation set is independent."""
         known = self.correlation[np.isfinite(self.correlation)]
         text = (
             f"{self.n_shared} of {self.n_validation} validation frames show an observation that is "

@@ -45,7 +45,7 @@ class _Tile:
 
 
 def names_stores(path: str | Path) -> bool:
-    """Say whether a CSV of labels names stores, not files: its first line has ``store``."""
+    """Return whether a CSV of labels names stores, not files: its first line has ``store``."""
     path = Path(path)
     if not path.is_file() or path.suffix.lower() != ".csv":
         return False
@@ -138,15 +138,15 @@ class StoreScenes(SolarData):
         }
 
     def labels(self, indices: np.ndarray) -> np.ndarray:
-        """Give the labels of some samples, (sample, output) float32."""
+        """Return the labels of some samples, (sample, output) float32."""
         return one_hot(self.primary[indices])
 
     def thumbnails(self, indices: np.ndarray) -> np.ndarray:
-        """Give small tiles with mean 0 and spread 1, NaN where they show nothing."""
+        """Return small tiles with mean 0 and spread 1, NaN where they show nothing."""
         return np.stack([thumbnail(self._image(self._tiles[int(k)])) for k in indices])
 
     def provenance(self) -> dict:
-        """Say which tiles of which stores and classes there are."""
+        """Return which tiles of which stores and classes there are."""
         times = sorted(map(str, self.table.time))
         return {
             "source": f"tiles of stores in {self.path.name}",
@@ -164,7 +164,7 @@ class StoreScenes(SolarData):
         }
 
     def fingerprint(self) -> str:
-        """Give a hash of tiles, labels, groups, size and the stores' content."""
+        """Return a hash of tiles, labels, groups, size and the stores' content."""
         digest = hashlib.sha256(super().fingerprint().encode())
         digest.update(f"{self.size} {self.primary.tolist()}".encode())
         for name in sorted(self._stores):
@@ -244,7 +244,7 @@ class StoreScenes(SolarData):
 def _place(
     row: dict[str, str], store: ImageStore, size: int
 ) -> tuple[tuple[slice, slice], tuple[float, float]]:
-    """Give rows and columns of a tile, and its middle in arcsec."""
+    """Return rows and columns of a tile, and its middle in arcsec."""
     x, y, side = (row.get(name, "") for name in ("x", "y", "side"))
     if not x and not y and not side:
         return (slice(0, store.size), slice(0, store.size)), (0.0, 0.0)

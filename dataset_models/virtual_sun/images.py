@@ -49,7 +49,7 @@ class VirtualImages:
         return len(self.times)
 
     def image(self, index: int) -> np.ndarray:
-        """Give one image, (channel, y, x) float32, DN s-1 pix-1, corrected for degradation.
+        """Return one image, (channel, y, x) float32, DN s-1 pix-1, corrected for degradation.
 
         NaN where a channel is missing; saturated pixels stand at the camera's limit.
         """
@@ -65,7 +65,7 @@ class VirtualImages:
         return out
 
     def region_images(self, index: int) -> dict[tuple[str, int], np.ndarray]:
-        """Give what each region in view adds to an image, (channel, y, x) float32, DN s-1 pix-1.
+        """Return what each region in view adds to an image, (channel, y, x) float32, DN s-1 pix-1.
 
         Without noise: an image less one of these is the same image without that region.
         """
@@ -73,7 +73,7 @@ class VirtualImages:
         return {name: self._blurred(seen).astype(np.float32) for name, seen in found.items()}
 
     def is_bad(self, index: int) -> bool:
-        """Say whether the frame is marked as bad (an eclipse, an offset pointing)."""
+        """Return whether the frame is marked as bad (an eclipse, an offset pointing)."""
         hour = int(self._hours[index])
         return bool(
             random_stream(self._record.seed, "virtual sun", "bad frame", hour).random()
@@ -81,14 +81,14 @@ class VirtualImages:
         )
 
     def throughput(self, index: int) -> np.ndarray:
-        """Give what is left of each channel's throughput, (channel,)."""
+        """Return what is left of each channel's throughput, (channel,)."""
         since_start = (self.times[index] - VIRTUAL_START) / np.timedelta64(86400, "s")
         days = np.mod(since_start, _MISSION_YEARS * 365.25)
         date = _MISSION_START + (np.array([days]) * 86400).astype("timedelta64[s]")
         return np.array([aia_degradation(channel, date)[0] for channel in AIA_CHANNELS])
 
     def describe(self) -> dict:
-        """Say what the images are; JSON types only."""
+        """Describe what the images are; JSON types only."""
         return {
             "source": f"virtual Sun (synthetic), seed {self._record.seed}",
             "synthetic": True,

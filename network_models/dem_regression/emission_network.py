@@ -76,14 +76,14 @@ SIZES = {
 
 
 def size_from(settings: dict) -> NetworkSize:
-    """Give the size of a trained network from its ``network.json``."""
+    """Return the size of a trained network from its ``network.json``."""
     if "shape" in settings:
         return NetworkSize(**settings["shape"])
     return SIZES[settings["size"]]
 
 
 def activation_of(network: keras.Model) -> str:
-    """Give the activation of a network's dense layers."""
+    """Return the activation of a network's dense layers."""
     return network.get_layer("first_1").get_config()["activation"]
 
 

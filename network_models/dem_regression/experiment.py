@@ -75,7 +75,7 @@ def block_folds(config: EmissionConfig, data: ProblemData, k: int, n: int) -> Sp
 
 
 def open_pixels(config: EmissionConfig) -> SimulatedPixels:
-    """Give the pixels that a configuration names."""
+    """Return the pixels that a configuration names."""
     return SimulatedPixels(
         config.seed,
         block_pixels=config.block_pixels,
@@ -88,7 +88,7 @@ def open_pixels(config: EmissionConfig) -> SimulatedPixels:
 
 
 def size_of(config: EmissionConfig) -> NetworkSize:
-    """Give the network's size: one of ``SIZES``, with what the options change of it."""
+    """Return the network's size: one of ``SIZES``, with what the options change of it."""
     size = SIZES[config.size]
     return NetworkSize(
         width=config.width or size.width,
@@ -107,7 +107,7 @@ def loss_of(config: EmissionConfig, data: ProblemData) -> EmissionLoss:
 
 
 def options_of(config: EmissionConfig) -> TrainingOptions:
-    """Give the training options of a configuration."""
+    """Return the training options of a configuration."""
     return TrainingOptions(
         config.epochs,
         config.blocks,
@@ -119,7 +119,7 @@ def options_of(config: EmissionConfig) -> TrainingOptions:
 
 
 def optimizer_of(config: EmissionConfig, n_steps: int) -> keras.optimizers.Optimizer:
-    """Give the optimizer for a number of batches: the learning rate rises, then falls to 0.
+    """Return the optimizer for a number of batches: the learning rate rises, then falls to 0.
 
     Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; as long as AdamW's steps,
     Liu et al. 2025, arXiv 2502.16982) turns updates of dense layers into matrices whose singular
@@ -177,7 +177,7 @@ def _calibrated(
 
 
 def _pixels(dataset: SimulatedPixels, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the pixels of some blocks in one row."""
+    """Return the pixels of some blocks in one row."""
     arrays = dataset.read(rows)
     return tuple(arrays[k].reshape(-1, arrays[k].shape[-1]) for k in ("brightness", "emission"))
 
@@ -185,7 +185,7 @@ def _pixels(dataset: SimulatedPixels, rows: np.ndarray) -> tuple[np.ndarray, np.
 def _coverage(
     network: keras.Model, found: Calibration, inputs: np.ndarray, targets: np.ndarray
 ) -> np.ndarray:
-    """Give the share of the truths inside the calibrated intervals, by bin."""
+    """Return the share of the truths inside the calibrated intervals, by bin."""
     output = outputs_of(network, inputs)
     em, below, above = (output[:, k * N_BINS : (k + 1) * N_BINS] for k in range(3))
     return covered(targets[:, :N_BINS], em, below, above, found.factors).mean(axis=0)

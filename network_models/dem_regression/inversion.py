@@ -153,7 +153,7 @@ def invert_with_network(
 
 
 def _packaged(size: str) -> Path:
-    """Give the folder of a packaged network."""
+    """Return the folder of a packaged network."""
     if size not in SIZES:
         raise ValueError(f"no network {size!r}; there are {', '.join(SIZES)}")
     if size not in PACKAGED_NETWORKS:
@@ -165,7 +165,7 @@ def _packaged(size: str) -> Path:
 
 
 def _opened(folder: Path, version: str, by_keras: bool | None) -> tuple[Callable, bool]:
-    """Give the inversion of some pixels with a network, and whether threads may call it."""
+    """Return the inversion of some pixels with a network, and whether threads may call it."""
     files = [folder / NETWORK_FILE, folder / SETTINGS_FILE]
     for path in files:
         if not path.is_file():
@@ -192,7 +192,7 @@ def _prepared(
 
 
 def _for_version(folder: Path, size: NetworkSize, version: str) -> keras.Model:
-    """Give a trained network, built for one version of the responses."""
+    """Return a trained network, built for one version of the responses."""
     path = folder / NETWORK_FILE
     trained = load_network(path)
     network = build_emission_network(size, version=version)
@@ -214,7 +214,7 @@ def _for_version(folder: Path, size: NetworkSize, version: str) -> keras.Model:
 
 
 def packaged_network(size: str, version: str) -> keras.Model:
-    """Give a packaged network of pixels, built for one version of the responses.
+    """Return a packaged network of pixels, built for one version of the responses.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def packaged_network(size: str, version: str) -> keras.Model:
 
 
 def _has_gpu() -> bool:
-    """Say whether Keras' backend computes on something else than processors."""
+    """Return whether Keras' backend computes on something else than processors."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -242,7 +242,7 @@ def _has_gpu() -> bool:
 
 
 def _by_blocks(network: BlockNetwork, limits: Limits) -> Callable:
-    """Give the inversion of some pixels by the suite's compiled layers."""
+    """Return the inversion of some pixels by the suite's compiled layers."""
 
     def run(dn: np.ndarray, sigma: np.ndarray, left_out: np.ndarray, results: Results) -> None:
         run_pixels(network, dn, sigma, left_out, limits, results)
@@ -251,7 +251,7 @@ def _by_blocks(network: BlockNetwork, limits: Limits) -> Callable:
 
 
 def _by_keras(network: keras.Model, version: int, limits: Limits) -> Callable:
-    """Give the inversion of some pixels by Keras, as many at a time whatever is given."""
+    """Return the inversion of some pixels by Keras, as many at a time whatever is given."""
     function = compiled_network(network, use_xla=True)
     missing = np.float32(MISSING_SIGMA)
 

@@ -111,7 +111,7 @@ def write_scores_section(run: RunFolder, network: keras.Model) -> None:
 
 
 def _network_em(network: keras.Model, given: SimulatedMap) -> np.ndarray:
-    """Give the network's emission measure, cm-5."""
+    """Return the network's emission measure, cm-5."""
     chosen = np.zeros((len(given.dn), len(RESPONSE_VERSIONS)))
     chosen[:, RESPONSE_VERSIONS.index(_VERSION)] = 1
     inputs = np.concatenate([given.dn, given.sigma, chosen], axis=1).astype(np.float32)
@@ -119,7 +119,7 @@ def _network_em(network: keras.Model, given: SimulatedMap) -> np.ndarray:
 
 
 def _scores(em: np.ndarray, given: SimulatedMap) -> tuple[float, float]:
-    """Give the medians of L1 and W1."""
+    """Return the medians of L1 and W1."""
     l1 = relative_l1(em, given.em)
     w1 = temperature_distance(em, given.em, LOG_T_EDGES)
     return float(np.median(l1)), float(np.median(w1))

@@ -211,7 +211,7 @@ class PixelBlocks(SolarData):
         }
 
     def provenance(self) -> dict:
-        """Say how the pixels are made."""
+        """Return how the pixels are made."""
         return self._dataset.provenance()
 
     def fingerprint(self) -> str:

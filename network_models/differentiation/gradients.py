@@ -21,7 +21,7 @@ _SMALLEST_SHARE = 1e-30
 
 
 def weighted_sum(weights: np.ndarray) -> Head:
-    """Give the target that weighs the last axis of an output; further axes are averaged.
+    """Return the target that weighs the last axis of an output; further axes are averaged.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def weighted_sum(weights: np.ndarray) -> Head:
 
 
 def log_odds(weights: np.ndarray) -> Head:
-    """Give the logarithm of the odds of a probability that is a weighted sum of an output.
+    """Return the logarithm of the odds of a probability that is a weighted sum of an output.
 
     Both the probability and its complement are summed, so that neither rounds to 0 or 1.
 
@@ -61,7 +61,7 @@ def log_odds(weights: np.ndarray) -> Head:
 
 
 def as_given(network: keras.Model, inputs: Mapping[str, object]) -> object:
-    """Give named inputs in the structure that a network takes: one tensor, or all by their names.
+    """Return named inputs in the structure that a network takes: one tensor, or all by their names.
 
     A network of one input may want it alone, in a list or by its name.
     """
@@ -73,7 +73,7 @@ def as_given(network: keras.Model, inputs: Mapping[str, object]) -> object:
 
 
 def require_backend() -> str:
-    """Give the backend's name, or raise a ValueError if networks can't be explained on it."""
+    """Return the backend's name, or raise a ValueError if networks can't be explained on it."""
     backend = keras.backend.backend()
     if backend not in ("tensorflow", "jax"):
         raise ValueError(
@@ -120,7 +120,7 @@ class InputGradient:
         self._function = makers[require_backend()]()
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Give values and gradient.
+        """Return values and gradient.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class InputGradient:
         return np.asarray(values), np.asarray(gradient)
 
     def ordered(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Give the network's inputs, in its order and types.
+        """Return the network's inputs, in its order and types.
 
         Raises
         ------

@@ -132,7 +132,7 @@ def require_rules(network: keras.Model) -> None:
 
 
 def tensor_keys(network: keras.Model) -> tuple[dict[str, int], int]:
-    """Give the keys of the inputs by their names, and the key of the output.
+    """Return the keys of the inputs by their names, and the key of the output.
 
     Raises
     ------
@@ -275,7 +275,7 @@ def _same(value):
 
 
 def _split(operation) -> tuple[Callable | None, bool]:
-    """Give what a layer does before its ReLU, and whether it has one.
+    """Return what a layer does before its ReLU, and whether it has one.
 
     None stands for the operation itself.
     """

@@ -47,7 +47,7 @@ class LayerOutput:
         self._function = compiled(passes, network)
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Give the layer's output, (batch, ...) float32."""
+        """Return the layer's output, (batch, ...) float32."""
         return np.asarray(self._function({n: np.asarray(inputs[n]) for n in self.names}))
 
 

@@ -172,7 +172,7 @@ class ReversePass:
     def at_layer(
         self, inputs: Mapping[str, np.ndarray], head: Callable, layer: str
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Give a target, a layer's output and the target's gradient with respect to it.
+        """Return a target, a layer's output and the target's gradient with respect to it.
 
         Returns
         -------
@@ -200,7 +200,7 @@ class ReversePass:
         return np.asarray(values), np.asarray(output), np.asarray(gradient)
 
     def error_against_autograd(self, inputs: Mapping[str, np.ndarray], head: Callable) -> float:
-        """Give the largest difference of the mode ``gradient`` to autograd, over the largest value.
+        """Return the largest difference of mode ``gradient`` to autograd, over the largest value.
 
         The check of the whole pass on the network and the images at hand. NaN where both are 0
         everywhere, so that nothing was compared.
@@ -213,7 +213,7 @@ class ReversePass:
         return float("inf") if error else float("nan")
 
     def _seed_of(self, head: Callable, steps: list[Step]) -> tuple:
-        """Give where a target's signal starts, the signal, and the target."""
+        """Return where a target's signal starts, the signal, and the target."""
         (output,) = [step.output for step in steps if step.target == self._output_key]
         values = head(output)
         (signal,) = pull_back(head, [output], ops.ones_like(values))

@@ -64,7 +64,7 @@ def load_legacy_network(path: str | Path) -> keras.Model:
 
 
 def _config_of(file: h5py.File, name: str) -> dict:
-    """Give the network's configuration."""
+    """Return the network's configuration."""
     text = file.attrs.get("model_config")
     if text is None:
         raise ValueError(
@@ -101,7 +101,7 @@ def _refuse_pointers(file: h5py.File, name: str) -> None:
 
 
 def _normal(config: dict) -> dict:
-    """Give a configuration in the words of Keras 3."""
+    """Return a configuration in the words of Keras 3."""
     name, inner = config["class_name"], config["config"]
     if name == "Sequential":
         layers = inner if isinstance(inner, list) else inner["layers"]
@@ -118,7 +118,7 @@ def _normal(config: dict) -> dict:
 
 
 def _with_input(layers: list[dict]) -> list[dict]:
-    """Give a Sequential network's layers with its input as a layer of its own."""
+    """Return a Sequential network's layers with its input as a layer of its own."""
     out: list[dict] = []
     for layer in layers:
         layer = _normal(layer)

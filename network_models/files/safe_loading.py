@@ -58,7 +58,7 @@ def load_network(path: str | Path) -> keras.Model:
 
 
 def clone_network(network: keras.Model) -> keras.Model:
-    """Give a copy with weights of its own."""
+    """Return a copy with weights of its own."""
     copy = keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
     return copy

@@ -180,7 +180,7 @@ def _read_legacy(data: bytes) -> tuple[object, dict[str, bytes]]:
 
 
 def _tensors(found: object) -> dict[str, _Tensor]:
-    """Give the tensors of what a file holds, if it holds nothing else."""
+    """Return the tensors of what a file holds, if it holds nothing else."""
     items = found.items if isinstance(found, _Dictionary) else None
     if items is None or not all(
         isinstance(name, str) and isinstance(value, _Tensor) for name, value in items.items()
@@ -190,7 +190,7 @@ def _tensors(found: object) -> dict[str, _Tensor]:
 
 
 def _array(tensor: _Tensor, storages: dict[str, bytes]) -> np.ndarray:
-    """Give a tensor's numbers, checked to lie within its storage."""
+    """Return a tensor's numbers, checked to lie within its storage."""
     values = np.frombuffer(storages[tensor.storage.key], tensor.storage.dtype)
     shape, stride = tensor.shape, tensor.stride
     if len(shape) != len(stride) or min((*shape, *stride, tensor.offset, 0)) < 0:
@@ -269,7 +269,7 @@ def _to_mark(stack: list) -> list:
 
 
 def _name(text: str) -> _Name:
-    """Give a name that may be called; no module is looked up."""
+    """Return a name that may be called; no module is looked up."""
     if text not in (_DICTIONARY, _TENSOR) and text not in _STORAGES:
         raise _Refused(f"it asks for {text.replace(' ', '.')}, which could run a stranger's code")
     return _Name(text)

@@ -73,7 +73,7 @@ class ClassifierSettings:
             )
 
     def to_dict(self) -> dict:
-        """Give JSON types: classes, temperature, conformal, abstain, tile."""
+        """Return JSON types: classes, temperature, conformal, abstain, tile."""
         sets, abstain = self.sets, self.abstention
         return {
             "classes": list(self.classes),
@@ -139,7 +139,7 @@ class Classifier:
     identity: str
 
     def of_frames(self, images: np.ndarray) -> np.ndarray:
-        """Give the probabilities of whole frames as ``network_input`` makes them: (frame, 6).
+        """Return the probabilities of whole frames as ``network_input`` makes them: (frame, 6).
 
         The mean over four quarter turns, mirrored and not: no class has an upper side.
 
@@ -154,7 +154,7 @@ class Classifier:
         return found.reshape(len(views), len(images), -1).mean(axis=0)
 
     def names_of_set(self, probability: np.ndarray) -> str:
-        """Give the classes of a prediction set, separated by ``|``; "" where none was fitted.
+        """Return the classes of a prediction set, separated by ``|``; "" where none was fitted.
 
         Like the threshold, it is of the five classes, given that a frame is one of them.
         """
@@ -164,7 +164,7 @@ class Classifier:
         return "|".join(n for n, is_in in zip(CLASSES, holds, strict=True) if is_in)
 
     def abstains(self, probability: np.ndarray) -> bool:
-        """Say whether to name none of the classes."""
+        """Return whether to name none of the classes."""
         if self.settings.abstention is not None:
             return bool(self.settings.abstention(probability))
         return int(np.argmax(probability)) == len(self.settings.classes) - 1
@@ -207,7 +207,7 @@ def open_classifier(model: str | Path) -> Classifier:
 
 
 def network_file(model: str | Path) -> Path:
-    """Give the file of a network: of a run, of the packaged one, or the file itself.
+    """Return the file of a network: of a run, of the packaged one, or the file itself.
 
     Raises
     ------

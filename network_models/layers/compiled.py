@@ -13,7 +13,7 @@ __all__ = ["compiled_network"]
 def compiled_network(
     network: keras.Model, *, use_xla: bool = False
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Give the network as a compiled function, from (batch, ...) to (batch, ...) float32.
+    """Return the network as a compiled function, from (batch, ...) to (batch, ...) float32.
 
     On TensorFlow one compilation serves all sizes, without XLA, whose convolutions take ten times
     as long on processors; with ``use_xla``, and always on JAX, each size is compiled anew.

@@ -21,13 +21,13 @@ class RootBrightness(keras.layers.Layer):
     """
 
     def call(self, dn):
-        """Give the scaled brightness."""
+        """Return the scaled brightness."""
         is_light = ops.logical_and(dn > 0, ops.isfinite(dn))
         # the root is taken of 1 where there is no light: its slope at 0 is infinite
         return ops.where(is_light, ops.sqrt(ops.where(is_light, dn, 1.0)), 0.0)
 
     def compute_output_shape(self, input_shape):
-        """Give the input's shape."""
+        """Return the input's shape."""
         return input_shape
 
 
@@ -47,13 +47,13 @@ class SquaredEmissionMeasure(keras.layers.Layer):
         self.unit_cm5 = float(unit_cm5)
 
     def call(self, root):
-        """Give the emission measure."""
+        """Return the emission measure."""
         return self.unit_cm5 * ops.square(root)
 
     def compute_output_shape(self, input_shape):
-        """Give the input's shape."""
+        """Return the input's shape."""
         return input_shape
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "unit_cm5": self.unit_cm5}

@@ -35,7 +35,7 @@ class _WithTable(_OfColumns):
         self.table = np.asarray(table, np.float32).tolist()
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "table": self.table}
 
 
@@ -56,7 +56,7 @@ class BrightnessFeatures(_WithTable):
     """
 
     def call(self, inputs):
-        """Give the features and the scale."""
+        """Return the features and the scale."""
         largest = ops.convert_to_tensor(np.asarray(self.table, np.float32))
         dn, sigma = inputs[..., :_CHANNELS], inputs[..., _CHANNELS : 2 * _CHANNELS]
         seen = ops.cast(sigma < LARGEST_SIGMA, dn.dtype)
@@ -70,7 +70,7 @@ class BrightnessFeatures(_WithTable):
         return ops.concatenate(features, axis=-1), scale
 
     def compute_output_shape(self, input_shape):
-        """Give the shapes of features and scale."""
+        """Return the shapes of features and scale."""
         n = 1 + 4 * _CHANNELS + input_shape[-1] - 2 * _CHANNELS
         return (*input_shape[:-1], n), (*input_shape[:-1], 1)
 
@@ -94,7 +94,7 @@ class BrightnessError(_WithTable):
         self.version = int(version)
 
     def call(self, inputs):
-        """Give brightness, error and the columns that choose the version."""
+        """Return brightness, error and the columns that choose the version."""
         table = np.asarray(self.table, np.float32)
         sigma = ops.sqrt(table[0] * ops.maximum(inputs, 0.0) + table[1])
         chosen = np.eye(_VERSIONS, dtype=np.float32)[self.version]
@@ -102,11 +102,11 @@ class BrightnessError(_WithTable):
         return ops.concatenate([inputs, sigma, columns], axis=-1)
 
     def compute_output_shape(self, input_shape):
-        """Give (..., 17)."""
+        """Return (..., 17)."""
         return (*input_shape[:-1], 2 * _CHANNELS + _VERSIONS)
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "version": self.version}
 
 
@@ -118,11 +118,11 @@ class Emission(keras.layers.Layer):
     """
 
     def call(self, logits, scale):
-        """Give the emission measure."""
+        """Return the emission measure."""
         return scale * ops.exp(ops.clip(logits - 3.0, -20.0, 8.0))
 
     def compute_output_shape(self, logits_shape, scale_shape):
-        """Give (..., 18)."""
+        """Return (..., 18)."""
         return logits_shape
 
 
@@ -146,7 +146,7 @@ class Synthesis(_WithTable):
         self.only = only
 
     def call(self, em, inputs):
-        """Give the brightness of every channel."""
+        """Return the brightness of every channel."""
         table = np.asarray(self.table, np.float32)
         if self.only is not None:
             return ops.matmul(em, ops.convert_to_tensor(table[self.only].T))
@@ -158,11 +158,11 @@ class Synthesis(_WithTable):
         return ops.sum(every * chosen, axis=-2)
 
     def compute_output_shape(self, em_shape, inputs_shape):
-        """Give (..., 6)."""
+        """Return (..., 6)."""
         return (*em_shape[:-1], _CHANNELS)
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "only": self.only}
 
 
@@ -176,7 +176,7 @@ class Misfit(_OfColumns):
     """
 
     def call(self, synthesised, inputs):
-        """Give the misfit."""
+        """Return the misfit."""
         dn, sigma = inputs[..., :_CHANNELS], inputs[..., _CHANNELS : 2 * _CHANNELS]
         seen = ops.cast(sigma < LARGEST_SIGMA, dn.dtype)
         away = seen * ops.arcsinh((dn - synthesised) / sigma) / 2.0
@@ -185,7 +185,7 @@ class Misfit(_OfColumns):
         return ops.concatenate([away, 2.0 * seen * ops.clip(ratio, -2.5, 2.5)], axis=-1)
 
     def compute_output_shape(self, synthesised_shape, inputs_shape):
-        """Give (..., 12)."""
+        """Return (..., 12)."""
         return (*inputs_shape[:-1], 2 * _CHANNELS)
 
 
@@ -204,7 +204,7 @@ class Intervals(_WithTable):
     """
 
     def call(self, logits, em, scale):
-        """Give the distances."""
+        """Return the distances."""
         n = em.shape[-1]
         factors = ops.convert_to_tensor(np.asarray(self.table, np.float32))
         share = 1.1 * ops.sigmoid(logits[..., :n])
@@ -215,5 +215,5 @@ class Intervals(_WithTable):
         return ops.concatenate([below, above], axis=-1)
 
     def compute_output_shape(self, logits_shape, em_shape, scale_shape):
-        """Give (..., 36)."""
+        """Return (..., 36)."""
         return logits_shape

@@ -34,7 +34,7 @@ class MultiScaleHistory(keras.layers.Layer):
         self.floor_flux = float(floor_flux)
 
     def call(self, history):
-        """Give the features of all windows."""
+        """Return the features of all windows."""
         features = []
         for window in self.windows_h:
             part = history[:, -window:, :]
@@ -51,12 +51,12 @@ class MultiScaleHistory(keras.layers.Layer):
         return ops.log(ops.maximum(flux / self.floor_flux, 1.0)) / float(np.log(10.0))
 
     def compute_output_shape(self, input_shape):
-        """Give (batch, feature)."""
+        """Return (batch, feature)."""
         per_window = 4 if input_shape[-1] > 3 else 3
         return (input_shape[0], per_window * len(self.windows_h))
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "windows_h": self.windows_h,
@@ -127,7 +127,7 @@ class BinnedFluxHead(keras.layers.Layer):
         )
 
     def call(self, features):
-        """Give the probability of each bin."""
+        """Return the probability of each bin."""
         slopes = ops.matmul(ops.cast(features, "float32"), self.kernel)
         logits = self.base_logits + ops.matmul(slopes, ops.convert_to_tensor(self._tents))
         above = ops.exp(ops.cumsum(ops.log_sigmoid(logits), axis=-1))
@@ -136,11 +136,11 @@ class BinnedFluxHead(keras.layers.Layer):
         return above[:, :-1] - above[:, 1:]
 
     def compute_output_shape(self, input_shape):
-        """Give (batch, bin)."""
+        """Return (batch, bin)."""
         return (input_shape[0], len(self.edges) + 1)
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "edges": self.edges,

@@ -54,18 +54,18 @@ class LogBrightness(keras.layers.Layer):
         self.signed = [bool(v) for v in signed] if signed else [False] * len(self.offsets)
 
     def call(self, inputs):
-        """Give the standardised logarithms."""
+        """Return the standardised logarithms."""
         image, present = inputs
         scaled = _scaled_logs(image, self.offsets, self.means, self.spreads, self.signed)
         return _frames_together(scaled * present[:, :, None, None, :])
 
     def compute_output_shape(self, input_shape):
-        """Give (batch, y, x, frame * channel)."""
+        """Return (batch, y, x, frame * channel)."""
         batch, frames, height, width, channels = input_shape[0]
         return (batch, height, width, frames * channels)
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "offsets": self.offsets,
@@ -98,22 +98,22 @@ class BrightnessScaling(keras.layers.Layer):
         self.spreads = [float(v) for v in spreads]
 
     def call(self, image):
-        """Give the standardised logarithms."""
+        """Return the standardised logarithms."""
         return _scaled_logs(image, self.offsets, self.means, self.spreads)
 
     def compute_output_shape(self, input_shape):
-        """Give the same shape."""
+        """Return the same shape."""
         return input_shape
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         own = {"offsets": self.offsets, "means": self.means, "spreads": self.spreads}
         return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="heliolens")
 class TemperatureFilters(keras.layers.Layer):
-    """Give logarithms of linear combinations of channels; 0 where a channel of it is missing.
+    """Return logarithms of linear combinations of channels; 0 where a channel of it is missing.
 
     ``(log10(max(sum(factor I), 0) + offset) - mean) / spread`` for each filter.
 
@@ -142,7 +142,7 @@ class TemperatureFilters(keras.layers.Layer):
         self.spreads = [float(v) for v in spreads]
 
     def call(self, inputs):
-        """Give the standardised logarithms."""
+        """Return the standardised logarithms."""
         image, present = inputs
         rows = np.array(self.rows, np.float32)
         left = ops.matmul(image, ops.convert_to_tensor(rows.T))
@@ -153,12 +153,12 @@ class TemperatureFilters(keras.layers.Layer):
         return _frames_together(scaled * there[:, :, None, None, :])
 
     def compute_output_shape(self, input_shape):
-        """Give (batch, y, x, frame * filter)."""
+        """Return (batch, y, x, frame * filter)."""
         batch, frames, height, width, _ = input_shape[0]
         return (batch, height, width, frames * len(self.rows))
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "rows": self.rows,
@@ -185,7 +185,7 @@ class DiscPlaces(keras.layers.Layer):
         self.half_field = float(half_field)
 
     def call(self, maps):
-        """Give the maps with their places."""
+        """Return the maps with their places."""
         _, height, width, _ = maps.shape
         x = self.half_field * (2 * np.arange(width) + 1 - width) / width
         y = self.half_field * (2 * np.arange(height) + 1 - height) / height
@@ -196,11 +196,11 @@ class DiscPlaces(keras.layers.Layer):
         return ops.concatenate([maps, repeated], axis=-1)
 
     def compute_output_shape(self, input_shape):
-        """Give the shape with two more channels."""
+        """Return the shape with two more channels."""
         return (*input_shape[:-1], input_shape[-1] + 2)
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "half_field": self.half_field}
 
 
@@ -226,7 +226,7 @@ class LocalShare(keras.layers.Layer):
         self.cells = int(cells)
 
     def call(self, scores):
-        """Give the shares; beyond the image's edge there is nothing to share with."""
+        """Return the shares; beyond the image's edge there is nothing to share with."""
         weight = ops.exp(ops.clip(scores, -_LARGEST_SCORE, _LARGEST_SCORE))
         reach = self.cells // 2
         padded = ops.pad(weight, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
@@ -234,11 +234,11 @@ class LocalShare(keras.layers.Layer):
         return weight / (mean * self.cells**2)
 
     def compute_output_shape(self, input_shape):
-        """Give the same shape."""
+        """Return the same shape."""
         return input_shape
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "cells": self.cells}
 
 
@@ -259,22 +259,22 @@ class SumOverDisc(keras.layers.Layer):
         self.floor = float(floor)
 
     def call(self, rates):
-        """Give logarithms of sums and maxima."""
+        """Return logarithms of sums and maxima."""
         total = ops.sum(rates, axis=(1, 2))
         largest = ops.max(rates, axis=(1, 2))
         return ops.log(ops.concatenate([total, largest], axis=-1) + self.floor)
 
     def compute_output_shape(self, input_shape):
-        """Give (batch, 2 rate)."""
+        """Return (batch, 2 rate)."""
         return (input_shape[0], 2 * input_shape[-1])
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "floor": self.floor}
 
 
 def signed_log10(values: np.ndarray, offset: float) -> np.ndarray:
-    """Give sign(v) log10(1 + |v| / offset): linear about 0, logarithmic far from it."""
+    """Return sign(v) log10(1 + |v| / offset): linear about 0, logarithmic far from it."""
     return np.sign(values) * np.log10(1 + np.abs(values) / offset)
 
 
@@ -285,7 +285,7 @@ def _scaled_logs(
     spreads: list[float],
     signed: list[bool] | None = None,
 ):
-    """Give standardised log10 of the last axis' channels."""
+    """Return standardised log10 of the last axis' channels."""
     offsets, means, spreads = (
         ops.convert_to_tensor(np.array(v, np.float32)) for v in (offsets, means, spreads)
     )

@@ -39,7 +39,7 @@ class SceneScaling(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", **kwargs})  # brightness of 1e4 needs it
 
     def call(self, image):
-        """Give both views."""
+        """Return both views."""
         lowest, scale, mean, spread, has_contrast = (
             ops.stop_gradient(value) for value in _statistics(image)
         )
@@ -50,7 +50,7 @@ class SceneScaling(keras.layers.Layer):
         return ops.concatenate([deviation, stretch], axis=-1)
 
     def compute_output_shape(self, input_shape):
-        """Give twice as many channels."""
+        """Return twice as many channels."""
         return (*input_shape[:-1], 2 * input_shape[-1])
 
 
@@ -81,15 +81,15 @@ class ClassProbabilities(keras.layers.Layer):
         self.temperature = float(temperature)
 
     def call(self, logits):
-        """Give the probabilities."""
+        """Return the probabilities."""
         return ops.softmax(logits / self.temperature, axis=-1)
 
     def compute_output_shape(self, input_shape):
-        """Give the same shape."""
+        """Return the same shape."""
         return input_shape
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "temperature": self.temperature}
 
 
@@ -115,7 +115,7 @@ class SlicScaling(keras.layers.Layer):
         self.side = int(side)
 
     def call(self, image):
-        """Give grey levels."""
+        """Return grey levels."""
         low = ops.min(image, axis=(1, 2, 3), keepdims=True)
         high = ops.max(image, axis=(1, 2, 3), keepdims=True)
         span = ops.where(high > low, high - low, ops.ones_like(high))
@@ -127,11 +127,11 @@ class SlicScaling(keras.layers.Layer):
         return ops.clip(small, 0.0, 255.0)
 
     def compute_output_shape(self, input_shape):
-        """Give the shape with other sides."""
+        """Return the shape with other sides."""
         return (input_shape[0], self.side, self.side, input_shape[-1])
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "side": self.side}
 
 
@@ -143,16 +143,16 @@ class NeverNone(keras.layers.Layer):
     """
 
     def call(self, logits):
-        """Give the logits with one more column."""
+        """Return the logits with one more column."""
         return ops.pad(logits, ((0, 0), (0, 1)), constant_values=_NEVER)
 
     def compute_output_shape(self, input_shape):
-        """Give one more column."""
+        """Return one more column."""
         return (input_shape[0], input_shape[1] + 1)
 
 
 def _statistics(image) -> tuple:
-    """Give lowest, scale, mean, spread and whether there is contrast, (batch, 1, 1, channel)."""
+    """Return lowest, scale, mean, spread and whether there is contrast, (batch, 1, 1, channel)."""
     rows, n = _thinned_rows(image)
     rank = (n - 1) // 100 + 1
     high = ops.min(ops.top_k(rows, rank, sorted=False)[0], axis=-1, keepdims=True)
@@ -170,7 +170,7 @@ def _statistics(image) -> tuple:
 
 
 def _thinned_rows(image) -> tuple:
-    """Give every n-th row and column of large images, (batch, channel, pixel), and their number."""
+    """Return every n-th row and column of large images, (batch, channel, pixel), and the count."""
     height, width = ops.shape(image)[1:3]
     down, across = _step(height), _step(width)
     n = ((height + down - 1) // down) * ((width + across - 1) // across)
@@ -179,6 +179,6 @@ def _thinned_rows(image) -> tuple:
 
 
 def _step(n):
-    """Give how many pixels to go on; sizes are known only as tensors on TensorFlow."""
+    """Return how many pixels to go on; sizes are known only as tensors on TensorFlow."""
     step = n // _SAMPLED_SIDE
     return max(step, 1) if isinstance(step, int) else ops.maximum(step, 1)

@@ -102,7 +102,7 @@ def _search(searched, explicit: dict, folder: Path, command: str, *, smoke: bool
 
 
 def _options(searched, explicit: dict, values: dict, smoke: bool) -> list[str]:
-    """Give the training script's options for a configuration: those that are not its default."""
+    """Return the training script's options for a configuration: those that are not its default."""
     from network_models.smac.retraining import options_text
 
     problem = searched.problem
@@ -131,7 +131,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _base(problem: Problem, given: Sequence[str], *, smoke: bool) -> tuple[object, dict]:
-    """Give the configuration that is searched around, and the options that the user gave."""
+    """Return the configuration that is searched around, and the options that the user gave."""
     fields = [field.name for field in dataclasses.fields(problem.config)]
     unset = object()
     parser = config_parser(problem.config, f"Options of {problem.script}")
@@ -149,7 +149,7 @@ def _base(problem: Problem, given: Sequence[str], *, smoke: bool) -> tuple[objec
 
 
 def _configuration(problem: Problem, explicit: dict, *, smoke: bool, of_trials: bool) -> object:
-    """Give the configuration that trials share, or the one of trainings."""
+    """Return the configuration that trials share, or the one of trainings."""
     data = problem.search.options if of_trials else {}
     small = problem.search.smoke if smoke else {}
     return problem.config(**{**problem.search.architecture, **data, **small, **explicit})

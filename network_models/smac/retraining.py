@@ -74,7 +74,7 @@ class Difference:
 
 
 def options_text(values: Mapping[str, object]) -> list[str]:
-    """Give options as a command line has them."""
+    """Return options as a command line has them."""
     text: list[str] = []
     for name, value in values.items():
         flag = "--" + name.replace("_", "-")

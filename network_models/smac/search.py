@@ -134,7 +134,7 @@ class Found:
 
 @contextlib.contextmanager
 def open_judge() -> Iterator[Workers]:
-    """Give one worker without limits, for finished runs."""
+    """Yield one worker without limits, for finished runs."""
     endless = float("inf")
     with local_workers(1, Limits(endless, endless, os.cpu_count() or 1)) as worker:
         yield worker
@@ -142,7 +142,7 @@ def open_judge() -> Iterator[Workers]:
 
 @contextlib.contextmanager
 def open_workers(config: SearchConfig) -> Iterator[Workers]:
-    """Give the workers that a search asks for."""
+    """Yield the workers that a search asks for."""
     n, threads = usable_workers(config)
     limits = Limits(config.trial_minutes * 60, config.memory_mib, threads)
     if config.scheduler or config.dashboard:

@@ -113,7 +113,7 @@ class SearchConfig:
 
 
 def usable_workers(config: SearchConfig) -> tuple[int, int]:
-    """Give how many trials run at once on this machine, and the threads of each."""
+    """Return how many trials run at once on this machine, and the threads of each."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if config.scheduler:
         return 0, config.threads or 1
@@ -204,5 +204,5 @@ def _require_free(folder: Path, identity: str) -> None:
 
 
 def _is_left_over(path: Path) -> bool:
-    """Say whether a file is of a search that was killed before its settings were written."""
+    """Return whether a file is of a search that was killed before its settings were written."""
     return path.name == "search.lock" or is_scratch_of(path, _SETTINGS)

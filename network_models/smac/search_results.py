@@ -53,7 +53,7 @@ def write_results(
 
 
 def result_lines(results: dict) -> list[str]:
-    """Give the results as sentences to print."""
+    """Return the results as sentences to print."""
     lines = []
     for name, counts in results["trials"].items():
         failed = ", ".join(
@@ -78,13 +78,13 @@ def result_lines(results: dict) -> list[str]:
 
 
 def stages_of(found: Found) -> list[tuple[str, list[tuple[Trial, TrialResult]]]]:
-    """Give the trials as they were spent."""
+    """Return the trials as they were spent."""
     stages = [("SMAC", found.smac), ("finals", found.finals), ("random search", found.chance)]
     return [(name, finished) for name, finished in stages if finished]
 
 
 def compared_stages(found: Found) -> dict[str, list[tuple[Trial, TrialResult]]]:
-    """Give the trials of either way to search, at equal cost."""
+    """Return the trials of either way to search, at equal cost."""
     ways = {"SMAC": found.guided, "random search": found.chance}
     return {name: finished for name, finished in ways.items() if finished}
 
@@ -99,7 +99,7 @@ def _counts(finished: list[tuple[Trial, TrialResult]]) -> dict:
 
 
 def _own(searched: Searched, found: Found) -> Best | None:
-    """Give the script's own configuration with its score at the largest budget it was tried at."""
+    """Return the script's own configuration with its score at its largest budget."""
     values = searched.own
     own = [pair for pair in (*found.guided, *found.chance) if pair[0].values == values]
     return best_configuration(own, searched.plan.folds)
@@ -110,7 +110,7 @@ def _as_dict(best: Best | None) -> dict | None:
 
 
 def named_configurations(results: dict) -> dict[str, dict]:
-    """Give the configurations that have a score, by what they are called.
+    """Return the configurations that have a score, by what they are called.
 
     Where a search found nothing better than the script's own, the best that it proposed beside it
     is there, too, if it was tried as far, so that a search is judged by what it proposed.
@@ -138,7 +138,7 @@ def cost_text(best: dict) -> str:
 
 
 def verdict_of(results: dict) -> str | None:
-    """Say that nothing better was found, or that the scores can't be compared, where it is so."""
+    """State that nothing better was found, or that the scores can't be compared, where it is so."""
     named, best, own = named_configurations(results), results["best"]["SMAC"], results["own"]
     if len({(one["budget"], one["n_trials"]) for one in named.values()}) < 2:
         if best and own and own["cost"] <= best["cost"]:

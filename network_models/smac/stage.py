@@ -103,7 +103,7 @@ class Stage:
                 time.sleep(_LOOK_S)
 
     def _next(self, waiting: list[Trial], elapsed: float) -> Trial | None:
-        """Give the next trial: one that was running before a kill, or a new one."""
+        """Return the next trial: one that was running before a kill, or a new one."""
         if waiting:
             return waiting.pop(0)
         is_enough = len(self._asked) >= self.most_trials or elapsed > self.most_seconds

@@ -81,7 +81,7 @@ class _Opened:
         self._key = key
 
     def _facts(self, folds: int) -> dict:
-        """Say what the data are; the audit must pass for their split and for all folds."""
+        """Describe what the data are; the audit must pass for their split and for all folds."""
         dataset, split = self._task.dataset, self._task.split
         for one in (split, *(self._task.fold(k, folds) for k in range(folds))):
             self._task.audit(one)

@@ -129,7 +129,7 @@ def save_network(path: str | Path, network: keras.Model) -> None:
 
 
 def _variables(network: keras.Model) -> dict:
-    """Give all variables of network and optimizer under names that are unique and in order."""
+    """Return all variables of network and optimizer under names that are unique and in order."""
     if hasattr(network, "jax_state_sync"):
         network.jax_state_sync()  # JAX keeps the live state outside the variables
     owners = {"network": network.variables, "optimizer": network.optimizer.variables}

@@ -53,5 +53,5 @@ class CoupledAdam(keras.optimizers.Adam):
         self.assign_sub(variable, rate * (m / left_1) / spread)
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "coupled_decay": self.coupled_decay}

@@ -276,5 +276,5 @@ def answer_losses(
 
 
 def predict(network: keras.Model, batches: Batches) -> np.ndarray:
-    """Give the network's output for all samples of some batches, in their order."""
+    """Return the network's output for all samples of some batches, in their order."""
     return np.asarray(network.predict(batches, verbose=0))

@@ -28,7 +28,7 @@ class BinnedLogScore(keras.losses.Loss):
         self.edges = [float(e) for e in edges]
 
     def call(self, y_true, y_pred):
-        """Give the score of each sample, (batch,)."""
+        """Return the score of each sample, (batch,)."""
         borders = FluxBins(tuple(self.edges)).borders.astype(np.float32)
         value = ops.reshape(ops.cast(y_true, "float32"), (-1, 1))
         index = ops.sum(ops.cast(value >= borders, "int32"), axis=1, keepdims=True)
@@ -36,5 +36,5 @@ class BinnedLogScore(keras.losses.Loss):
         return -ops.log(ops.maximum(chance[:, 0], 1e-12))
 
     def get_config(self):
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "edges": self.edges}

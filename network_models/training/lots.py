@@ -99,7 +99,7 @@ class PixelRows:
         return f"image {self.rows[row]}, pixel ({', '.join(str(p) for p in place)})"
 
     def provenance(self) -> dict:
-        """Say where the images are from."""
+        """Return where the images are from."""
         return self._dataset.provenance()
 
     def fingerprint(self) -> str:

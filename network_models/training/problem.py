@@ -279,12 +279,12 @@ def _assigns_problem(node: ast.stmt) -> bool:
 
 
 def searchable_scripts() -> tuple[str, ...]:
-    """Give the paths of the suite's training scripts that can be searched."""
+    """Return the paths of the suite's training scripts that can be searched."""
     return tuple(s for s in problem_scripts() if open_problem(s).search is not None)
 
 
 def open_problem(script: str) -> Problem:
-    """Give the problem of a training script.
+    """Return the problem of a training script.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ def _itself(output):
 
 
 def class_targets(classes: Sequence[str]) -> dict[str, Target]:
-    """Give the probability of each class, where each output is one."""
+    """Return the probability of each class, where each output is one."""
     eye = np.eye(len(classes))
     named = {f"P({name})": eye[k] for k, name in enumerate(classes)}
     return {name: Target(name, "1", PROBABILITY, tuple(row)) for name, row in named.items()}
@@ -117,7 +117,7 @@ def emission_targets(edges: np.ndarray, unit: str, *, n_outputs: int = 0) -> dic
 
 
 def output_targets(shape: Sequence[int | None]) -> dict[str, Target]:
-    """Give each output of a network by its number, for want of names.
+    """Return each output of a network by its number, for want of names.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def read_targets(written: Mapping[str, Mapping]) -> dict[str, Target]:
 
 
 def _kind_before(name: str, unit: str) -> str:
-    """Give the kind of a target that was written without one, before 2026-12."""
+    """Return the kind of a target that was written without one, before 2026-12."""
     if name.startswith("P("):
         return PROBABILITY
     return {"log10(W m-2)": FLUX, "1e26 cm-5": EMISSION_MEASURE}.get(unit, VALUE)

@@ -27,7 +27,7 @@ __all__ = [
 
 
 def four_features(dataset: PeakFluxSamples) -> np.ndarray:
-    """Give the logistic baseline's features of all samples, (sample, 4) float64.
+    """Return the logistic baseline's features of all samples, (sample, 4) float64.
 
     log10 of the largest peak in the last 24 h, ln(1 + number of flares >= C1 in 24 h), log10 of
     the largest peak in 72 h and in 6 h; fluxes not below the floor. Of light curves the largest
@@ -104,7 +104,7 @@ def climatology(
 
 
 def chance(network: Forecaster, generator: np.random.Generator) -> Forecaster:
-    """Give the network's own forecasts at the wrong times: drawn by lot, without replacement."""
+    """Return the network's own forecasts at the wrong times: drawn by lot, without replacement."""
     order = generator.permutation(len(next(iter(network.probability.values()))))
     probability = {name: p[order] for name, p in network.probability.items()}
     note = "the network's forecasts, dealt out to the test times by lot"

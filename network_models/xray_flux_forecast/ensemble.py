@@ -162,7 +162,7 @@ def _require_alike(members: list[OpenedRun]) -> None:
 
 
 def _common_split(members: list[OpenedRun]) -> Split:
-    """Give the first member's split, cut to times that all members have in the same set."""
+    """Return the first member's split, cut to times that all members have in the same set."""
     first = members[0]
     sets = {}
     for name in ("training", "test"):
@@ -183,7 +183,7 @@ def _common_split(members: list[OpenedRun]) -> Split:
 
 
 def _outputs(member: OpenedRun, first: OpenedRun, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Give a member's distributions at the common training and test times."""
+    """Return a member's distributions at the common training and test times."""
     from dataset_models.streaming import Batches
     from network_models.training.fitting import predict
 

@@ -36,7 +36,7 @@ class Evaluation:
     card: dict
 
     def roc_curves(self, names: list[str]) -> dict:
-        """Give ROC curves of the named forecasters for events that came at all."""
+        """Return ROC curves of the named forecasters for events that came at all."""
         out: dict = {}
         for event in EVENTS:
             came = self.observations.event(event)
@@ -151,7 +151,7 @@ def limit_forecaster(
 def observations_of(
     dataset: PeakFluxSamples, training: np.ndarray, test: np.ndarray, y: np.ndarray
 ) -> Observations:
-    """Give what came true on the test set, with the training set's base rates."""
+    """Return what came true on the test set, with the training set's base rates."""
     rates = {
         name: float((y[training] >= np.log10(flux) - 1e-9).mean()) for name, flux in EVENTS.items()
     }

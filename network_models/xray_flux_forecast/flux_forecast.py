@@ -30,7 +30,7 @@ _TAIL_INDEX = 2.1  # GOES peaks >= C2 of 2010-2017: 2.116 +- 0.017
 
 
 def flux_bins(floor_flux: float) -> FluxBins:
-    """Give the bins of all forecasts: 0.1 dex from the floor to X1, with every class limit.
+    """Return the bins of all forecasts: 0.1 dex from the floor to X1, with every class limit.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def bins_of_run(run: RunFolder) -> FluxBins:
 
 
 def class_probabilities(bins: FluxBins, probability: np.ndarray) -> dict[str, np.ndarray]:
-    """Give P(>= class) for every event from (sample, bin) probabilities."""
+    """Return P(>= class) for every event from (sample, bin) probabilities."""
     return {name: bins.exceedance(probability, np.log10(flux)) for name, flux in EVENTS.items()}
 
 

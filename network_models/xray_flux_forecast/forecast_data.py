@@ -80,7 +80,7 @@ def open_data(options: DataOptions, window: HistoryWindow) -> ForecastData:
 
 
 def open_record(options: DataOptions) -> tuple[FlareRecord, ForecastLimit | None]:
-    """Give the record that a training command names, with its limit where the Sun is virtual."""
+    """Return the record that a training command names, with its limit where the Sun is virtual."""
     if options.data:
         record = read_record(
             [options.data], class_scale=options.class_scale, gap_limit_s=options.gap_limit_s
@@ -197,7 +197,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _span(dataset: PeakFluxSamples) -> tuple[np.datetime64, np.datetime64]:
-    """Give the part of the record that samples are made from; images may cover less of it."""
+    """Return the part of the record that samples are made from; images may cover less of it."""
     record, window = dataset.record, dataset.window
     start = dataset.times[0] - np.timedelta64(window.history_h, "h")
     end = dataset.times[-1] + np.timedelta64(window.delay_h + window.catch_h, "h")
@@ -209,7 +209,7 @@ def _span(dataset: PeakFluxSamples) -> tuple[np.datetime64, np.datetime64]:
 
 
 def _first_test_year(start: np.datetime64, end: np.datetime64) -> np.datetime64:
-    """Give the first year that begins after 60 % of a span, two days more or less."""
+    """Return the first year that begins after 60 % of a span, two days more or less."""
     border = start + ((end - start) * (1 - _TEST_SHARE)).astype("timedelta64[s]")
     year = (border - np.timedelta64(2, "D")).astype("datetime64[Y]") + np.timedelta64(1, "Y")
     return year.astype("datetime64[s]")

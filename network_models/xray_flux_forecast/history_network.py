@@ -63,13 +63,13 @@ def build_history_network(
 
 
 def history_input(dataset: PeakFluxSamples, training: np.ndarray) -> tuple:
-    """Give the input ``flare_history`` and its standardised summaries, two Keras tensors."""
+    """Return the input ``flare_history`` and its standardised summaries, two Keras tensors."""
     history = keras.Input(dataset.dimensions()["flare_history"], name="flare_history")
     return history, standardise(history_features(dataset, training))(_summary(dataset)(history))
 
 
 def history_features(dataset: PeakFluxSamples, rows: np.ndarray) -> np.ndarray:
-    """Give the summaries over windows that the network starts from, (row, feature) float32."""
+    """Return the summaries over windows that the network starts from, (row, feature) float32."""
     layer = _summary(dataset)
     parts = [
         np.asarray(layer(dataset.histories(rows[start : start + _ROWS_AT_ONCE])))
@@ -79,7 +79,7 @@ def history_features(dataset: PeakFluxSamples, rows: np.ndarray) -> np.ndarray:
 
 
 def novelty_features(dataset: PeakFluxSamples, rows: np.ndarray) -> np.ndarray:
-    """Give what "unlike training" is judged by: summaries and side columns, (row, feature)."""
+    """Return what "unlike training" is judged by: summaries and side columns, (row, feature)."""
     features = history_features(dataset, rows)
     if dataset.side is None:
         return features

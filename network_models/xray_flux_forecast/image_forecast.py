@@ -106,7 +106,7 @@ def image_samples(request: ForecastRequest, folder: Path) -> tuple[FDL1, list[st
 
 
 def _store_of(source: ImageSource, folder: Path) -> ImageStore:
-    """Give a store of a source's images; a store of the right kind is used as it is."""
+    """Return a store of a source's images; a store of the right kind is used as it is."""
     if isinstance(source, StoreImages):
         store = source.store
         if store.size == source.size and store.channels == source.channels:
@@ -115,7 +115,7 @@ def _store_of(source: ImageSource, folder: Path) -> ImageStore:
 
 
 def _usable(dataset: FDL1, problems: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Give the rows that can be forecast, and which channels are missing in them.
+    """Return the rows that can be forecast, and which channels are missing in them.
 
     Rows without side columns or without any channel are added to the problems.
     """

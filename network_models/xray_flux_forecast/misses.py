@@ -42,7 +42,7 @@ def worst_misses(
     virtual: VirtualRecord | None,
     n: int = 12,
 ) -> list[Miss]:
-    """Give the samples with the largest log score, at most one in two days.
+    """Return the samples with the largest log score, at most one in two days.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def worst_misses(
 
 
 def _cause(dataset: PeakFluxSamples, row: int, virtual: VirtualRecord | None) -> str:
-    """Say where the largest flare of the window came from, or what did not come."""
+    """Return where the largest flare of the window came from, or what did not come."""
     record = dataset.record
     largest = _largest_flare(dataset, row)
     if largest is None:
@@ -103,7 +103,7 @@ def _cause(dataset: PeakFluxSamples, row: int, virtual: VirtualRecord | None) ->
 
 
 def _largest_flare(dataset: PeakFluxSamples, row: int) -> int | None:
-    """Give the index of the largest flare in a sample's label window, None without any."""
+    """Return the index of the largest flare in a sample's label window, None without any."""
     record, w = dataset.record, dataset.window
     start = dataset.times[row] + np.timedelta64(w.delay_h, "h")
     end = start + np.timedelta64(w.catch_h, "h")
@@ -114,7 +114,7 @@ def _largest_flare(dataset: PeakFluxSamples, row: int) -> int | None:
 def _place(
     dataset: PeakFluxSamples, row: int, virtual: VirtualRecord | None
 ) -> tuple[float, float] | None:
-    """Give where the region of the largest flare stood at the issue time, if it was in view."""
+    """Return where the region of the largest flare stood at the issue time, if it was in view."""
     largest = _largest_flare(dataset, row)
     if virtual is None or largest is None:
         return None

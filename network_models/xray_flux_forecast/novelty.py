@@ -45,7 +45,7 @@ class Novelty:
         return cls(mean, precision, float(np.quantile(distance, _QUANTILE)))
 
     def distance(self, features: np.ndarray) -> np.ndarray:
-        """Give the distance of each row of features, (sample,)."""
+        """Return the distance of each row of features, (sample,)."""
         off = np.asarray(features, float) - self.mean
         return np.sqrt(np.einsum("ij,jk,ik->i", off, self.precision, off))
 
@@ -74,7 +74,7 @@ class Novelty:
         return out
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Give what is saved with the run."""
+        """Return what is saved with the run."""
         return {"mean": self.mean, "precision": self.precision, "limit": np.array(self.limit)}
 
     @classmethod

@@ -53,7 +53,7 @@ class Cube:
                     self._file.write(np.ascontiguousarray(plane, kind).data)
 
     def thumbnail(self, name: str, every: int) -> np.ndarray:
-        """Give every few pixels of an array, (..., y, x) in native order."""
+        """Return every few pixels of an array, (..., y, x) in native order."""
         offset, size, kind = self._places[name]
         self._file.flush()
         whole = np.memmap(self._path, kind, "r", offset, size)
@@ -62,7 +62,7 @@ class Cube:
         return small.astype(np.dtype(kind).newbyteorder("=")).reshape(*size[:-2], *small.shape[-2:])
 
     def place(self, path: str | Path) -> Path:
-        """Give where to write a file that belongs to this one until it gets its name at the end.
+        """Return where to write a file that belongs to this one until it gets its name at the end.
 
         If nothing is written there, an earlier file of that name goes all the same.
         """
@@ -84,7 +84,7 @@ class Cube:
                 out.write(plane.astype("<f4").data)
 
     def set_cards(self, cards: dict[str, float]) -> None:
-        """Give keywords of the primary, which the header has already, their values."""
+        """Return keywords of the primary, which the header has already, their values."""
         self._file.seek(0)
         head = self._file.read(self._places["em"][0])
         for key, value in cards.items():
@@ -191,7 +191,7 @@ def open_cube(
 
 
 def _temperature_axis(edges: np.ndarray) -> dict:
-    """Give the keywords of an axis of log10 T; FITS knows no unit of a logarithm."""
+    """Return the keywords of an axis of log10 T; FITS knows no unit of a logarithm."""
     step = float(np.mean(np.diff(edges)))
     return {
         "CTYPE3": "LOGT",
@@ -204,7 +204,7 @@ def _temperature_axis(edges: np.ndarray) -> dict:
 
 
 def _kelvin_axes(wcs: dict, edges: np.ndarray) -> dict:
-    """Give the alternate coordinates K: places as they are, temperature in K (Greisen 2006, LOG).
+    """Return the alternate coordinates K: places as they are, temperature in K (Greisen 2006, LOG).
 
     Greisen et al. 2006, A&A 446, 747, section 3.2: T = T_r exp(w / T_r), with w in K.
     """
@@ -223,7 +223,7 @@ def _kelvin_axes(wcs: dict, edges: np.ndarray) -> dict:
 
 
 def _header(extension: str | None, size: tuple[int, ...], kind: str, cards: dict) -> bytes:
-    """Give a header's bytes; the data come behind it."""
+    """Return a header's bytes; the data come behind it."""
     bits = {">f4": -32, "u1": 8}[kind]
     first = [("SIMPLE", True)] if extension is None else [("XTENSION", "IMAGE")]
     first += [("BITPIX", bits), ("NAXIS", len(size))]

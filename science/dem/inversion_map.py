@@ -160,7 +160,7 @@ def invert_map(
 def _summary(
     solved: float, median_chi2: float, mean: np.ndarray, n_lacking: int, calibrated: float
 ) -> dict[str, float]:
-    """Give the keywords that sum a map up; FITS keywords can't be NaN, so that -1 is unknown."""
+    """Return the keywords that sum a map up; FITS keywords can't be NaN, so that -1 is unknown."""
     said = {"SOLVED": solved, "CHI2MED": median_chi2, "NLACKING": n_lacking}
     said["ERRCALIB"] = calibrated  # 1 where error bars were stretched to cover simulated truths
     said |= {f"MEANEM{k + 1}": value for k, value in enumerate(mean)}
@@ -168,7 +168,7 @@ def _summary(
 
 
 def _cards(given: Observation, plan: InversionPlan, table: ResponseTable) -> dict:
-    """Give the keywords that every extension carries."""
+    """Return the keywords that every extension carries."""
     telescope, _, instrument = given.instrument.rpartition("/")
     corrected = "data corrected" if given.is_corrected else f"response of {table.degraded_to}"
     cards = {

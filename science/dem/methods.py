@@ -20,12 +20,12 @@ TileSolver = Callable[[np.ndarray, np.ndarray, np.ndarray], EmissionMeasure]
 
 
 def method_names() -> tuple[str, ...]:
-    """Give the names of all methods; the first is the default."""
+    """Return the names of all methods; the first is the default."""
     return (*METHODS, *_NETWORKS, _DEEPEM)
 
 
 def bounds_of(method: str) -> tuple[str, ...]:
-    """Give the names of the bounds that a method has in ``extra`` beside its errors."""
+    """Return the names of the bounds that a method has in ``extra`` beside its errors."""
     return _BOUNDS.get(method, ())
 
 
@@ -37,7 +37,7 @@ def solver_of(
     n_jobs: int,
     run: str = "",
 ) -> TileSolver:
-    """Give what inverts a tile; made once for a map, so that a method may load what it needs.
+    """Return what inverts a tile; made once for a map, so that a method may load what it needs.
 
     Parameters
     ----------

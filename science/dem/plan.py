@@ -89,7 +89,7 @@ class InversionPlan:
         return {"degradation": kind, "is_coregistered": self.coregister}
 
     def table(self) -> ResponseTable:
-        """Give the response that was asked for, whatever the data.
+        """Return the response that was asked for, whatever the data.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class InversionPlan:
         return aia_table(self.response)
 
     def response_of(self, given: Observation) -> ResponseTable:
-        """Give the response of the data's channels, with the loss of throughput if asked for.
+        """Return the response of the data's channels, with the loss of throughput if asked for.
 
         Raises
         ------

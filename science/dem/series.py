@@ -115,7 +115,7 @@ def invert_series(
 def series_tasks(
     times: SixChannelTimes, plan: InversionPlan, folder: str | Path, *, n_jobs: int = 1
 ) -> list:
-    """Give one ``dask.delayed`` task for each time, which gives an ``Outcome``.
+    """Return one ``dask.delayed`` task for each time, which gives an ``Outcome``.
 
     For Dask clusters: ``dask.compute(*series_tasks(...))`` under a ``distributed.Client`` whose
     workers see the same files.
@@ -167,7 +167,7 @@ def invert_time(
 
 
 def _finished(path: Path, identity: str) -> Outcome | None:
-    """Give the outcome that a finished file tells, if it is of the same data, options and code."""
+    """Return the outcome in a finished file, if it is of the same data, options and code."""
     try:
         header = fits.getheader(path)
         if header.get("IDENTITY") != identity:
@@ -189,7 +189,7 @@ def _finished(path: Path, identity: str) -> Outcome | None:
 
 
 def _file_names(times: np.ndarray) -> list[str]:
-    """Give a file name for each time, with milliseconds where seconds don't tell them apart."""
+    """Return a file name for each time, with milliseconds where seconds don't tell them apart."""
     for unit in ("s", "ms"):
         texts = [str(np.datetime64(t, unit)) for t in times]
         names = ["".join(c for c in text if c not in "-:.") + ".fits" for text in texts]
@@ -249,7 +249,7 @@ def _draw(outcomes: Sequence[Outcome], plan: InversionPlan, source: str, path: P
 
 
 def _listed(outcomes: Sequence[Outcome], plan: InversionPlan) -> str:
-    """Give the list of a series as CSV: one line for each time."""
+    """Return the list of a series as CSV: one line for each time."""
     edges = plan.edges
     bins = [f"mean_em_cm-5_{a:.2f}_{b:.2f}" for a, b in zip(edges, edges[1:], strict=False)]
     buffer = io.StringIO()

@@ -23,7 +23,7 @@ _PART = 512  # samples of a file
 
 
 def vectors(output: np.ndarray) -> np.ndarray:
-    """Give one vector per sample: maps are averaged over their places.
+    """Return one vector per sample: maps are averaged over their places.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def extract_features(
     *,
     identity: dict,
 ) -> np.ndarray:
-    """Give a layer's features of many samples, and keep them part by part.
+    """Return a layer's features of many samples, and keep them part by part.
 
     A part counts from the moment its file is there, so that an extraction which was stopped goes
     on where it was.
@@ -88,7 +88,7 @@ def extract_features(
 
 
 def _kept(path: Path, n: int) -> np.ndarray | None:
-    """Give a part that an earlier extraction made, if it is whole."""
+    """Return a part that an earlier extraction made, if it is whole."""
     try:
         with np.load(path, allow_pickle=False) as saved:
             values = saved["features"]

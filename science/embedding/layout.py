@@ -37,13 +37,13 @@ class Layout:
     _scale: float
 
     def place(self, features: np.ndarray) -> np.ndarray:
-        """Give the places of new samples, (sample, 2)."""
+        """Return the places of new samples, (sample, 2)."""
         placed = np.asarray(self._embedding.transform((features - self._centre) / self._scale))
         # openTSNE moves the whole plane, its own points included, before it places new ones
         return placed - (np.asarray(self._embedding) - self.places).mean(axis=0)
 
     def nearest(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give the samples in the order of their distance to a vector, and the distances."""
+        """Return the samples in the order of their distance to a vector, and the distances."""
         away = np.linalg.norm(self.features - (vector - self._centre) / self._scale, axis=1)
         order = np.argsort(away, kind="stable")
         return order, away[order]
@@ -91,7 +91,7 @@ def lay_out(features: np.ndarray, *, perplexity: float, seed: int) -> Layout:
 
 
 def neighbours_kept(features: np.ndarray, places: np.ndarray, *, seed: int = 0) -> float:
-    """Give the share of the 10 nearest neighbours that are kept, on 2,000 samples at most."""
+    """Return the share of the 10 nearest neighbours that are kept, on 2,000 samples at most."""
     k = min(_NEIGHBOURS, len(features) - 1)
     generator = np.random.default_rng(seed)
     some = generator.permutation(len(features))[:_QUERIES]

@@ -79,7 +79,7 @@ def rise(question: Question, options: AttributionOptions) -> Attribution:
 def _random_masks(
     generator: np.random.Generator, n: int, height: int, width: int, cells: int = 8
 ) -> np.ndarray:
-    """Give smooth masks from 0 to 1, (n, y, x): coarse coin throws, enlarged and shifted."""
+    """Return smooth masks from 0 to 1, (n, y, x): coarse coin throws, enlarged and shifted."""
     coarse = (generator.random((n, cells + 1, cells + 1, 1)) < 0.5).astype(np.float32)
     step = (-(-height // cells), -(-width // cells))
     size = ((cells + 1) * step[0], (cells + 1) * step[1])

@@ -116,7 +116,7 @@ def _integrated(
 
 
 def _points(baseline: np.ndarray, way: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Give the images at some places of the way, 0 to 1 in the square root."""
+    """Return the images at some places of the way, 0 to 1 in the square root."""
     shares = (places**2).astype(np.float32).reshape(-1, *[1] * way.ndim)
     return baseline + shares * way
 

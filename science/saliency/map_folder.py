@@ -82,7 +82,7 @@ def write_map_folder(
 
 
 def _shares(sample: Sample, maps: np.ndarray) -> dict:
-    """Give the shares of the absolute map by channel, frame, and beyond the limb."""
+    """Return the shares of the absolute map by channel, frame, and beyond the limb."""
     shares = {}
     if maps.shape[-1] == len(sample.channels):
         by_channel = channel_shares(maps).round(6).tolist()

@@ -116,13 +116,13 @@ class Question:
         return self
 
     def gradients(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give targets and their gradients of images (n, ...), all else as in the sample."""
+        """Return targets and their gradients of images (n, ...), all else as in the sample."""
         n = len(images)
         values, maps = self.gradient_of(self._with_images(images))
         return values[:n], maps[:n]
 
     def targets(self, images: np.ndarray) -> np.ndarray:
-        """Give the targets of images (n, ...), all else as in the sample."""
+        """Return the targets of images (n, ...), all else as in the sample."""
         parts = [
             images[k : k + self.rows_at_once] for k in range(0, len(images), self.rows_at_once)
         ]
@@ -131,7 +131,7 @@ class Question:
         return np.concatenate(cut)
 
     def _with_images(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Give all inputs; the last image is repeated to a power of two, for few shapes."""
+        """Return all inputs; the last image is repeated to a power of two, for few shapes."""
         n = min(1 << (len(images) - 1).bit_length(), max(self.rows_at_once, len(images)))
         images = np.concatenate([images, np.repeat(images[-1:], n - len(images), axis=0)])
         others = {k: np.repeat(v, n, axis=0) for k, v in self.inputs.items() if k != self.image}
@@ -139,7 +139,7 @@ class Question:
 
 
 def baseline_of(image: np.ndarray, kind: str) -> np.ndarray:
-    """Give the image that stands for "nothing there", in the image's shape.
+    """Return the image that stands for "nothing there", in the image's shape.
 
     Parameters
     ----------

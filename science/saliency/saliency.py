@@ -120,7 +120,7 @@ def _explain(opened, sample, target, arguments: argparse.Namespace) -> int:
 
 
 def _or_none(value: float) -> float | None:
-    """Give a number as JSON has it."""
+    """Return a number as JSON has it."""
     return round(value, 4) if np.isfinite(value) else None
 
 

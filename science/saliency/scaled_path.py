@@ -21,7 +21,7 @@ __all__ = ["ScaledPath", "scales_by_contrast"]
 
 
 def scales_by_contrast(network: keras.Model) -> bool:
-    """Say whether a network begins with the scaling of each image by its own contrast."""
+    """Return whether a network begins with the scaling of each image by its own contrast."""
     return len(network.layers) > 1 and isinstance(network.layers[1], SceneScaling)
 
 

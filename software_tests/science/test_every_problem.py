@@ -38,7 +38,7 @@ LAYERS = {
 
 @pytest.fixture(scope="session")
 def run_of(image_run, tmp_path_factory):
-    """Give a small finished run of a problem, trained once by its own script."""
+    """Return a small finished run of a problem, trained once by its own script."""
     runs = {"flux": image_run}
 
     def give(name):

@@ -210,7 +210,7 @@ def test_frames_of_hinode_are_refused(shared, tmp_path):
 
 
 def coordinates(header, **options):
-    """Give a header's coordinates; any remark about it but one on the observer is an error."""
+    """Return a header's coordinates; any remark about it but one on the observer is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return WCS(header, **options)

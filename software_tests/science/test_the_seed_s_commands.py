@@ -20,7 +20,7 @@ NAME = "20140111_0800_AIA_08_64_64.dat"
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
-    """Give somebody's network as .hdf5 and .keras, and a raw file of eight channels."""
+    """Return somebody's network as .hdf5 and .keras, and a raw file of eight channels."""
     folder = tmp_path_factory.mktemp("foreign")
     keras.utils.set_random_seed(4)
     network = keras.Sequential(

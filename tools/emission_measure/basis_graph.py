@@ -59,13 +59,13 @@ _SIDE, _WEIGHT, _PRICE, _LINK, _MEMBER, _PARTS = 0, 1, 2, 3, 4, 5
 
 @numba.njit(cache=True)
 def _width(slots):
-    """Give the rows filled up to a multiple of eight; slots has as many entries as channels."""
+    """Return the rows filled up to a multiple of eight; slots has as many entries as channels."""
     return (len(slots) + LANES - 1) // LANES * LANES
 
 
 @numba.njit(cache=True)
 def _record(slots):
-    """Give the length of a node's record."""
+    """Return the length of a node's record."""
     return (len(slots) + _PARTS) * _width(slots)
 
 
@@ -100,7 +100,7 @@ class Pixel(NamedTuple):
 
 
 def graph_memory(threads: int, m: int, n: int) -> tuple[np.ndarray, ...]:
-    """Give room for the nodes of every thread, for m rows and n functions."""
+    """Return room for the nodes of every thread, for m rows and n functions."""
     width = -(-m // LANES) * LANES
     length = NODES * (m + _PARTS) * width
     records = cache_aligned((threads, length))
@@ -112,7 +112,7 @@ def graph_memory(threads: int, m: int, n: int) -> tuple[np.ndarray, ...]:
 
 @numba.njit(cache=True)
 def graph_of(c, memory, design, widths):
-    """Give the graph of thread c."""
+    """Return the graph of thread c."""
     records, small, table, numbers, integers = memory
     m, n = design.shape
     first = c * numbers.shape[1]
@@ -146,14 +146,14 @@ def forget_nodes(graph, slots):
 
 @numba.njit(cache=True)
 def member(graph, k, r, slots):
-    """Give the variable in row r of node k."""
+    """Return the variable in row r of node k."""
     at = k * _record(slots) + (len(slots) + _MEMBER) * _width(slots)
     return np.int64(graph.integers[2 * at + r])
 
 
 @numba.njit(cache=True)
 def dual_value(graph, k, bound, slots):
-    """Give the value of the dual's solution, which is a bound on every pixel's objective."""
+    """Return the value of the dual's solution, which is a bound on every pixel's objective."""
     at = k * _record(slots) + (len(slots) + _PRICE) * _width(slots)
     value = 0.0
     for block in range(0, _width(slots), LANES):
@@ -247,7 +247,7 @@ def _make_node(k, graph, slots):
 
 @numba.njit(cache=True)
 def _entering(k, r, above, graph, slots):
-    """Give the variable that enters when row r leaves node k by its lower or upper side."""
+    """Return the variable that enters when row r leaves node k by its lower or upper side."""
     records, design, costs, rates = graph.records, graph.design, graph.costs, graph.rates
     m, n, w = len(slots), graph.n, _width(slots)
     base = k * _record(slots)
@@ -283,7 +283,7 @@ def _entering(k, r, above, graph, slots):
 
 @numba.njit(cache=True)
 def _slot_of(graph, slots):
-    """Give the place of graph.members in the hash table: its own, or the empty one for it."""
+    """Return the place of graph.members in the hash table: its own, or the empty one for it."""
     members, table, m = graph.members, graph.table, len(slots)
     mixed = np.uint64(0)
     for q in range(m):
@@ -310,7 +310,7 @@ def _slot_of(graph, slots):
 
 @numba.njit(cache=True)
 def _follow(k, r, above, graph, slots):
-    """Give the node behind a link, made if it is new."""
+    """Return the node behind a link, made if it is new."""
     members, m = graph.members, len(slots)
     at = 2 * (k * _record(slots) + (m + _LINK) * _width(slots)) + 2 * r + above
     chosen = _entering(k, r, above, graph, slots)

@@ -62,7 +62,7 @@ def _vector(width: int, kind: ir.Type | None = None) -> ir.VectorType:
 
 
 def _vector_of(kind: LanesType) -> ir.VectorType:
-    """Give the vector that holds a value of a kind."""
+    """Return the vector that holds a value of a kind."""
     single = kind.number == types.float32
     return _vector(kind.width, ir.FloatType() if single else ir.DoubleType())
 
@@ -82,7 +82,7 @@ def _spread(builder, value, width):
 
 
 def cache_aligned(shape: tuple[int, ...], dtype: type = np.float64) -> np.ndarray:
-    """Give zeros that begin at a cache line, so that a whole vector lies in one; not compiled."""
+    """Return zeros that begin at a cache line, so that a whole vector lies in one; not compiled."""
     size = int(np.prod(shape))
     room: np.ndarray = np.zeros(size + _CACHE_LINE // np.dtype(dtype).itemsize, dtype)
     first = -room.ctypes.data % _CACHE_LINE // room.itemsize
@@ -147,7 +147,7 @@ def _splat(kind):
 
     @intrinsic
     def splat(typingctx, value):
-        """Give the same number in every lane."""
+        """Return the same number in every lane."""
 
         def generate(context, builder, signature, arguments):
             number = context.cast(builder, arguments[0], signature.args[0], kind.number)
@@ -189,7 +189,7 @@ for _function, _name in (
 
 @intrinsic
 def choose(typingctx, a, b, if_greater, otherwise):
-    """Give lane by lane one value where a > b, else another."""
+    """Return lane by lane one value where a > b, else another."""
 
     def generate(context, builder, signature, arguments):
         greater = builder.fcmp_ordered(">", arguments[0], arguments[1])
@@ -200,7 +200,7 @@ def choose(typingctx, a, b, if_greater, otherwise):
 
 @intrinsic
 def lesser(typingctx, a, b):
-    """Give the lesser of two, lane by lane."""
+    """Return the lesser of two, lane by lane."""
 
     def generate(context, builder, signature, arguments):
         less = builder.fcmp_ordered("<", arguments[0], arguments[1])
@@ -244,7 +244,7 @@ def _halves(builder, value, lanes, combine):
 
 @intrinsic
 def largest(typingctx, a):
-    """Give the largest lane."""
+    """Return the largest lane."""
 
     def generate(context, builder, signature, arguments):
         def combine(x, y):
@@ -257,7 +257,7 @@ def largest(typingctx, a):
 
 @intrinsic
 def total(typingctx, a):
-    """Give the sum of all lanes."""
+    """Return the sum of all lanes."""
 
     def generate(context, builder, signature, arguments):
         return _halves(builder, arguments[0], a.width, lambda x, y: builder.fadd(x, y))
@@ -266,13 +266,13 @@ def total(typingctx, a):
 
 
 def _bits(builder, flags, width):
-    """Give a vector of flags as the bits of an integer."""
+    """Return a vector of flags as the bits of an integer."""
     return builder.bitcast(flags, ir.IntType(width))
 
 
 @intrinsic
 def first_of(typingctx, a, value):
-    """Give the first lane that has this value."""
+    """Return the first lane that has this value."""
 
     def generate(context, builder, signature, arguments):
         wanted = _spread(builder, arguments[1], a.width)
@@ -285,7 +285,7 @@ def first_of(typingctx, a, value):
 
 @intrinsic
 def any_positive(typingctx, a):
-    """Say whether any lane is above 0."""
+    """Return whether any lane is above 0."""
 
     def generate(context, builder, signature, arguments):
         zero = ir.Constant(_vector(a.width), [0.0] * a.width)
@@ -300,13 +300,13 @@ _MANTISSA_BITS, _ROOT_HALF_BITS = 23, 0x3F3504F3  # of float32; the bits of the 
 
 
 def _whole(builder, number):
-    """Give a vector of int32 with the same whole number in every lane."""
+    """Return a vector of int32 with the same whole number in every lane."""
     return _spread(builder, ir.Constant(ir.IntType(32), number), WIDE)
 
 
 @intrinsic
 def times_power(typingctx, a, power):
-    """Give singles times two to whole powers; all results must be ordinary numbers."""
+    """Return singles times two to whole powers; all results must be ordinary numbers."""
 
     def generate(context, builder, signature, arguments):
         bits = _vector(WIDE, ir.IntType(32))
@@ -319,7 +319,7 @@ def times_power(typingctx, a, power):
 
 @intrinsic
 def bit_exponent(typingctx, a):
-    """Give the power of two over which positive singles are between the roots of 1/2 and of 2."""
+    """Return the power of two over which positive singles are between the roots of 1/2 and of 2."""
 
     def generate(context, builder, signature, arguments):
         bits = builder.bitcast(arguments[0], _vector(WIDE, ir.IntType(32)))

@@ -55,7 +55,7 @@ def number_table(rows: list[tuple[int, list[str]]], n_columns: int, name: str) -
 
 
 def _is_number(text: str) -> bool:
-    """Say whether a text is a finite number."""
+    """Return whether a text is a finite number."""
     try:
         return bool(np.isfinite(float(text)))
     except ValueError:

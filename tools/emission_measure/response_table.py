@@ -93,7 +93,7 @@ class ResponseTable:
         return _brightness_unit(self.unit)
 
     def at(self, log_temperature: np.ndarray) -> np.ndarray:
-        """Give the response, interpolated in its logarithm, (channel, temperature).
+        """Return the response, interpolated in its logarithm, (channel, temperature).
 
         Raises
         ------
@@ -112,7 +112,7 @@ class ResponseTable:
         return np.where(found > 1e10 * _NOTHING, found, 0.0)
 
     def in_bins(self, log_temperature_edges: np.ndarray) -> np.ndarray:
-        """Give the response to emission measure spread evenly in log T over bins.
+        """Return the response to emission measure spread evenly in log T over bins.
 
         Means over points of at most 0.01 dex, ten or more in a bin, as ``bin_response``. With bins
         of 0.1 dex the truth itself then misses its own data by 1 to 2 % of each channel, since it
@@ -137,7 +137,7 @@ class ResponseTable:
     def for_data(
         self, instrument: str, channels: Sequence[object], *, is_corrected: bool, unit: str
     ) -> ResponseTable:
-        """Give the table with the channels of some data, in their order, or refuse it.
+        """Return the table with the channels of some data, in their order, or refuse it.
 
         Parameters
         ----------
@@ -191,7 +191,7 @@ class ResponseTable:
         )
 
     def degraded(self, time: str | np.datetime64) -> ResponseTable:
-        """Give AIA's response with the loss of throughput until a time, for data not corrected.
+        """Return AIA's response with the loss of throughput until a time, for data not corrected.
 
         Raises
         ------
@@ -214,7 +214,7 @@ class ResponseTable:
 
 
 def aia_table(version: str = "v10_evenorm_chiantifix") -> ResponseTable:
-    """Give one of AIA's own responses (``RESPONSE_VERSIONS``) as a table."""
+    """Return one of AIA's own responses (``RESPONSE_VERSIONS``) as a table."""
     grid = np.round(np.arange(80, 161) * 0.05, 2)
     return ResponseTable(
         instrument=AIA,
@@ -287,7 +287,7 @@ def read_response_table(path: str | Path) -> ResponseTable:
 
 
 def _exists(date: str) -> bool:
-    """Say whether a date that is well written is in the calendar."""
+    """Return whether a date that is well written is in the calendar."""
     try:
         return not np.isnat(np.datetime64(date.replace("Z", "").replace(" ", "T"), "s"))
     except ValueError:
@@ -330,12 +330,12 @@ def _check(
 
 
 def _spelled(unit: str) -> str:
-    """Give a unit as astropy reads it; DN are counts of a converter."""
+    """Return a unit as astropy reads it; DN are counts of a converter."""
     return re.sub(r"\bDN\b", "ct", unit)
 
 
 def _brightness_unit(unit: str) -> str:
-    """Give the brightness whose response has this unit."""
+    """Return the brightness whose response has this unit."""
     try:
         given = u.Unit(_spelled(unit))
     except ValueError:
@@ -349,6 +349,6 @@ def _brightness_unit(unit: str) -> str:
 
 
 def _same_instrument(one: str, other: str) -> bool:
-    """Say whether two names mean one instrument: SDO/AIA is AIA, Hinode/EIS is not Hinode/XRT."""
+    """Return whether two names mean one instrument: SDO/AIA is AIA; Hinode/EIS is not XRT."""
     names = [re.findall(r"[a-z0-9]+", name.lower()) for name in (one, other)]
     return bool(names[0] and names[1]) and names[0][-1] == names[1][-1]

@@ -90,13 +90,13 @@ class Group(NamedTuple):
 
 
 def scratch_size(m: int, n: int) -> int:
-    """Give how many numbers a Group points to, without what is the same for all."""
+    """Return how many numbers a Group points to, without what is the same for all."""
     return WIDE * (4 * m + 9 + 2 * m * m + 6 * n + 1)
 
 
 @numba.njit(cache=True)
 def group_of(c, scratch, response, products, first_weights, second_weights, slots):
-    """Give row c of scratch as a Group.
+    """Return row c of scratch as a Group.
 
     response is (bin, channel), products (channel, channel, bin), both weights (bin,).
     """
@@ -138,7 +138,7 @@ def group_of(c, scratch, response, products, first_weights, second_weights, slot
 
 @numba.njit(cache=True)
 def _logarithm(x):
-    """Give log x, to a few per cent where x is far from 1: good enough for steps."""
+    """Return log x, to a few per cent where x is far from 1: good enough for steps."""
     q = root(root(x))
     square, one = q * q, splat_wide(1.0)
     return splat_wide(12.0) * (square - one) / (square + splat_wide(4.0) * q + one)
@@ -146,7 +146,7 @@ def _logarithm(x):
 
 @numba.njit(cache=True)
 def _exponential(x):
-    """Give exp x for x within 3 of 0, to a thousandth."""
+    """Return exp x for x within 3 of 0, to a thousandth."""
     y = x * splat_wide(0.25)
     even, odd = splat_wide(1.0) + y * y * splat_wide(1.0 / 12.0), y * splat_wide(0.5)
     part = (even + odd) / (even - odd)
@@ -163,7 +163,7 @@ def _over_sigma(g, w, slots):
 
 @numba.njit(cache=True)
 def _signal(g, j, slots):
-    """Give (A^T w)_j from w over sigma in slope."""
+    """Return (A^T w)_j from w over sigma in slope."""
     m = len(slots)
     value = splat_wide(0.0)
     for i in range(m):
@@ -328,7 +328,7 @@ def second_stage(g):
 
 @numba.njit(cache=True)
 def posterior(g, slots):
-    """Give one sigma of every bin: P - P A^T (A P A^T + I)^-1 A P on the bins in use.
+    """Return one sigma of every bin: P - P A^T (A P A^T + I)^-1 A P on the bins in use.
 
     Bins that are 0 have the variance that they would have if they were let in.
     """
@@ -356,7 +356,7 @@ def posterior(g, slots):
 
 @numba.njit(cache=True)
 def resolution_width(g, lane, centres, small, out, first, slots):
-    """Give the widths at half maximum of the resolution matrix's rows; after ``posterior``.
+    """Return the widths at half maximum of the resolution matrix's rows; after ``posterior``.
 
     Row j, P_j a_j^T (A P A^T + I)^-1 A, says what a solution's bin j holds of a true emission
     measure. A row without a positive value has none: NaN. They are written from out[first].

@@ -58,7 +58,7 @@ class Journal:
         return read_records(self.path)
 
     def read(self, places: Iterator[int] | Sequence[int]) -> Iterator[dict]:
-        """Give the records at some places, one at a time."""
+        """Yield the records at some places, one at a time."""
         with open(self.path, "rb") as file:
             for place in places:
                 file.seek(place)

@@ -51,7 +51,7 @@ def spawned_pool(
     arguments: tuple = (),
     if_killed: str = "what was finished is kept. If memory is short, use fewer processes",
 ) -> Iterator[ProcessPoolExecutor]:
-    """Give a pool of fresh processes, which leave Ctrl-C to this one and end with it.
+    """Yield a pool of fresh processes, which leave Ctrl-C to this one and end with it.
 
     Parameters
     ----------

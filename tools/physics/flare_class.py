@@ -65,7 +65,7 @@ def rescale_flux(
 
 
 def flux_to_class(flux: u.Quantity, *, flux_scale: str, class_scale: str) -> str | list[str]:
-    """Give the flare class of a 1-8 A peak flux, such as ``M2.5``.
+    """Return the flare class of a 1-8 A peak flux, such as ``M2.5``.
 
     The number is rounded to one decimal but never up into the next letter: 9.96e-6 W m-2 is C9.9,
     because it is below M1.
@@ -91,7 +91,7 @@ def flux_to_class(flux: u.Quantity, *, flux_scale: str, class_scale: str) -> str
 
 
 def class_to_flux(flare_class: str | list[str], *, class_scale: str, flux_scale: str) -> u.Quantity:
-    """Give the 1-8 A peak flux of a flare class.
+    """Return the 1-8 A peak flux of a flare class.
 
     A class without a number (``C``) is the lower limit of its letter.
 
@@ -118,7 +118,7 @@ def class_to_flux(flare_class: str | list[str], *, class_scale: str, flux_scale:
 
 
 def class_name(flux: float) -> str:
-    """Give the class of a bare 1-8 A flux in W m-2, on the scale of the flux itself."""
+    """Return the class of a bare 1-8 A flux in W m-2, on the scale of the flux itself."""
     letter = next((c for c in "XMCBA" if flux >= CLASS_LETTERS[c]), "A")
     number = flux / CLASS_LETTERS[letter]
     rounded = round(number, 1)

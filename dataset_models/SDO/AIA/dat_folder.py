@@ -34,7 +34,7 @@ _PACKED = b"\x1f\x8b"
 
 
 def list_dat_files(folder: Path) -> list[Path]:
-    """Give all raw files in a folder and the folders in it, by name; also badly named ones."""
+    """Return all raw files in a folder and the folders in it, by name; also badly named ones."""
     return sorted(p for p in folder.rglob("*") if p.name.endswith((".dat", ".dat.gz")))
 
 
@@ -128,7 +128,7 @@ class DatImages:
         return len(self._paths)
 
     def image(self, index: int) -> np.ndarray:
-        """Give one image, (channel, y, x) float32, DN s-1 pix-1, NaN where there is no value."""
+        """Return one image, (channel, y, x) float32, DN s-1 pix-1, NaN where there is no value."""
         try:
             image = read_dat(self._paths[index])
         except (DataIntegrityError, OSError) as error:
@@ -139,16 +139,16 @@ class DatImages:
         return average_blocks(image, self.size)
 
     def file(self, index: int) -> tuple[Path, int]:
-        """Give the file of an image, and how many pixels a side it has."""
+        """Return the file of an image, and how many pixels a side it has."""
         path = self._paths[index]
         return path, _told(path)[1][1]
 
     def is_bad(self, index: int) -> bool:
-        """Say whether a file could not be read; a raw file carries no other quality."""
+        """Return whether a file could not be read; a raw file carries no other quality."""
         return index in self._unreadable
 
     def describe(self) -> dict:
-        """Say what the images are; JSON types only."""
+        """Describe what the images are; JSON types only."""
         digest = hashlib.sha256()
         for path in self._paths:
             state = path.stat()
@@ -179,7 +179,7 @@ class DatFolder(DatImages):
 
 
 def _told(path: Path) -> tuple[np.datetime64, tuple[int, int, int]]:
-    """Give what a file's name tells: when the image was complete, and its shape."""
+    """Return what a file's name tells: when the image was complete, and its shape."""
     match = _NAME.fullmatch(path.name)
     if match is None:
         raise DataIntegrityError(

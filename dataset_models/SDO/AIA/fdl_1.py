@@ -50,7 +50,7 @@ class ImageFrames:
 
 
 def known_minutes(times: np.ndarray) -> np.ndarray:
-    """Give the first full minutes at which images were known, in order and without repeats."""
+    """Return the first full minutes at which images were known, in order and without repeats."""
     whole = (times + _MINUTE - _SECOND).astype("datetime64[m]")
     return np.unique(whole.astype("datetime64[s]"))
 
@@ -119,7 +119,7 @@ class FDL1(PeakFluxSamples):
         self._rows = self._frame_rows(self.times)
 
     def store_rows(self, indices: np.ndarray) -> np.ndarray:
-        """Give the store's rows of samples' frames, (sample, frame) int, the newest last."""
+        """Return the store's rows of samples' frames, (sample, frame) int, the newest last."""
         return self._rows[indices]
 
     @property
@@ -149,7 +149,7 @@ class FDL1(PeakFluxSamples):
         return int(np.clip(_BATCH_BYTES // sample_bytes, 1, 1024))
 
     def describe_sample(self) -> str:
-        """Say in a sentence what a sample is."""
+        """Describe in a sentence what a sample is."""
         f, size = self.frames, self.store.size
         steps = f", {f.frame_step_h} h apart" if f.frames > 1 else ""
         history = f", with {self.describe_history()}" if self.with_history else ""
@@ -181,11 +181,11 @@ class FDL1(PeakFluxSamples):
         return {"aia": images, "aia_present": present, **others}
 
     def thumbnails(self, indices: np.ndarray) -> np.ndarray:
-        """Give the newest frame in small, (batch, feature): logarithms about their median."""
+        """Return the newest frame in small, (batch, feature): logarithms about their median."""
         return self._thumbnails[np.asarray(indices)]
 
     def newest_images(self, indices: np.ndarray) -> np.ndarray:
-        """Give the newest frame of samples, (sample, y, x, channel) float32."""
+        """Return the newest frame of samples, (sample, y, x, channel) float32."""
         return self._images(np.asarray(indices), newest_only=True)[0][:, 0]
 
     @cached_property
@@ -217,7 +217,7 @@ class FDL1(PeakFluxSamples):
         return np.concatenate(totals), thumbnails - np.median(thumbnails, axis=0)
 
     def provenance(self) -> dict:
-        """Say where images and record are from."""
+        """Return where images and record are from."""
         images = {
             "store": str(self.store.path),
             "store_fingerprint": self.store.fingerprint(),
@@ -236,11 +236,11 @@ class FDL1(PeakFluxSamples):
         return super().provenance() | images
 
     def fingerprint(self) -> str:
-        """Give a hash of record, samples and images."""
+        """Return a hash of record, samples and images."""
         return f"{super().fingerprint()}{self.store.fingerprint()}"
 
     def _frame_rows(self, times: np.ndarray) -> np.ndarray:
-        """Give the store's rows of each sample's frames, (sample, frame), -1 where one is lacking.
+        """Return the store's rows of the samples' frames, (sample, frame), -1 where one is missing.
 
         A frame is the newest good image at or before its time, at most half an hour older.
         """
@@ -305,7 +305,7 @@ class FDL1(PeakFluxSamples):
 
     @cached_property
     def _on_disc(self) -> np.ndarray:
-        """Say which pixels lie safely on the disc at any distance of the Sun, (y, x) bool."""
+        """Return which pixels lie safely on the disc at any distance of the Sun, (y, x) bool."""
         size = self.store.size
         field = self.store.manifest["source"].get("field_arcsec", FIELD_ARCSEC)
         centre = (np.arange(size) - (size - 1) / 2) * field / size

@@ -29,7 +29,7 @@ _LARGE = 256  # zeros in one piece, which clipped noise hardly makes
 
 
 def find_bad_pixels(image: np.ndarray) -> np.ndarray:
-    """Say which pixels hold no brightness.
+    """Return which pixels hold no brightness.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def find_bad_pixels(image: np.ndarray) -> np.ndarray:
 
 
 def fill_in(image: np.ndarray, bad: np.ndarray) -> np.ndarray:
-    """Give a frame whose bad pixels take the nearest good value, smoothed; others stay as they are.
+    """Return a frame whose bad pixels take the nearest good value, smoothed; others stay.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def _zero_blocks(image: np.ndarray, bad: np.ndarray) -> np.ndarray:
 def _is_missing(
     region: np.ndarray, place: tuple[slice, slice], rim: np.ndarray, usual: float, shape: tuple
 ) -> bool:
-    """Say whether a block of zeros is missing data, by its size, place and rim."""
+    """Return whether a block of zeros is missing data, by its size, place and rim."""
     touches = [s.start == 0 for s in place] + [
         s.stop == n for s, n in zip(place, shape, strict=True)
     ]
@@ -140,7 +140,7 @@ def _is_missing(
 
 
 def _has_straight_edges(region: np.ndarray) -> bool:
-    """Say whether a region is a rectangle, or rectangles joined with corners far apart."""
+    """Return whether a region is a rectangle, or rectangles joined with corners far apart."""
     if region.all():
         return True
     padded = np.pad(region, 1)
@@ -180,7 +180,7 @@ def _dark_lines(image: np.ndarray, bad: np.ndarray) -> np.ndarray:
 
 
 def _dead(values: np.ndarray, lowest: np.ndarray, constant: np.ndarray) -> np.ndarray:
-    """Say which columns have one value that their neighbours do not share: no sky of one value."""
+    """Return which columns have one value that neighbours do not share: no sky of one value."""
     out = np.zeros(len(lowest), bool)
     for k in np.flatnonzero(constant):
         near = np.arange(max(k - _WIDEST_INSIDE, 0), min(k + _WIDEST_INSIDE + 1, len(lowest)))
@@ -204,7 +204,7 @@ def _n_dark_at_start(
 
 
 def _is_dark(values: np.ndarray, good: np.ndarray, columns: object, beside: object) -> bool:
-    """Say whether nearly all pixels of columns are dark beside the same rows of others."""
+    """Return whether nearly all pixels of columns are dark beside the same rows of others."""
     columns, beside = list(columns), list(beside)
     if not columns:
         return False
@@ -216,7 +216,7 @@ def _is_dark(values: np.ndarray, good: np.ndarray, columns: object, beside: obje
 
 
 def _mean(values: np.ndarray, good: np.ndarray, axis: int) -> np.ndarray:
-    """Give the mean of the good values along an axis, NaN where there are none."""
+    """Return the mean of the good values along an axis, NaN where there are none."""
     count = good.sum(axis=axis)
     total = np.where(good, values, 0).sum(axis=axis, dtype=float)
     return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)

@@ -137,7 +137,7 @@ class SceneFolder(SolarData):
         return {"image": images, "label": one_hot(self.primary[indices])}
 
     def labels(self, indices: np.ndarray) -> np.ndarray:
-        """Give the labels of some samples, (sample, output) float32."""
+        """Return the labels of some samples, (sample, output) float32."""
         return one_hot(self.primary[indices])
 
     @property
@@ -146,7 +146,7 @@ class SceneFolder(SolarData):
         return np.array([path in self._masks for path in self.paths])
 
     def masks(self, indices: np.ndarray) -> np.ndarray:
-        """Give where each of ``CLASSES`` is, (batch, 5, y, x) bool.
+        """Return where each of ``CLASSES`` is, (batch, 5, y, x) bool.
 
         A frame's mask is of the class that it is labelled with; all is False where it has none, or
         is labelled as none of the five.
@@ -164,11 +164,11 @@ class SceneFolder(SolarData):
         return out
 
     def thumbnails(self, indices: np.ndarray) -> np.ndarray:
-        """Give small frames with mean 0 and spread 1, NaN where they show nothing."""
+        """Return small frames with mean 0 and spread 1, NaN where they show nothing."""
         return np.stack([thumbnail(self._image(int(row))[..., 0]) for row in indices])
 
     def provenance(self) -> dict:
-        """Say which files of which classes, instruments and times there are."""
+        """Return which files of which classes, instruments and times there are."""
         times = sorted(frame.time for frame in self._frames if frame.time)
         return {
             "source": f"frames in {self.place.name}",
@@ -186,7 +186,7 @@ class SceneFolder(SolarData):
         }
 
     def fingerprint(self) -> str:
-        """Give a hash of files, labels, groups and size."""
+        """Return a hash of files, labels, groups and size."""
         digest = hashlib.sha256(super().fingerprint().encode())
         digest.update(f"{self.shape} {self.primary.tolist()}".encode())
         return digest.hexdigest()[:16]
@@ -217,7 +217,7 @@ class SceneFolder(SolarData):
         )
 
     def _stand_ins(self, row: int) -> np.ndarray:
-        """Give the other rows of the same class and group, which no split parts, nearest first."""
+        """Return other rows of the same class and group, which no split parts, nearest first."""
         group = self._table.group
         rows = np.flatnonzero((self.primary == self.primary[row]) & (group == group[row]))
         known_bad = {path for path, _ in self.skipped}

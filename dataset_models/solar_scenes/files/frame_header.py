@@ -38,7 +38,7 @@ def quietly() -> Iterator[None]:
 
 
 def readable_cards(header: fits.Header, *, needed_only: bool = False) -> dict:
-    """Give the cards that can be read; a bare ``nan``, which is no FITS value, is left out.
+    """Return the cards that can be read; a bare ``nan``, which is no FITS value, is left out.
 
     Comments and history are joined, line by line. If ``needed_only``, only the cards of time,
     instrument and place are read, which is much faster.
@@ -60,7 +60,7 @@ def readable_cards(header: fits.Header, *, needed_only: bool = False) -> dict:
 
 
 def frame_time(header: dict) -> str:
-    """Give the time of observation in UTC as ISO text with milliseconds, "" where none is known."""
+    """Return the time of observation in UTC as ISO text with milliseconds, "" where unknown."""
     system = str(header.get("TIMESYS", "UTC")).upper()
     for key in _TIME_KEYS:
         text = str(header.get(key, "")).strip().upper().removesuffix("Z")
@@ -81,13 +81,13 @@ def frame_time(header: dict) -> str:
 
 
 def instrument_of(header: dict) -> str:
-    """Give telescope and instrument as one text, "" where the header names none."""
+    """Return telescope and instrument as one text, "" where the header names none."""
     words = (str(header.get(key, "")).strip() for key in ("TELESCOP", "INSTRUME"))
     return " ".join(word for word in words if word)
 
 
 def region_number(header: dict) -> int:
-    """Give NOAA's number of the active region, 0 where the header names none."""
+    """Return NOAA's number of the active region, 0 where the header names none."""
     for key in ("NOAA_AR", "NOAA_NUM"):
         with contextlib.suppress(TypeError, ValueError):
             number = int(header.get(key, 0))
@@ -97,7 +97,7 @@ def region_number(header: dict) -> int:
 
 
 def frame_wcs(header: dict, shape: tuple[int, int]) -> WCS | None:
-    """Give the coordinates of a frame, None where they can't be used.
+    """Return the coordinates of a frame, None where they can't be used.
 
     Helioprojective ones, also in SolarSoft's spelling ``Solar-X``, and heliographic maps,
     Carrington's or Stonyhurst's. Only the cards of the coordinates are taken, so that others,
@@ -141,7 +141,7 @@ def _made(cards: dict, time: str, shape: tuple[int, int]) -> WCS | None:
 
 
 def _unsaid_binning(header: dict, shape: tuple[int, int]) -> tuple[float, float]:
-    """Give the binning that an EIT header keeps quiet about: the pixels read out over those here.
+    """Return the binning that an EIT header keeps quiet about: the pixels read out over those here.
 
     EIT frames carry the corners of the readout in comments. Resampled ones keep the plate scale of
     the whole detector, by which the Sun would be several times too small.

@@ -116,7 +116,7 @@ def read_pixels(path: Path) -> tuple[np.ndarray, dict]:
 
 
 def network_input(frame: Frame | str | Path, size: int | tuple | None = None) -> np.ndarray:
-    """Give what a network is fed with: the one preparation for training and for use.
+    """Return what a network is fed with: the one preparation for training and for use.
 
     Scaling is a layer of the network, so the brightness stays as it is.
 
@@ -191,7 +191,7 @@ def refuse_picture(path: Path) -> None:
 
 
 def check_shape(shape: tuple[int, ...], name: str) -> tuple[int, int]:
-    """Give the (y, x) of what should be one frame; axes of length 1 do not count.
+    """Return the (y, x) of what should be one frame; axes of length 1 do not count.
 
     Raises
     ------

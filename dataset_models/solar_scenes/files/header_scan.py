@@ -124,7 +124,7 @@ def _scanned(path: Path) -> ScannedFrame | str:
 
 
 def _first_image(file: IO[bytes], path: Path) -> tuple[dict, tuple[int, int]]:
-    """Give the cards and the shape of the first image, found by the headers' sizes alone."""
+    """Return the cards and the shape of the first image, found by the headers' sizes alone."""
     is_gzipped = file.read(2) == b"\x1f\x8b"
     file.seek(0)
     stream = gzip.GzipFile(fileobj=file) if is_gzipped else file
@@ -163,7 +163,7 @@ def _header_bytes(stream: IO[bytes], name: str, is_primary: bool) -> bytes:
 
 
 def _data_size(header: fits.Header) -> int:
-    """Give the bytes of data that follow a header (FITS standard 4.0, eq. 2)."""
+    """Return the bytes of data that follow a header (FITS standard 4.0, eq. 2)."""
     n = int(np.prod([header[f"NAXIS{k}"] for k in range(1, header["NAXIS"] + 1)], dtype=object))
     n = (n + header.get("PCOUNT", 0)) * header.get("GCOUNT", 1)
     return abs(header["BITPIX"]) // 8 * n

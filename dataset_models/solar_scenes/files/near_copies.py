@@ -14,7 +14,7 @@ _ROWS = 256  # compared at a time, which bounds the memory
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
-    """Give a small version of a frame with mean 0 and spread 1.
+    """Return a small version of a frame with mean 0 and spread 1.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
 
 
 def largest_aligned_correlation(thumbnails: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Give each frame's largest correlation with any other frame, at the best circular shift.
+    """Return each frame's largest correlation with any other frame, at the best circular shift.
 
     Only the most alike are compared at all shifts: the nearest by their plain correlation and by
     their power spectra, which no shift changes.
@@ -68,7 +68,7 @@ def largest_aligned_correlation(thumbnails: np.ndarray, others: np.ndarray) -> n
 
 
 def _spectra(thumbnails: np.ndarray) -> np.ndarray:
-    """Give amplitudes of the Fourier transform as vectors of length 1."""
+    """Return amplitudes of the Fourier transform as vectors of length 1."""
     amplitude = np.abs(np.fft.rfft2(_squares(thumbnails))).reshape(len(thumbnails), -1)
     return (amplitude / np.linalg.norm(amplitude, axis=1, keepdims=True)).astype(np.float32)
 

@@ -28,7 +28,7 @@ class _Placed(Protocol):
 
 
 def position_arcsec(frame: _Placed, x: float, y: float) -> tuple[float, float]:
-    """Give the helioprojective position of a pixel, as seen by the frame's observer.
+    """Return the helioprojective position of a pixel, as seen by the frame's observer.
 
     Places on heliographic maps are projected by Thompson (2006, A&A 449, 791), eqs. 11 and 15; the
     observer is the header's, else the Earth at the frame's time.
@@ -48,7 +48,7 @@ def position_arcsec(frame: _Placed, x: float, y: float) -> tuple[float, float]:
 
 
 def sky_position(wcs: WCS | None, header: dict, time: str, x: float, y: float) -> tuple:
-    """Give what ``position_arcsec`` does, of coordinates whose image is not read."""
+    """Return what ``position_arcsec`` does, of coordinates whose image is not read."""
     x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
     if wcs is None:
         return _plain(np.full(x.shape, np.nan), np.full(x.shape, np.nan))
@@ -63,7 +63,7 @@ def sky_position(wcs: WCS | None, header: dict, time: str, x: float, y: float) -
 
 
 def beyond_limb(wcs: WCS | None, header: dict, shape: tuple[int, int]) -> np.ndarray | None:
-    """Say which pixels lie beyond the solar limb, None without helioprojective coordinates.
+    """Return which pixels lie beyond the solar limb, None without helioprojective coordinates.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def _projected(
 
 
 def _observer(header: dict, time: str, kind: str) -> tuple[float, float, float]:
-    """Give the observer's longitude and latitude in degrees and distance in m, NaN if unknown."""
+    """Return the observer's longitude and latitude in degrees and distance in m, NaN if unknown."""
     keys = ("CRLN_OBS", "CRLT_OBS") if kind == "CRLN" else ("HGLN_OBS", "HGLT_OBS")
     given = [_number(header, key) for key in (*keys, "DSUN_OBS")]
     if not np.isfinite(given[1]):  # both systems count latitudes alike

@@ -69,7 +69,7 @@ def _byte_scaled(image: np.ndarray) -> np.ndarray:
 
 
 def _weights(n: int, m: int) -> sparse.csr_array:
-    """Give the (m, n) weights that turn n pixels into m; each row's sum is 1."""
+    """Return the (m, n) weights that turn n pixels into m; each row's sum is 1."""
     if m >= n:
         place = np.clip((np.arange(m) + 0.5) * n / m - 0.5, 0, n - 1)
         left = np.minimum(place.astype(int), max(n - 2, 0))

@@ -38,14 +38,14 @@ def mask_files(
 
 
 def _plain(path: Path) -> str:
-    """Give a path without the ending of a frame."""
+    """Return a path without the ending of a frame."""
     text = path.as_posix()
     endings = [e for e in FRAME_ENDINGS if text.lower().endswith(e)]
     return text[: -max(map(len, endings))] if endings else text
 
 
 def read_mask(path: Path, frame: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Give where a mask's pixels are neither 0 nor missing, (y, x) bool, resized as the frame is.
+    """Return where a mask's pixels are neither 0 nor missing, (y, x) bool, resized as the frame is.
 
     A pixel is inside if at least half of it is.
 

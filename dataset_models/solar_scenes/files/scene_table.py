@@ -32,7 +32,7 @@ _ALIASES = {
 
 
 def class_index(name: str) -> int:
-    """Give the index in OUTPUTS of a class's name, in any spelling that people use.
+    """Return the index in OUTPUTS of a class's name, in any spelling that people use.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def class_index(name: str) -> int:
 
 
 def one_hot(primary: np.ndarray) -> np.ndarray:
-    """Give labels (sample, output) float32, 1 at each sample's class."""
+    """Return labels (sample, output) float32, 1 at each sample's class."""
     return np.eye(len(OUTPUTS), dtype=np.float32)[primary]
 
 

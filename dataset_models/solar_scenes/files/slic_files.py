@@ -99,15 +99,15 @@ class SlicFiles(SolarData):
         return {"image": images, "label": one_hot(self.primary[indices])}
 
     def labels(self, indices: np.ndarray) -> np.ndarray:
-        """Give the labels of some samples, (sample, output) float32."""
+        """Return the labels of some samples, (sample, output) float32."""
         return one_hot(self.primary[indices])
 
     def thumbnails(self, indices: np.ndarray) -> np.ndarray:
-        """Give small frames with mean 0 and spread 1, NaN where they show nothing."""
+        """Return small frames with mean 0 and spread 1, NaN where they show nothing."""
         return np.stack([thumbnail(self._image(row)) for row in np.asarray(indices, int)])
 
     def provenance(self) -> dict:
-        """Say which file it is, and what is known of its frames."""
+        """Return which file it is, and what is known of its frames."""
         return {
             "source": f"Slic's prepared frames in {self.path.name}",
             "samples": len(self.primary),
@@ -162,7 +162,7 @@ class SlicWriter:
         self.n_rows += 1
 
     def finish(self, *, with_header: bool = False) -> None:
-        """Give the file its name. Stored, not compressed, so that it can be read in any order."""
+        """Return the file its name. Stored, not compressed, so that it can be read in any order."""
         scratch = scratch_path(self.path)
         try:
             with zipfile.ZipFile(scratch, "w") as archive:
@@ -227,7 +227,7 @@ def _read_npy_header(member: IO[bytes], name: str) -> tuple[tuple[int, int], boo
 
 
 def _start_of(path: Path, info: zipfile.ZipInfo) -> int:
-    """Give the place of a stored member's bytes (ZIP application note, section 4.3.7)."""
+    """Return the place of a stored member's bytes (ZIP application note, section 4.3.7)."""
     with open(path, "rb") as file:
         file.seek(info.header_offset)
         local = file.read(30)
@@ -242,7 +242,7 @@ def _scratch(folder: Path) -> IO[bytes]:
 
 
 def _read_headers(path: Path, n: int) -> list[dict] | None:
-    """Give each row's header where they are JSON text, else None."""
+    """Return each row's header where they are JSON text, else None."""
     with contextlib.suppress(KeyError, ValueError, TypeError), np.load(path) as archive:
         texts = archive["header"]  # pickled objects are refused with a ValueError
         headers = [json.loads(str(text)) for text in texts]

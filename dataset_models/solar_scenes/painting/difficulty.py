@@ -75,7 +75,7 @@ class Difficulty:
                 raise ValueError(f"difficulty: {field.name} must lie in 0 to {top:g}, got {value}")
 
     def digest(self) -> str:
-        """Give a short hash of all knobs."""
+        """Return a short hash of all knobs."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -84,7 +84,7 @@ _SHARES = ("second_spot", "spot_group", "off_centre_spot", "occulted_disc")
 
 
 def load_difficulty(difficulty: str | Path | Mapping | Difficulty = "standard") -> Difficulty:
-    """Give the knobs of a difficulty by name, from a JSON file or from a mapping.
+    """Return the knobs of a difficulty by name, from a JSON file or from a mapping.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def add_filament(
 
 
 def _gaps(view: View, n: int) -> np.ndarray:
-    """Give the strength along a spine, (n,): one in three is broken."""
+    """Return the strength along a spine, (n,): one in three is broken."""
     r = view.generator
     strength, t = np.ones(n), np.linspace(0, 1, n)
     if r.random() < 0.33:

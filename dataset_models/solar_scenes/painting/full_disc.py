@@ -182,7 +182,7 @@ def _exposed(image: np.ndarray, gain: float, r: np.random.Generator) -> np.ndarr
 
 
 def _header(size: int, centre, rsun: float, radius: float, r: np.random.Generator) -> dict:
-    """Give a helioprojective header; FITS counts pixels from 1."""
+    """Return a helioprojective header; FITS counts pixels from 1."""
     date = _START + np.timedelta64(int(r.integers(0, 4000 * 86400)), "s")
     return {
         "NAXIS": 2,

@@ -38,7 +38,7 @@ class Limb:
     foot: tuple[float, float]
 
     def point(self, along: np.ndarray, height: np.ndarray) -> np.ndarray:
-        """Give places (point, 2), y and x, from lengths along and over the limb, pixels."""
+        """Return places (point, 2), y and x, from lengths along and over the limb, pixels."""
         turn = np.arctan2(self.normal[0], self.normal[1]) + np.asarray(along) / self.radius
         centre = np.asarray(self.foot) - self.radius * np.asarray(self.normal)
         distance = self.radius + np.asarray(height)
@@ -57,7 +57,7 @@ def draw_limb(view: View, *, share: tuple[float, float] = (0.15, 0.8)) -> Limb:
 
 
 def limb_at(view: View, foot: tuple[float, float], angle: float, radius: float) -> Limb:
-    """Give the limb through a place (y, x), whose outward direction has an angle from the x axis.
+    """Return the limb through a place (y, x), whose outward direction has an angle from the x axis.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def add_prominence(
 
 
 def _hedgerow(view: View, limb: Limb, place: float, top: float) -> np.ndarray:
-    """Give vertical threads under a ragged top, with gaps and arches below."""
+    """Return vertical threads under a ragged top, with gaps and arches below."""
     r = view.generator
     half = r.uniform(0.08, 0.35) * view.size
     u = (limb.along - place) / half
@@ -159,7 +159,7 @@ def _loops(view: View, limb: Limb, place: float, top: float) -> np.ndarray:
 
 
 def _cloud(view: View, limb: Limb, place: float, top: float) -> np.ndarray:
-    """Give a body that hangs over the limb, tied to it by thin legs or not at all."""
+    """Return a body that hangs over the limb, tied to it by thin legs or not at all."""
     r = view.generator
     n = view.size
     middle, half = 0.7 * top, r.uniform(0.08, 0.25) * n
@@ -194,7 +194,7 @@ def _pillars(view: View, limb: Limb, place: float, top: float) -> np.ndarray:
 
 
 def _spray(view: View, limb: Limb, place: float, top: float) -> np.ndarray:
-    """Give blobs thrown out along diverging paths."""
+    """Return blobs thrown out along diverging paths."""
     r = view.generator
     out, t = np.zeros(view.shape, np.float32), np.linspace(0, 1, 40)
     lean = r.normal(0, 0.4)

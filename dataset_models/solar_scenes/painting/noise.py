@@ -49,18 +49,18 @@ class View:
         return min(self.shape)
 
     def pixels(self, arcsec: float, least: float = 0.0) -> float:
-        """Give a length in pixels, at least so many."""
+        """Return a length in pixels, at least so many."""
         return max(arcsec / self.pixel_scale_arcsec, least)
 
     def coordinates(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give y (y, 1) and x (1, x) of the scene at each pixel, float32."""
+        """Return y (y, 1) and x (1, x) of the scene at each pixel, float32."""
         rows, columns = (np.arange(n, dtype=np.float32) for n in self.shape)
         return (rows - self.offset[0])[:, None], (columns - self.offset[1])[None]
 
 
 @lru_cache(maxsize=4)
 def _wave_numbers(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give ky, kx in cycles per pixel, and how often each value of rfft2 counts."""
+    """Return ky, kx in cycles per pixel, and how often each value of rfft2 counts."""
     ky = np.fft.fftfreq(shape[0]).astype(np.float32)[:, None]
     kx = np.fft.rfftfreq(shape[1]).astype(np.float32)[None]
     counts = np.full((1, kx.shape[1]), 2, np.float32)
@@ -71,7 +71,7 @@ def _wave_numbers(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _white(view: View, lifetime_s: float) -> np.ndarray:
-    """Give the spectrum of white noise, moved by the offset and aged by the elapsed time."""
+    """Return the spectrum of white noise, moved by the offset and aged by the elapsed time."""
     r = view.generator
     spectrum = rfft2(r.standard_normal(view.shape, np.float32))
     rate = r.standard_normal(spectrum.shape, np.float32)
@@ -95,7 +95,7 @@ def _filtered(spectrum: np.ndarray, response: np.ndarray, shape: tuple[int, int]
 
 
 def band_pass(view: View, small: float, large: float, *, lifetime_s: float = 900.0) -> np.ndarray:
-    """Give Gaussian noise of unit variance between two scales.
+    """Return Gaussian noise of unit variance between two scales.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def band_pass(view: View, small: float, large: float, *, lifetime_s: float = 900
 def oriented(
     view: View, width: float, length: float, angle: np.ndarray, *, lifetime_s: float = 600.0
 ) -> np.ndarray:
-    """Give threads of unit variance that run along a field of directions.
+    """Return threads of unit variance that run along a field of directions.
 
     Noise is filtered along six directions; every pixel takes those near its own.
 
@@ -154,7 +154,7 @@ def oriented(
 def cells(
     view: View, spacing: float, *, warp: float = 0.25, lifetime_s: float = 600.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give random (Voronoi) cells: how far inside each pixel lies, and its cell's random value.
+    """Return random (Voronoi) cells: how far inside each pixel lies, and its cell's random value.
 
     Parameters
     ----------

@@ -83,15 +83,15 @@ class Observation:
         return f"observation {self.seed}-{self.number:05d}"
 
     def stream(self, *names: str | int) -> np.random.Generator:
-        """Give one of the observation's random streams."""
+        """Return one of the observation's random streams."""
         return random_stream(self.seed, "solar scenes", self.number, *names)
 
     def elapsed_s(self, frame_number: int) -> float:
-        """Give the time since the first frame."""
+        """Return the time since the first frame."""
         return frame_number * self.cadence_s
 
     def time(self, frame_number: int) -> np.datetime64:
-        """Give the time of a frame, UTC, to a second."""
+        """Return the time of a frame, UTC, to a second."""
         return self.start + np.timedelta64(round(self.elapsed_s(frame_number)), "s")
 
 

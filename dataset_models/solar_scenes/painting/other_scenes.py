@@ -17,7 +17,7 @@ __all__ = ["FAULTS", "OTHER_SCENES"]
 
 
 def coronal_loops(view: View) -> np.ndarray:
-    """Give active regions in the extreme ultraviolet: arcades of thin loops, fans, moss, haze.
+    """Return active regions in the extreme ultraviolet: arcades of thin loops, fans, moss, haze.
 
     On the disc or at the limb; shown as it is, or by a power of the brightness, as displays do.
     """
@@ -44,7 +44,7 @@ def coronal_loops(view: View) -> np.ndarray:
 
 
 def _fan(view: View, foot: np.ndarray, span: float) -> np.ndarray:
-    """Give open loops that leave one foot and spread and fade."""
+    """Return open loops that leave one foot and spread and fade."""
     r = view.generator
     out, t = np.zeros(view.shape, np.float32), np.linspace(0, 1, 40)
     middle, spread = r.uniform(0, 2 * np.pi), r.uniform(0.2, 0.9)
@@ -58,7 +58,7 @@ def _fan(view: View, foot: np.ndarray, span: float) -> np.ndarray:
 
 
 def coronal_haze(view: View) -> np.ndarray:
-    """Give the quiet corona: log-normal haze with bright points, sometimes a hole or the limb."""
+    """Return the quiet corona: log-normal haze with bright points, sometimes a hole or the limb."""
     r = view.generator
     n = view.size
     large = band_pass(view, 0.05 * n, 0.3 * n, lifetime_s=20000.0)
@@ -78,7 +78,7 @@ def coronal_haze(view: View) -> np.ndarray:
 
 
 def x_rays(view: View) -> np.ndarray:
-    """Give soft X-rays: blurred bright blobs and loops on a dark Sun, sometimes with dirt."""
+    """Return soft X-rays: blurred bright blobs and loops on a dark Sun, sometimes with dirt."""
     r = view.generator
     n = view.size
     image = 0.02 + 0.02 * np.exp(band_pass(view, 0.04 * n, 0.2 * n, lifetime_s=20000.0))
@@ -98,7 +98,7 @@ def x_rays(view: View) -> np.ndarray:
 
 
 def magnetogram(view: View) -> np.ndarray:
-    """Give the field along the line of sight: both signs, in a network and in regions."""
+    """Return the field along the line of sight: both signs, in a network and in regions."""
     r = view.generator
     n = view.size
     spacing = np.clip(view.pixels(35.0), 8, n)
@@ -117,7 +117,7 @@ def magnetogram(view: View) -> np.ndarray:
 
 
 def spectrum(view: View) -> np.ndarray:
-    """Give a slit spectrum: dark lines across a striped continuum."""
+    """Return a slit spectrum: dark lines across a striped continuum."""
     r = view.generator
     ny, nx = view.shape
     stripes = 1 + r.uniform(0.02, 0.1) * np.cumsum(r.normal(size=ny))[:, None] / np.sqrt(ny)
@@ -132,7 +132,7 @@ def spectrum(view: View) -> np.ndarray:
 
 
 def blank(view: View) -> np.ndarray:
-    """Give dark sky, a flat field or a closed shutter: nothing but a slope and noise."""
+    """Return dark sky, a flat field or a closed shutter: nothing but a slope and noise."""
     r = view.generator
     y, x = (c / view.size - 0.5 for c in view.coordinates())
     image = 1 + r.uniform(-0.2, 0.2) * x + r.uniform(-0.2, 0.2) * y
@@ -146,7 +146,7 @@ def blank(view: View) -> np.ndarray:
 
 
 def corrupted(view: View) -> np.ndarray:
-    """Give a frame spoilt on its way.
+    """Return a frame spoilt on its way.
 
     Shuffled blocks, torn rows, overflow, stripes, a moving telescope, no focus, particles.
     """

@@ -93,7 +93,7 @@ def _kernels(view: View, centre: tuple[float, float]) -> np.ndarray:
 
 
 def _loops(view: View, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Give faint strands from ribbon to ribbon."""
+    """Return faint strands from ribbon to ribbon."""
     r = view.generator
     out = np.zeros(view.shape, np.float32)
     t = np.linspace(0, 1, 40)[:, None]

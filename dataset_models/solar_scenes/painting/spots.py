@@ -68,7 +68,7 @@ def add_spot(
 def _spot_coordinates(
     view: View, centre: tuple[float, float], radius: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give distance in radii of a lopsided spot, and angle."""
+    """Return distance in radii of a lopsided spot, and angle."""
     r = view.generator
     y, x = view.coordinates()
     dy, dx = y - np.float32(centre[0]), x - np.float32(centre[1])
@@ -84,7 +84,7 @@ def _spot_coordinates(
 
 
 def _striae(view: View, away: np.ndarray, angle: np.ndarray, radius: float) -> np.ndarray:
-    """Give radial threads of about unit variance, from a small table over angle and distance."""
+    """Return radial threads of about unit variance, from a small table over angle and distance."""
     r = view.generator
     arcsec = _PENUMBRAL_ARCSEC * r.uniform(0.8, 2.0)
     n = int(np.clip(2 * np.pi * 0.8 * radius / view.pixels(arcsec, 1.3), 12, 360))
@@ -104,7 +104,7 @@ def _inside(distance: np.ndarray, border: float, soft: float) -> np.ndarray:
 
 
 def _light_bridges(view: View, centre: tuple[float, float], radius: float) -> np.ndarray:
-    """Give bright lanes through an umbra of some radius, 0 to 1."""
+    """Return bright lanes through an umbra of some radius, 0 to 1."""
     r = view.generator
     n = int(r.choice(3, p=(0.55, 0.33, 0.12)))
     out = np.zeros(view.shape, np.float32)

@@ -26,7 +26,7 @@ def _standard(field: np.ndarray) -> np.ndarray:
 
 
 def granulation(view: View, contrast: float) -> np.ndarray:
-    """Give bright granules of different brightness between dark lanes, resolved or not."""
+    """Return bright granules of different brightness between dark lanes, resolved or not."""
     r = view.generator
     # a telescope that does not resolve granules shows a pattern of a few pixels (HMI: about 4)
     true, seen = view.pixels(r.uniform(*GRANULE_ARCSEC)), r.uniform(1.5, 5.0)
@@ -50,7 +50,7 @@ def granulation(view: View, contrast: float) -> np.ndarray:
 
 
 def _unresolved(view: View) -> np.ndarray:
-    """Give the photosphere through a point spread wider than granules, about 0.
+    """Return the photosphere through a point spread wider than granules, about 0.
 
     Sums of many granules are Gaussian; their grain is as fine as the point spread, its contrast
     may be a hundredth. Faculae along the network may stand out or not.
@@ -67,7 +67,7 @@ def _unresolved(view: View) -> np.ndarray:
 
 
 def reversed_granulation(view: View, contrast: float) -> np.ndarray:
-    """Give a bright irregular mesh round dark cells, as in the wings of strong lines."""
+    """Return a bright irregular mesh round dark cells, as in the wings of strong lines."""
     r = view.generator
     true, seen = view.pixels(r.uniform(1.3, 2.6)), r.uniform(1.5, 5.0)
     spacing = max(true, seen)
@@ -84,7 +84,7 @@ def reversed_granulation(view: View, contrast: float) -> np.ndarray:
 
 
 def network(view: View, contrast: float) -> np.ndarray:
-    """Give bright grains along the borders of supergranules over a fine mottled ground."""
+    """Return bright grains along the borders of supergranules over a fine mottled ground."""
     r = view.generator
     fine = view.pixels(r.uniform(0.3, 0.8), 0.5)
     edge = _network_borders(view)
@@ -96,7 +96,7 @@ def network(view: View, contrast: float) -> np.ndarray:
 
 
 def _network_borders(view: View) -> np.ndarray:
-    """Give how much of the network lies at each pixel, about 0 to 1."""
+    """Return how much of the network lies at each pixel, about 0 to 1."""
     r = view.generator
     wanted = view.pixels(r.uniform(*SUPERGRANULE_ARCSEC))
     spacing = float(np.clip(wanted, 10, 0.6 * view.size))
@@ -107,7 +107,7 @@ def _network_borders(view: View) -> np.ndarray:
 
 
 def fibrils(view: View, contrast: float) -> np.ndarray:
-    """Give threads of the chromosphere, along a common direction or out of bright rosettes."""
+    """Return threads of the chromosphere, along a common direction or out of bright rosettes."""
     r = view.generator
     width = float(np.clip(view.pixels(r.uniform(0.25, 0.7)), 0.6, 4.0))
     length = width * r.uniform(2, 7)
@@ -132,7 +132,7 @@ def fibrils(view: View, contrast: float) -> np.ndarray:
 
 
 def mottles(view: View, contrast: float) -> np.ndarray:
-    """Give the chromosphere at low resolution: soft mottling, dark and bright patches."""
+    """Return the chromosphere at low resolution: soft mottling, dark and bright patches."""
     r = view.generator
     fine = r.uniform(0.6, 2.2)
     ground = band_pass(view, fine, r.uniform(2, 5) * fine, lifetime_s=_FIBRIL_LIFE_S)
@@ -154,7 +154,7 @@ PHOTOSPHERIC = ("granulation", "reversed granulation")
 
 
 def plage(view: View, *, amplitude: float, cover: float, centre=None) -> np.ndarray:
-    """Give what plage adds: bright, mottled, with ragged borders and no thin bright line.
+    """Return what plage adds: bright, mottled, with ragged borders and no thin bright line.
 
     Parameters
     ----------

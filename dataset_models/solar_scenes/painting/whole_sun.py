@@ -30,7 +30,7 @@ class _Disc:
         return 1 / (1 + np.exp(np.clip((self.distance - 1) * self.radius / 0.6, -30, 30)))
 
     def place(self, r: np.random.Generator) -> tuple[float, float]:
-        """Give a place in the belts, y and x in pixels."""
+        """Return a place in the belts, y and x in pixels."""
         up = r.uniform(*_BELT) * r.choice((-1, 1))
         along = r.uniform(-0.97, 0.97) * np.sqrt(1 - up**2)
         c, s = np.cos(self.turn), np.sin(self.turn)
@@ -51,7 +51,7 @@ def _disc(view: View) -> _Disc:
 
 
 def whole_corona(view: View) -> np.ndarray:
-    """Give the corona on and beside the disc: a bright limb, regions in two belts, holes, haze.
+    """Return the corona on and beside the disc: a bright limb, regions in two belts, holes, haze.
 
     Shown as it is, or by a power of the brightness, as displays do.
     """
@@ -77,7 +77,7 @@ def whole_corona(view: View) -> np.ndarray:
 
 
 def _holes(view: View, disc: _Disc) -> np.ndarray:
-    """Give coronal holes, 0 to 1: at the poles, and patches."""
+    """Return coronal holes, 0 to 1: at the poles, and patches."""
     r, n = view.generator, view.size
     bumps = 0.12 * band_pass(view, 0.03 * n, 0.15 * n, lifetime_s=20000.0)
     poles = np.abs(disc.latitude) + bumps > r.uniform(0.75, 1.1)
@@ -86,7 +86,7 @@ def _holes(view: View, disc: _Disc) -> np.ndarray:
 
 
 def _region(view: View, disc: _Disc) -> np.ndarray:
-    """Give an active region: a bright core, loops over it or fans out of it."""
+    """Return an active region: a bright core, loops over it or fans out of it."""
     r = view.generator
     place = np.asarray(disc.place(r))
     size = r.uniform(0.03, 0.13) * disc.radius
@@ -100,7 +100,7 @@ def _region(view: View, disc: _Disc) -> np.ndarray:
 
 
 def whole_magnetogram(view: View) -> np.ndarray:
-    """Give the field along the line of sight over the disc: salt and pepper, pairs of spots."""
+    """Return the field along the line of sight over the disc: salt and pepper, pairs of spots."""
     r = view.generator
     disc = _disc(view)
     spacing = max(r.uniform(0.03, 0.08) * disc.radius, 2.5)

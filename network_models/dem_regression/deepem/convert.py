@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def deepem_from_torch(path: str | Path):
-    """Give DeepEM with the weights of a PyTorch state dictionary.
+    """Return DeepEM with the weights of a PyTorch state dictionary.
 
     Returns
     -------

@@ -61,7 +61,7 @@ def build_deepem() -> keras.Model:
 
 
 def with_emission_measure(network: keras.Model) -> keras.Model:
-    """Give the same network, on the same weights, with its output in cm-5: what is saved."""
+    """Return the same network, on the same weights, with its output in cm-5: what is saved."""
     em = SquaredEmissionMeasure(name="emission_measure")(network.output)
     return keras.Model(network.input, em, name="deepem")
 
@@ -77,13 +77,13 @@ class RootError(keras.losses.Loss):
         super().__init__(name=name, **kwargs)
 
     def call(self, y_true, y_pred):
-        """Give the mean over the bins, (batch, y, x)."""
+        """Return the mean over the bins, (batch, y, x)."""
         root = ops.sqrt(ops.cast(y_true, "float32") / EM_UNIT_CM5)
         return ops.mean(ops.square(y_pred - root), axis=-1)
 
 
 def build_synthesis(response: np.ndarray) -> keras.Model:
-    """Give the fixed 1x1 convolution that turns emission measure into brightness.
+    """Return the fixed 1x1 convolution that turns emission measure into brightness.
 
     Parameters
     ----------

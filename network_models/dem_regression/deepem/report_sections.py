@@ -270,7 +270,7 @@ def _draw_synthesis(folder: Path, solved: Solved, teacher: str, title: str) -> F
 
 
 def _ratio_table(score: dict, teacher: str) -> Table:
-    """Give synthesised over observed brightness of every channel."""
+    """Return synthesised over observed brightness of every channel."""
     rows = []
     for channel in map(str, RESPONSE_CHANNELS):
         cells = [
@@ -305,7 +305,7 @@ def _shown_bins(edges: np.ndarray, *solutions: np.ndarray) -> list[dict[int, np.
 
 
 def _middles(edges: np.ndarray) -> dict[int, float]:
-    """Give the middle of each shown bin."""
+    """Return the middle of each shown bin."""
     rows = {channel: _bin_of(edges, log_t) for channel, log_t in _SHOWN.items()}
     return {channel: float(edges[k] + edges[k + 1]) / 2 for channel, k in rows.items()}
 

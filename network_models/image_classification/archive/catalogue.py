@@ -66,7 +66,7 @@ def frame_row(
     file: str,
     map_file: str,
 ) -> Row:
-    """Give the row of a whole frame.
+    """Return the row of a whole frame.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def frame_row(
 def region_row(
     classifier: Classifier, frame: Frame, region: Region, number: int, *, file: str, map_file: str
 ) -> Row:
-    """Give the row of a region, ``number`` counted from 1."""
+    """Return the row of a region, ``number`` counted from 1."""
     rows = np.round(region.cells_y).astype(int)
     columns = np.round(region.cells_x).astype(int)
     bad = np.average(frame.bad[rows, columns], weights=region.cell_pixels)
@@ -112,7 +112,7 @@ def region_row(
 
 
 def failed_row(classifier: Classifier, reason: str, *, file: str) -> Row:
-    """Give the row of a file that could not be classified."""
+    """Return the row of a file that could not be classified."""
     text = " ".join(reason.split())
     return {"file": file, "region": 0, "model": classifier.identity, "reason": text}
 
@@ -180,7 +180,7 @@ def _source(classifier: Classifier, frame: Frame, file: str, map_file: str) -> R
 
 
 def _area_arcsec2(frame: Frame, x: np.ndarray, y: np.ndarray, pixels: np.ndarray) -> float | None:
-    """Give the area on the sky of pixels around some places, None without coordinates.
+    """Return the area on the sky of pixels around some places, None without coordinates.
 
     The size of a pixel is that of the parallelogram between its neighbours, so that maps in
     heliographic coordinates get the area that is seen; what lies behind the limb counts nothing.
@@ -195,7 +195,7 @@ def _area_arcsec2(frame: Frame, x: np.ndarray, y: np.ndarray, pixels: np.ndarray
 
 
 def _number(value: float, digits: int) -> float | None:
-    """Give a rounded number, None where there is none."""
+    """Return a rounded number, None where there is none."""
     return round(float(value), digits) if np.isfinite(value) else None
 
 
@@ -237,5 +237,5 @@ def _fits_column(column: _Column, values: np.ndarray) -> fits.Column:
 
 
 def _ascii(value: object) -> bytes:
-    """Give text as FITS can hold it: other letters by their numbers."""
+    """Return text as FITS can hold it: other letters by their numbers."""
     return str(value).encode("ascii", "backslashreplace")

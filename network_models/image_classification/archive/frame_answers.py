@@ -38,18 +38,18 @@ class FrameAnswers:
         self._classifier, self._plan, self._folder = classifier, plan, folder
 
     def keeps_image(self, shape: tuple[int, ...]) -> bool:
-        """Say whether more than the small frame is needed."""
+        """Return whether more than the small frame is needed."""
         return self._plan.searches(shape) or self._plan.map or self._plan.bar_chart
 
     def are_there(self, file: Path) -> bool:
-        """Say whether all that belongs to a file beside its rows is written."""
+        """Return whether all that belongs to a file beside its rows is written."""
         map_file, chart = self._outputs(file)
         return (not self._plan.map or map_file.is_file()) and (
             not self._plan.bar_chart or chart.is_file()
         )
 
     def rows(self, file: Path, frame: Frame, answer: np.ndarray, bad_share: float) -> list[dict]:
-        """Give the rows of a frame: the whole frame's, then those of its regions.
+        """Return the rows of a frame: the whole frame's, then those of its regions.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class FrameAnswers:
         return rows
 
     def _outputs(self, file: Path) -> tuple[Path, Path]:
-        """Give the files of a map and a chart; names of equal files in two folders differ."""
+        """Return the files of a map and a chart; names of equal files in two folders differ."""
         place = hashlib.sha256(str(file.resolve()).encode(errors="surrogateescape")).hexdigest()
         name = file.name
         for ending in (".gz", ".fz", ".fits", ".fit", ".fts", ".npy"):

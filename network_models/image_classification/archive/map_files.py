@@ -109,7 +109,7 @@ def _cards(frame: Frame, classifier: Classifier, tile: int, stride: int, step: i
 
 
 def _grid_arcsec(frame: Frame) -> tuple[float, float, float] | None:
-    """Give the first pixel's place and the size where pixels are square and north is up."""
+    """Return the first pixel's place and the size where pixels are square and north is up."""
     if frame.wcs is None or not frame.wcs.wcs.ctype[0].startswith("HPLN"):
         return None
     matrix = frame.wcs.pixel_scale_matrix * 3600  # astropy's are in degrees

@@ -33,7 +33,7 @@ def probability_map(
     map_bin: int | None = None,
     raw: bool = False,
 ) -> np.ndarray:
-    """Give the probability of each class at each place of an image.
+    """Return the probability of each class at each place of an image.
 
     The network sees overlapping tiles; the last one of a row or column ends at the image's edge.
     Each place has the mean of the tiles over it, weighted by a Hann window, ``sin2(pi y / tile)
@@ -86,7 +86,7 @@ def probability_map(
 
 
 def map_wcs(wcs: WCS, step: int) -> WCS:
-    """Give the coordinates of a map whose pixels have ``step`` x ``step`` pixels of the image.
+    """Return the coordinates of a map whose pixels have ``step`` x ``step`` pixels of the image.
 
     With FITS' pixel 1 at the centre of the first pixel, ``CRPIX' = (CRPIX - 0.5) / step + 0.5``,
     and the scale (CDELT, or the CD matrix) is ``step`` times as large.
@@ -110,7 +110,7 @@ def map_wcs(wcs: WCS, step: int) -> WCS:
 
 
 def _checked(image: np.ndarray, tile: int, stride: int) -> np.ndarray:
-    """Give the image as (y, x, channel) float32, or raise ValueError."""
+    """Return the image as (y, x, channel) float32, or raise ValueError."""
     image = np.asarray(image, np.float32)
     image = image[..., None] if image.ndim == 2 else image
     if image.ndim != 3:
@@ -137,7 +137,7 @@ def _tile_probabilities(
     tile: int,
     starts: list[np.ndarray],
 ) -> np.ndarray:
-    """Give what the network says of each tile, (tile row, tile column, class) float32."""
+    """Return what the network says of each tile, (tile row, tile column, class) float32."""
     rows, columns = starts
     parts, n = [], len(rows) * len(columns)
     for tiles in _batches(image, tile, rows, columns):
@@ -148,7 +148,7 @@ def _tile_probabilities(
 def _batches(
     image: np.ndarray, tile: int, rows: np.ndarray, columns: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Give batches of tiles, all of one shape: compiled functions are compiled for it once."""
+    """Yield batches of tiles, all of one shape: compiled functions are compiled for it once."""
     corners = [(y, x) for y in rows for x in columns]
     size = min(_TILES_AT_ONCE, len(corners))
     for first in range(0, len(corners), size):

@@ -89,7 +89,7 @@ def find_regions(
 
 
 def _cells(n: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give the middle and the size of the map's cells along an axis, in pixels."""
+    """Return the middle and the size of the map's cells along an axis, in pixels."""
     first = np.arange(0, n, step)
     size = np.minimum(step, n - first)
     return first + (size - 1) / 2, size

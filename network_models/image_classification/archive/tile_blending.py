@@ -10,12 +10,12 @@ TILE, STRIDE = 96, 48  # pixels; networks are trained on tiles of 96
 
 
 def default_bin(stride: int) -> int:
-    """Give the pixels along a side of a pixel of the map: a quarter of the stride."""
+    """Return the pixels along a side of a pixel of the map: a quarter of the stride."""
     return max(stride // 4, 1)
 
 
 def tile_starts(n_pixels: int, tile: int, stride: int) -> np.ndarray:
-    """Give the first pixel of each tile along an axis; the last tile ends with the axis.
+    """Return the first pixel of each tile along an axis; the last tile ends with the axis.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def tile_starts(n_pixels: int, tile: int, stride: int) -> np.ndarray:
 
 
 def blend_weights(n_pixels: int, tile: int, starts: np.ndarray, step: int) -> np.ndarray:
-    """Give the share of each tile in each pixel of the map along one axis.
+    """Return the share of each tile in each pixel of the map along one axis.
 
     Parameters
     ----------

@@ -154,7 +154,7 @@ class _Pass:
             self._flush(waiting)
 
     def _left(self, files: Sequence[Path]) -> Iterator[Path]:
-        """Give the files that no earlier call has finished as they are now, by this code."""
+        """Yield the files that no earlier call has finished as they are now, by this code."""
         keys = {
             record["file"]: "" if record["failed"] else record["key"]
             for _, record in self._journal.entries()
@@ -167,7 +167,7 @@ class _Pass:
                 yield file
 
     def _key(self, file: Path) -> str:
-        """Give a hash of what decides a file's rows, "" where there is no file."""
+        """Return a hash of what decides a file's rows, "" where there is no file."""
         try:
             stat = file.stat()
         except OSError:
@@ -221,7 +221,7 @@ class _Pass:
         self._tell(self._n_done, self.n_new, self._n_failed)
 
     def _classified(self, items: list[_Item]) -> dict[Path, np.ndarray]:
-        """Give what the network says of each whole frame, (class,) float64."""
+        """Return what the network says of each whole frame, (class,) float64."""
         shapes: dict[tuple, list[_Item]] = {}
         for item in items:
             shapes.setdefault(item.small.shape, []).append(item)
@@ -233,7 +233,7 @@ class _Pass:
 
 
 def _without_pixels(frame: Frame) -> Frame:
-    """Give a frame of the same shape that takes no memory."""
+    """Return a frame of the same shape that takes no memory."""
     shape = frame.image.shape
     empty = np.broadcast_to(np.float32(0), shape), np.broadcast_to(False, shape)
     return dataclasses.replace(frame, image=empty[0], bad=empty[1])

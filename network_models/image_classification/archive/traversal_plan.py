@@ -45,7 +45,7 @@ class TraversalPlan:
                 raise ValueError(f"--{name.replace('_', '-')} must be 1 or more, got {value}")
 
     def settled(self, own_tile: int) -> TraversalPlan:
-        """Give the plan with the values that its defaults stand for.
+        """Return the plan with the values that its defaults stand for.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class TraversalPlan:
         return dataclasses.replace(self, tile=tile, stride=stride, map_bin=step)
 
     def searches(self, shape: tuple[int, ...]) -> bool:
-        """Say whether a frame (y, x) is searched for regions."""
+        """Return whether a frame (y, x) is searched for regions."""
         is_large = min(shape) >= _LARGE * self.tile
         return not self.whole and (self.tiles or is_large)
 

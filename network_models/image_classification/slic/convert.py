@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def slic_from_torch(path: str | Path, network: keras.Model | None = None) -> keras.Model:
-    """Give Slic's network with the weights of a PyTorch state dictionary.
+    """Return Slic's network with the weights of a PyTorch state dictionary.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def slic_from_torch(path: str | Path, network: keras.Model | None = None) -> ker
 
 
 def _layers(network: keras.Model) -> Iterator[tuple[keras.Layer, Callable, dict[str, tuple]]]:
-    """Give each layer with weights, how its first array turns, and its tensors' shapes in PyTorch.
+    """Yield each layer with weights, how its first array turns, and its tensors' shapes in PyTorch.
 
     They come in the order in which Keras keeps them: kernel and bias; a norm's factor, offset,
     mean, variance.

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def map_blocks(network: keras.Model) -> tuple[list[MapBlock], list[tuple[int, int]]]:
-    """Give the maps of a network in their order, and which of them are added up.
+    """Return the maps of a network in their order, and which of them are added up.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def map_blocks(network: keras.Model) -> tuple[list[MapBlock], list[tuple[int, in
 
 
 def classifier_columns(network: keras.Model) -> list[VectorColumn]:
-    """Give the numbers after a network's maps, in their order."""
+    """Return the numbers after a network's maps, in their order."""
     from dataset_models.solar_scenes.classes import CLASS_TITLES, NONE
     from tools.plotting.network_blocks import VectorColumn
 
@@ -141,7 +141,7 @@ def _build(name: str, side: int) -> keras.Model:
 
 
 def _nodes(network: keras.Model) -> Iterator[tuple]:
-    """Give each use of a layer: the layer, the tensors that go in, and the one that comes out."""
+    """Yield each use of a layer: the layer, the tensors that go in, and the one that comes out."""
     from network_models.differentiation.keras_graph import uses_of
 
     for use in uses_of(network):

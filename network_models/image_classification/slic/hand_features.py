@@ -102,7 +102,7 @@ def _features(image: np.ndarray) -> list[float]:
 
 
 def _largest_blob(mask: np.ndarray) -> tuple[float, float]:
-    """Give the share of pixels in the largest connected part, and the log ratio of its axes."""
+    """Return the share of pixels in the largest connected part, and the log ratio of its axes."""
     parts, n = label(mask)
     if n == 0:
         return 0.0, 0.0
@@ -127,12 +127,12 @@ def _gradients(z: np.ndarray) -> list[float]:
 
 
 def _coherence(yy, xx, xy):
-    """Give the difference of a tensor's eigenvalues by their sum, 0 to 1."""
+    """Return the difference of a tensor's eigenvalues by their sum, 0 to 1."""
     return np.sqrt((yy - xx) ** 2 + 4 * xy**2) / np.maximum(yy + xx, _LEAST**2)
 
 
 def _spectrum(z: np.ndarray) -> list[float]:
-    """Give two slopes of the spectrum and the share of large scales."""
+    """Return two slopes of the spectrum and the share of large scales."""
     ny, nx = z.shape
     window = np.outer(np.hanning(ny), np.hanning(nx))
     power = np.abs(rfft2((z - z.mean()) * window)) ** 2
@@ -200,7 +200,7 @@ class HandFeatureClassifier:
         return self
 
     def predict_proba(self, images: np.ndarray) -> np.ndarray:
-        """Give probabilities (sample, n_outputs) float64 of images (sample, y, x); rows sum to 1.
+        """Return probabilities (sample, n_outputs) float64 of images (sample, y, x); rows sum to 1.
 
         Classes that were not learnt have none.
 

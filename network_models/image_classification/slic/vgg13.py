@@ -89,7 +89,7 @@ def build_slic_vgg13(
 
 
 def as_classifier(network: keras.Model) -> keras.Model:
-    """Give Slic's network with its scaling inside, in the form that all classifiers here have.
+    """Return Slic's network with its scaling inside, in the form that all classifiers here have.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def as_classifier(network: keras.Model) -> keras.Model:
 
 
 def _convolution(n_maps: int, place: int) -> tuple[keras.Layer, keras.Layer]:
-    """Give a convolution and its norm; He's initialisation is what the seed's code meant."""
+    """Return a convolution and its norm; He's initialisation is what the seed's code meant."""
     convolution = layers.Conv2D(
         n_maps, 3, padding="same", kernel_initializer="he_normal", name=f"convolution_{place}"
     )

@@ -77,7 +77,7 @@ class Judged:
     groups: np.ndarray
 
     def scores(self, n_draws: int) -> ClassScores:
-        """Give its scores with intervals over observations."""
+        """Return its scores with intervals over observations."""
         return class_scores(
             self.probability, self.truth, self.groups, classes=CLASSES, n_draws=n_draws
         )
@@ -138,7 +138,7 @@ def _write_samples(dataset: SolarData, split: Split, run: RunFolder) -> None:
 def _calibrated(
     dataset: SolarData, split: Split, trained: keras.Model, config: SceneConfig
 ) -> tuple[keras.Model, ClassifierSettings]:
-    """Give the network with a temperature, of half of validation; the rest is of the other half."""
+    """Return the network with a temperature, fitted on half of validation, and the other half."""
     rows = split.validation
     groups = dataset.table.group[rows]
     half = random_stream(config.seed, "halves of validation").permutation(np.unique(groups))
@@ -171,7 +171,7 @@ def _calibrated(
 def _judge(
     dataset: SolarData, split: Split, network: keras.Model
 ) -> tuple[np.ndarray, dict[str, Judged]]:
-    """Give the network's output on the test set, and the network and hand-made features judged."""
+    """Return the network's output on the test set, and it and hand-made features judged."""
     rows = split.test
     groups, truth = dataset.table.group[rows], dataset.primary[rows]
     output = predict(network, dataset.test_batches(split, batch_size=_BATCH))
@@ -194,7 +194,7 @@ def _judge(
 def _answers(
     output: np.ndarray, truth: np.ndarray, groups: np.ndarray, settings: ClassifierSettings
 ) -> tuple[dict, RiskCoverage]:
-    """Give what prediction sets hold, and what is left when doubtful frames get no answer."""
+    """Return what prediction sets hold, and what is left when doubtful frames get no answer."""
     five = truth < _FIVE
     given = given_one_of_the_classes(output)
     found = set_scores(settings.sets(given[five]), truth[five], groups[five])
@@ -218,7 +218,7 @@ def _answers(
 
 
 def _leak(config: SceneConfig) -> tuple[list[dict], dict]:
-    """Give the table of splits at the harder difficulty, and what its scenes are."""
+    """Return the table of splits at the harder difficulty, and what its scenes are."""
     if config.data or not config.leak_observations:
         return [], {}
     from dataset_models.solar_scenes.generated import GeneratedScenes
@@ -242,7 +242,7 @@ def _leak(config: SceneConfig) -> tuple[list[dict], dict]:
 
 
 def _lines(figures: dict, scores: dict, difference: dict, best: int) -> list[str]:
-    """Give the run's figures as sentences."""
+    """Return the run's figures as sentences."""
     network, hand = scores["network"], scores["hand features"]
     sets = figures["prediction sets and abstention"]
     alike = figures["likeness of test frames to training frames"]

@@ -34,7 +34,7 @@ _COMPARED = 1000  # test frames at least, where there are so many
 
 
 def leak_splits(dataset: SolarData, seed: int) -> dict[str, Split]:
-    """Give the three splits; Slic's has a tenth of the frames in its test set, as published."""
+    """Return the three splits; Slic's has a tenth of the frames in its test set, as published."""
     shares = {"validation_share": _VALIDATION_SHARE, "test_share": _TEST_SHARE}
     return {
         "grouped by observation": grouped(
@@ -48,7 +48,7 @@ def leak_splits(dataset: SolarData, seed: int) -> dict[str, Split]:
 
 
 def likeness(dataset: SolarData, split: Split) -> dict:
-    """Say how alike test frames are to the most similar frame of the training, at the best shift.
+    """Return how alike test frames are to the most similar training frame, at the best shift.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def leak_rows(
 def _of_the_five(
     probability: np.ndarray, truth: np.ndarray, groups: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give probability, truth and groups of the frames of the five classes."""
+    """Return probability, truth and groups of the frames of the five classes."""
     five = truth < len(CLASSES)
     return given_one_of_the_classes(probability[five]), truth[five], groups[five]
 
@@ -173,5 +173,5 @@ def write_leak_section(folder: Path, rows: list[dict], provenance: dict) -> None
 
 
 def _score(values: dict[str, float | None]) -> Score:
-    """Give a score back from its JSON types."""
+    """Return a score back from its JSON types."""
     return Score(*(np.nan if values[k] is None else values[k] for k in ("value", "low", "high")))

@@ -50,7 +50,7 @@ class RealScene:
 
 
 def real_scenes(data: str | Path, *, tile: int = 96) -> list[RealScene]:
-    """Give the scenes of a folder with ``hinode_sot``, ``hmi`` and ``sharp_ar11158``.
+    """Return the scenes of a folder with ``hinode_sot``, ``hmi`` and ``sharp_ar11158``.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def real_scenes(data: str | Path, *, tile: int = 96) -> list[RealScene]:
 
 
 def none_of_the_classes(data: str | Path) -> list[RealScene]:
-    """Give the corona, X-rays and magnetograms of such a folder: whole frames, none of the five."""
+    """Return the corona, X-rays and magnetograms of such a folder: whole frames, no scene class."""
     found = {name: sorted(Path(data).glob(pattern)) for name, pattern in _OTHERS.items()}
     return [
         RealScene(name, tuple(read_frame(path).image for path in paths), OUTPUTS.index(NONE))
@@ -98,14 +98,14 @@ def none_of_the_classes(data: str | Path) -> list[RealScene]:
 
 
 def spot_free_tiles(image: np.ndarray, tile: int) -> list[np.ndarray]:
-    """Give the tiles without spot or pore, by brightness smoothed over granules."""
+    """Return the tiles without spot or pore, by brightness smoothed over granules."""
     smooth = gaussian_filter(image, _SMOOTHED)
     dark = binary_dilation(smooth < _DARK * np.median(image), iterations=_MARGIN)
     return [image[at] for at in _corners(image.shape, tile) if not dark[at].any()]
 
 
 def spot_tiles(image: np.ndarray, tile: int) -> list[np.ndarray]:
-    """Give the tiles of which at least a hundredth is umbra."""
+    """Return the tiles of which at least a hundredth is umbra."""
     spot = image < _SPOT * np.median(image)
     return [image[at] for at in _corners(image.shape, tile) if spot[at].mean() >= 0.01]
 

@@ -127,13 +127,13 @@ def _write_samples(dataset: RegionTiles, training: np.ndarray, run: RunFolder) -
 
 
 def _mean_logs(dataset: RegionTiles, rows: np.ndarray) -> np.ndarray:
-    """Give the mean logarithm of each channel, (tile, channel)."""
+    """Return the mean logarithm of each channel, (tile, channel)."""
     image = dataset.read(rows)["image"]
     return np.log10(np.maximum(image, 0) + _OFFSET).mean(axis=(1, 2))
 
 
 def _all_columns(model, features: np.ndarray) -> np.ndarray:
-    """Give probabilities of all classes, also of those that training did not have."""
+    """Return probabilities of all classes, also of those that training did not have."""
     out = np.full((len(features), len(REGION_CLASSES)), 1e-9)
     out[:, model.classes_] = model.predict_proba(features)
     return out / out.sum(axis=1, keepdims=True)

@@ -52,15 +52,15 @@ class ScaledScenes(SolarData):
         return {**self.dataset.arrays, "image": replace(image, shape=shape, unit="")}
 
     def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """Give what the dataset gives, scaled."""
+        """Return what the dataset gives, scaled."""
         return {name: values[np.asarray(indices, int)] for name, values in self._all.items()}
 
     def provenance(self) -> dict:
-        """Say what the dataset says."""
+        """Describe what the dataset says."""
         return self.dataset.provenance()
 
     def thumbnails(self, indices: np.ndarray) -> np.ndarray | None:
-        """Give the dataset's."""
+        """Return the dataset's."""
         return self.dataset.thumbnails(indices)
 
     @cached_property
@@ -77,7 +77,7 @@ class ScaledScenes(SolarData):
 
 
 def can_be_scaled_before(dataset: SolarData, network: keras.Model) -> bool:
-    """Say whether a network begins with a scaling of two views whose scenes fit in 1 GiB."""
+    """Return whether a network begins with a scaling of two views whose scenes fit in 1 GiB."""
     if len(network.layers) < 2 or not isinstance(network.layers[1], SceneScaling):
         return False
     pixels = len(dataset.table) * int(np.prod(dataset.arrays["image"].shape))

@@ -124,7 +124,7 @@ def _require_classes(dataset: SolarData, split: Split) -> None:
 
 
 def _open_scenes(config: SceneConfig) -> SolarData:
-    """Give the scenes that a configuration names."""
+    """Return the scenes that a configuration names."""
     from dataset_models.solar_scenes.generated import GeneratedScenes
     from dataset_models.solar_scenes.labelled_scenes import open_labelled_scenes
 
@@ -141,7 +141,7 @@ def _open_scenes(config: SceneConfig) -> SolarData:
 
 
 def builder_of(config: SceneConfig) -> Callable[[], keras.Model]:
-    """Give what builds the network."""
+    """Return what builds the network."""
     if config.network == "slic_lite":
         return lambda: small_network(config)
     from network_models.image_classification.slic.vgg13 import as_classifier, build_slic_vgg13

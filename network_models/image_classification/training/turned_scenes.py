@@ -66,15 +66,15 @@ class TurnedScenes(SolarData):
         return self.dataset.arrays
 
     def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """Give what the dataset gives, not turned."""
+        """Return what the dataset gives, not turned."""
         return self.dataset.read(indices)
 
     def provenance(self) -> dict:
-        """Say what the dataset says."""
+        """Describe what the dataset says."""
         return self.dataset.provenance()
 
     def thumbnails(self, indices: np.ndarray) -> np.ndarray | None:
-        """Give the dataset's."""
+        """Return the dataset's."""
         return self.dataset.thumbnails(indices)
 
     def training_batches(self, split: Split, *, batch_size: int, seed: int) -> Batches:

@@ -176,7 +176,7 @@ def _numbered(name: str, k: int) -> str:
 
 
 def image_features(dataset: FDL1, rows: np.ndarray) -> np.ndarray:
-    """Give what "unlike training" is judged by: disc totals, and history where it is used."""
+    """Return what "unlike training" is judged by: disc totals, and history where it is used."""
     totals = dataset.disc_totals[rows]
     usual = np.array([_LOG_TOTAL[c] for c in dataset.store.channels])
     parts = [np.where(np.isfinite(totals), totals, usual)]
@@ -188,7 +188,7 @@ def image_features(dataset: FDL1, rows: np.ndarray) -> np.ndarray:
 
 
 def _cell(size: int) -> int:
-    """Give how many pixels a side make a cell: a divisor that leaves about 32 cells."""
+    """Return how many pixels a side make a cell: a divisor that leaves about 32 cells."""
     divisors = [d for d in range(1, size + 1) if size % d == 0]
     return min(divisors, key=lambda d: abs(np.log(size / d / _GRID)))
 
@@ -203,7 +203,7 @@ def _pooled(x, cell: int, name: str):
 
 
 def _filter_rows(channels: tuple[int | str, ...]) -> list[list[float]]:
-    """Give the factors of all channels in each temperature filter."""
+    """Return the factors of all channels in each temperature filter."""
     rows = []
     for log_t in _FILTERS:
         row = temperature_filters()[np.argmin(np.abs(FILTER_LOG_T - log_t))]
@@ -213,7 +213,7 @@ def _filter_rows(channels: tuple[int | str, ...]) -> list[list[float]]:
 
 
 def _log_statistics(dataset: FDL1, training: np.ndarray) -> list[tuple[float, float, float]]:
-    """Give offset, mean and spread of the logarithms of each channel, then of each filter.
+    """Return offset, mean and spread of the logarithms of each channel, then of each filter.
 
     From some training images; a channel that is missing in all of them gets mean 0 and spread 1.
     """

@@ -184,7 +184,7 @@ def _prepare(config: AIAConfig, with_history: bool) -> ProblemData:
 def _side_columns(
     config: AIAConfig, record: FlareRecord, store: ImageStore, limit: ForecastLimit | None
 ) -> SideColumns | None:
-    """Give the side columns that the options name."""
+    """Return the side columns that the options name."""
     from dataset_models.GOES.side_columns import current_flux, read_side_columns
     from dataset_models.virtual_sun.x_rays import VirtualXRays
 
@@ -237,7 +237,7 @@ def _virtual_store(config: AIAConfig, virtual) -> ImageStore:
 
 
 def _announce(config: AIAConfig, n_images: int) -> None:
-    """Say what will happen and how long it takes, from what was measured on two cores."""
+    """Describe what will happen and how long it takes, from what was measured on two cores."""
     pixels = n_images * config.size**2
     seconds = (
         pixels * _RENDER_S_PER_PIXEL,

@@ -42,7 +42,7 @@ class Tensor:
 
 @pytest.fixture
 def torch_names(monkeypatch):
-    """Give modules of PyTorch's names, for the names alone that pickle writes down."""
+    """Return modules of PyTorch's names, for the names alone that pickle writes down."""
     torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
 
     def _rebuild_tensor_v2(*_):
@@ -82,7 +82,7 @@ def weights(seed=0, shapes=SHAPES):
 
 
 def state_of(tensors):
-    """Give the dictionary that PyTorch would pickle, and its storages."""
+    """Return the dictionary that PyTorch would pickle, and its storages."""
     state, storages = collections.OrderedDict(), {}
     for k, (name, values) in enumerate(tensors.items()):
         storages[str(k)] = Storage(str(k), values.ravel())

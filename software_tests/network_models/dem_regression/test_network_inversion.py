@@ -25,7 +25,7 @@ CENTRES = (LOG_T_EDGES[:-1] + LOG_T_EDGES[1:]) / 2
 
 
 def single_temperatures(log_t, log_em=27.0):
-    """Give brightness and error of plasma of single temperatures, without noise drawn."""
+    """Return brightness and error of plasma of single temperatures, without noise drawn."""
     fine = profile("isothermal", np.array(log_t), np.full(len(log_t), 0.01))
     rate = 10**log_em * fine @ aia_response(FINE_LOG_T, version=VERSION).T
     return rate, aia_noise(rate, RESPONSE_CHANNELS, pixels_averaged=64)

@@ -23,7 +23,7 @@ def test_a_file_that_keras_2_wrote_gives_what_keras_2_gave(name):
 
 @pytest.fixture
 def of_2017(tmp_path):
-    """Give a file as Keras 2.0.6 wrote it: layers as a plain list, no layer for the input."""
+    """Return a file as Keras 2.0.6 wrote it: layers as a plain list, no layer for the input."""
     network = keras.Sequential(
         [
             keras.Input((8, 8, 2)),

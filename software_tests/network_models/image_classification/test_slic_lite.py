@@ -28,7 +28,7 @@ def tiny():
 
 
 def scenes(generator, n=2, shape=(64, 48)):
-    """Give noise with a bright patch in the middle."""
+    """Return noise with a bright patch in the middle."""
     image = generator.normal(500, 40, (n, *shape, 1)).astype(np.float32)
     y, x = (side // 2 for side in shape)
     image[:, y - 8 : y + 8, x - 8 : x + 8] += 300

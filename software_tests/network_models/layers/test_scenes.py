@@ -25,7 +25,7 @@ def scaled(image):
 
 
 def by_sorting(image):
-    """Give both views of one channel in float64, step by step as the docstring has them."""
+    """Return both views of one channel in float64, step by step as the docstring has them."""
     down, across = (max(n // 96, 1) for n in image.shape)
     pixels = np.sort(image[::down, ::across].astype(float), axis=None)
     rank = (len(pixels) - 1) // 100

@@ -38,7 +38,7 @@ def dask(*arguments):
 
 @pytest.fixture
 def cluster():
-    """Give the address of a scheduler, its process, and those of two workers of one thread."""
+    """Yield the address of a scheduler, its process, and those of two workers of one thread."""
     address = f"tcp://127.0.0.1:{free_port()}"
     port = address.rpartition(":")[2]
     here = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]

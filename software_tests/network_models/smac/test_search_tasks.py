@@ -54,7 +54,7 @@ def opened(tmp_path_factory):
 
 
 def built(task, config):
-    """Give all that a configuration decides: network, optimizer, batches."""
+    """Return all that a configuration decides: network, optimizer, batches."""
     keras.backend.clear_session()
     problem = task.problem
     network, options = problem.build(config, task.data), problem.options(config)
@@ -68,7 +68,7 @@ def built(task, config):
 
 
 def neighbours(base, name, ranges):
-    """Give two configurations with other values of an option, and one to compare them with."""
+    """Return two configurations with other values of an option, and one to compare them with."""
     r = ranges[name]
     if r.when is not None and not r.when.holds(getattr(base, r.when.name)):
         parent = ranges[r.when.name]

@@ -38,7 +38,7 @@ class ToyConfig:
 
 
 def formula(config: ToyConfig, budget: float, fold: int | None) -> float:
-    """Give the score: smallest at depth 3, width 64, rate 0.1, sgd with momentum 0.5."""
+    """Return the score: smallest at depth 3, width 64, rate 0.1, sgd with momentum 0.5."""
     import math
 
     cost = (3 - config.depth) ** 2 / 9 + abs(math.log10(config.rate) + 1) / 3

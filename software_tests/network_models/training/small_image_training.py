@@ -29,7 +29,7 @@ OPTIONS = TrainingOptions(
 
 
 def small_record():
-    """Give a virtual year and a half."""
+    """Return a virtual year and a half."""
     return simulate_record(FlareProcessParameters(), years=1.5, seed=8)
 
 

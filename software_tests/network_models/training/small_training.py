@@ -32,7 +32,7 @@ BINS = flux_bins(1e-7)
 
 @cache
 def small_data() -> tuple[FlareHistory, Split]:
-    """Give three virtual years, a sample every 24 h, in three sets."""
+    """Return three virtual years, a sample every 24 h, in three sets."""
     virtual = simulate_record(FlareProcessParameters(), years=3, seed=6)
     window = HistoryWindow(history_h=168, cadence_h=24)
     dataset = FlareHistory(virtual_flare_record(virtual), window)

@@ -65,7 +65,7 @@ def eagerly():
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """Give the hashes of an uninterrupted run and the number of its disk operations."""
+    """Return the hashes of an uninterrupted run and the number of its disk operations."""
     disk = FaultyDisk(0)
     tools.atomic_files.os = disk
     try:

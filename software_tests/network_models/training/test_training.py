@@ -294,7 +294,7 @@ def small_process(backend, run, weights):
 
 @pytest.fixture(scope="module")
 def both_backends(tmp_path_factory):
-    """Give the folder with one small training on each backend, from the same weights."""
+    """Return the folder with one small training on each backend, from the same weights."""
     folder = tmp_path_factory.mktemp("backends")
     for backend in ("tensorflow", "jax"):
         process = small_process(backend, folder / backend, folder / "weights.npz")

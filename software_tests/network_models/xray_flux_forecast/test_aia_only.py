@@ -73,7 +73,7 @@ def test_a_missing_channel_does_not_reach_the_forecast(image_run, generator):
 
 @pytest.fixture(scope="module")
 def both_run(tmp_path_factory, stores):
-    """Give a finished run on images and flare history."""
+    """Return a finished run on images and flare history."""
     output = tmp_path_factory.mktemp("trained_models")
     assert aia_and_goes.main([*QUICK, "--stores", stores, "--output", str(output)]) == 0
     (run,) = output.iterdir()
@@ -173,7 +173,7 @@ def test_a_network_that_does_not_learn_the_answer_fails_the_sanity_check(stores,
 
 @pytest.fixture(scope="module")
 def flux_run(tmp_path_factory, stores):
-    """Give a finished run on images and the current flux."""
+    """Return a finished run on images and the current flux."""
     output = tmp_path_factory.mktemp("trained_models")
     options = [*QUICK, "--side-channel", "current_flux"]
     assert aia_only.main([*options, "--stores", stores, "--output", str(output)]) == 0

@@ -20,7 +20,7 @@ from software_tests.conftest import SMALL
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, finished_run):
-    """Give two small runs that differ in their seed."""
+    """Return two small runs that differ in their seed."""
     folder = tmp_path_factory.mktemp("trained_models")
     assert (
         train(

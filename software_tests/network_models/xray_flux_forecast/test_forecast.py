@@ -14,7 +14,7 @@ HEADER = "Flare Class,Start Time,Peak Time,End Time,Active Region Number"
 
 @pytest.fixture
 def flares(tmp_path):
-    """Give a list of C flares, three a day for 20 days, then an M9."""
+    """Return a list of C flares, three a day for 20 days, then an M9."""
     rows = [HEADER]
     for day in range(1, 21):
         for hour in (3, 11, 19):

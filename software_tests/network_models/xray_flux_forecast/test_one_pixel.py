@@ -35,7 +35,7 @@ def write_files(folder, images):
 
 @pytest.fixture
 def forecast(tmp_path):
-    """Give a function from images to the forecast of a network that reads one pixel."""
+    """Return a function from images to the forecast of a network that reads one pixel."""
     record = virtual_flare_record(simulate_record(FlareProcessParameters(), years=0.5, seed=2))
     count = iter(range(100))
 

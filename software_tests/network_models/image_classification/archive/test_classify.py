@@ -57,7 +57,7 @@ def softmax(logits):
 
 
 def expected_probability(mean):
-    """Give what the small network says of an image of this mean."""
+    """Return what the small network says of an image of this mean."""
     return softmax(np.array([-10, -10, -10, 10, 0.2 * mean - 11, -10]) / 2.0)
 
 

@@ -12,7 +12,7 @@ from network_models.layers.compiled import compiled_network
 
 
 def by_brightness(tiles):
-    """Give three probabilities that follow the tile's mean and the slope along it."""
+    """Return three probabilities that follow the tile's mean and the slope along it."""
     mean = tiles.mean(axis=(1, 2, 3), dtype=float)
     slope = tiles[:, :, -1].mean(axis=(1, 2)) - tiles[:, :, 0].mean(axis=(1, 2))
     logits = np.stack([mean, slope, np.zeros_like(mean)], axis=1)
