@@ -138,7 +138,7 @@ def _write_samples(dataset: SolarData, split: Split, run: RunFolder) -> None:
 def _calibrated(
     dataset: SolarData, split: Split, trained: keras.Model, config: SceneConfig
 ) -> tuple[keras.Model, ClassifierSettings]:
-    """Return the network with a temperature, fitted on half of validation, and the other half."""
+    """Return the network with a temperature, and its settings, of halves of validation."""
     rows = split.validation
     groups = dataset.table.group[rows]
     half = random_stream(config.seed, "halves of validation").permutation(np.unique(groups))
