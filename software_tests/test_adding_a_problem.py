@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from network_models.training.problem import open_problem, problem_scripts
+from network_models.training.reopen import reopen_run
 from science.deconvolutional.deconvolutional import main as deconvolve
 from science.embedding.tsne import main as embed
 from science.saliency.saliency import main as saliency
@@ -62,6 +63,8 @@ def test_training_report_and_explanations_come_by_themselves(script, kind, has_e
     assert (run / "report.html").read_text().count("<img") == 2
     card = json.loads((run / "performance/skill.json").read_text())
     assert card["loss"] < card["loss of the constant answer"]
+    if kind != "class":
+        check_plain_scores(run, card)
     assert main(options) == 0  # shown again
     assert len(list((tmp_path / "runs").iterdir())) == 1
     output = ["--output", str(tmp_path / "out")]
@@ -72,6 +75,21 @@ def test_training_report_and_explanations_come_by_themselves(script, kind, has_e
         assert list((tmp_path / "out").glob(f"*/{name}"))
     facts = json.loads(next((tmp_path / "out").glob("*/embedding.json")).read_text())
     assert facts["samples"] > 60 if kind == "pixels" else facts["samples"] == 60
+
+
+def check_plain_scores(run, card):
+    """Compute the mean squared errors of the test set with numpy alone."""
+    opened = reopen_run(run)
+    split, dataset = opened.data.split, opened.data.dataset
+    arrays = dataset.read(split.test)
+    truth = arrays["truth"]
+    inputs = {name: values for name, values in arrays.items() if name != "truth"}
+    answer = opened.network().predict(inputs, verbose=0).reshape(truth.shape)
+    constant = dataset.read(split.training)["truth"].mean(axis=0)
+    assert card["loss"] == pytest.approx(((answer - truth) ** 2).mean(), rel=1e-4)
+    assert card["loss of the constant answer"] == pytest.approx(
+        ((constant - truth) ** 2).mean(), rel=1e-4
+    )
 
 
 def test_a_stopped_training_goes_on_to_the_same_network(script, tmp_path):
