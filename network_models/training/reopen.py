@@ -95,7 +95,7 @@ def problem_of_run(run: RunFolder) -> Problem:
     config = run.config
     if "members" in config:
         raise ValueError(f"{run.path} is an ensemble; give its members instead")
-    script = config.get("script") or _script_of_command(config.get("command", ""))
+    script = _script_of(run)
     if not script:
         raise ValueError(
             f"{run.path} is no run of a training: its config.json names no script; expected one of "
@@ -110,9 +110,12 @@ def problem_of_run(run: RunFolder) -> Problem:
     return open_problem(script)
 
 
-def _script_of_command(command: str) -> str:
-    """Return the script of the command that an earlier version wrote in its stead."""
-    words = command.split()
+def _script_of(run: RunFolder) -> str:
+    """Return a run's script, or that of the command which earlier versions wrote in its stead."""
+    script = run.config.get("script")
+    if script:
+        return str(script)
+    words = str(run.config.get("command", "")).split()
     return words[1] if len(words) > 1 and words[0] == "python" else ""
 
 
@@ -174,6 +177,11 @@ class OpenedNetwork:
         from network_models.training.samples import SampleSource
 
         return SampleSource()
+
+    @property
+    def has_data(self) -> bool:
+        """Whether it belongs to a run whose data can be opened again."""
+        return self.run is not None and bool(_script_of(self.run))
 
     @property
     def described(self) -> str:
@@ -316,10 +324,7 @@ def _problem_of(run: RunFolder | None) -> Problem | None:
     """Return the problem of a run; None for a folder that names no script."""
     if run is None:
         return None
-    config = run.config
-    if not config.get("script") and not _script_of_command(config.get("command", "")):
-        return None
-    return problem_of_run(run)
+    return problem_of_run(run) if _script_of(run) else None
 
 
 def _recognised(network: keras.Model) -> Problem | None:

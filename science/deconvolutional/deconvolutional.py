@@ -142,7 +142,7 @@ def _examples(
     opened, walk, outputs_of, layer: str, filters: list[int], arguments
 ) -> dict[int, list]:
     """Find the images of the run's own data that excite each filter most, with their maps."""
-    if opened.run is None or not arguments.examples:
+    if not opened.has_data or not arguments.examples:
         return {k: [] for k in filters}
     source = opened.samples
     data = source.as_explained(opened.data)

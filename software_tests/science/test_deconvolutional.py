@@ -46,9 +46,12 @@ def test_the_examples_are_the_strongest_of_those_searched(image_run, tmp_path):
     assert entry["sample"] == str(reopened.data.dataset.times[rows[strongest.argmax()]])
 
 
-def test_a_network_without_a_run_has_no_examples(image_run, tmp_path):
+@pytest.mark.parametrize("beside", [{}, {"config.json": '{"options": {}}'}])
+def test_a_network_without_a_run_has_no_examples(image_run, tmp_path, beside):
     from dataset_models.store import ImageStore
 
+    for name, text in beside.items():  # a folder that names no training script
+        (tmp_path / name).write_text(text)
     network = tmp_path / "alone.keras"
     network.write_bytes((image_run / "best_performing.keras").read_bytes())
     image = np.nan_to_num(np.moveaxis(ImageStore(store_of(image_run)).read([0])[0], 0, -1))
