@@ -9,6 +9,7 @@ import numpy as np
 
 from network_models.smac.search_space import vector_of
 from network_models.smac.trials import Trial, TrialResult
+from tools.options import Trainable
 from tools.search_range import SearchRange
 
 __all__ = ["Importance", "option_importance"]
@@ -44,7 +45,7 @@ class Importance:
 def option_importance(
     finished: Sequence[tuple[Trial, TrialResult]],
     ranges: Mapping[str, SearchRange],
-    base: object,
+    base: Trainable,
     *,
     seed: int,
 ) -> Importance | None:

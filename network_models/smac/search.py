@@ -38,6 +38,7 @@ from network_models.smac.workers import Workers, dask_workers, local_workers, wa
 from network_models.training.problem import Problem
 from tools.atomic_files import write_json
 from tools.long_work.journal import Journal
+from tools.options import Trainable
 
 __all__ = ["Found", "Searched", "open_judge", "open_workers", "run_stages"]
 
@@ -51,14 +52,14 @@ class Searched:
     Attributes
     ----------
     problem : Problem
-    base : dataclass
+    base : Trainable
         The training script's options that all trials share; values around which is searched.
     space : ConfigurationSpace
     config : SearchConfig
     """
 
     problem: Problem
-    base: object
+    base: Trainable
     space: ConfigurationSpace
     config: SearchConfig
 

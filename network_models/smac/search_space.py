@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 
 from ConfigSpace import Categorical, Configuration, ConfigurationSpace, Float, InCondition
 
+from tools.options import Trainable
 from tools.search_range import SearchRange
 
 __all__ = [
@@ -39,13 +40,13 @@ def searchable_options(config_class: type) -> dict[str, SearchRange]:
 
 
 def build_space(
-    base: object, *, names: Iterable[str] = (), fixed: Iterable[str] = (), seed: int = 0
+    base: Trainable, *, names: Iterable[str] = (), fixed: Iterable[str] = (), seed: int = 0
 ) -> ConfigurationSpace:
     """Make the space of a training script's configuration.
 
     Parameters
     ----------
-    base : dataclass
+    base : Trainable
         The configuration that is searched around: its values are the space's default.
     names : iterable of str
         Search these options alone; all that can be searched, if empty.
@@ -105,7 +106,7 @@ def count_configurations(ranges: Mapping[str, SearchRange]) -> int | None:
     return len(found)
 
 
-def require_enough(space: ConfigurationSpace, base: object) -> None:
+def require_enough(space: ConfigurationSpace, base: Trainable) -> None:
     """Refuse a space that Hyperband would use up.
 
     Raises
@@ -131,7 +132,7 @@ def plain_values(configuration: Configuration) -> dict[str, int | float | str]:
 
 
 def vector_of(
-    values: Mapping[str, object], ranges: Mapping[str, SearchRange], base: object
+    values: Mapping[str, object], ranges: Mapping[str, SearchRange], base: Trainable
 ) -> list[float]:
     """Give numbers for a forest or a plot: the place of each value in its range, 0 to 1.
 
@@ -160,7 +161,7 @@ def _require_known(config_class: type, known: dict, names: list[str], fixed: set
         raise ValueError(f"{', '.join(both)}: searched and given a value; do one of the two")
 
 
-def _can_count(name: str, ranges: dict, base: object, *, is_asked_for: bool) -> bool:
+def _can_count(name: str, ranges: dict, base: Trainable, *, is_asked_for: bool) -> bool:
     """Say whether an option can count at all, given what is fixed."""
     condition = ranges[name].when
     if condition is None or condition.name in ranges:

@@ -57,7 +57,7 @@ def _refuse_input(files: list[str], output: Path) -> None:
             raise ValueError(f"--output {output} would write over {name}; give another name")
 
 
-def _opened(files: list[str], config):
+def _opened(files: list[str], config: MapConfig):
     """Give the data that were asked for."""
     from dataset_models.SDO.AIA.six_channels import read_six_images
 
@@ -77,7 +77,7 @@ def _opened(files: list[str], config):
     return times.item(nearest_time(times.times, config.time, config.spread)).read()
 
 
-def _array(path: str, config):
+def _array(path: str, config: MapConfig):
     """Give an array's data: AIA's with errors of its camera, or any with errors that are given."""
     from dataset_models.plain_arrays import read_plain_arrays
     from dataset_models.SDO.AIA.six_channels import SixChannels, read_six_arrays
@@ -102,8 +102,8 @@ def _array(path: str, config):
     return read_six_arrays(path, pixels_averaged=config.pixels_averaged)
 
 
-def _virtual(config):
-    """Give one image of the virtual Sun."""
+def _virtual(config: MapConfig):
+    """Return one image of the virtual Sun."""
     from dataset_models.SDO.AIA.six_channel_series import ImageTimes, virtual_time
     from dataset_models.virtual_sun.images import VirtualImages
     from dataset_models.virtual_sun.parameters import FlareProcessParameters
@@ -118,7 +118,7 @@ def _virtual(config):
     return ImageTimes(VirtualImages(record, time, config.size)).read(0)
 
 
-def _refuse_idle_options(files: list[str], config, is_array: bool) -> None:
+def _refuse_idle_options(files: list[str], config: MapConfig, is_array: bool) -> None:
     """Refuse what would be given in vain: it was meant for other input."""
     virtual = config.virtual_sun is not None
     if virtual == bool(files):
