@@ -16,8 +16,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tools.command_line import config_from, config_parser, quiet_start, run_script
+
+if TYPE_CHECKING:
+    from science.dem.plan import MapConfig
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,7 +62,7 @@ def _refuse_input(files: list[str], output: Path) -> None:
 
 
 def _opened(files: list[str], config: MapConfig):
-    """Give the data that were asked for."""
+    """Return the data that were asked for."""
     from dataset_models.SDO.AIA.six_channels import read_six_images
 
     is_array = len(files) == 1 and files[0].endswith(".npy")
@@ -78,7 +82,7 @@ def _opened(files: list[str], config: MapConfig):
 
 
 def _array(path: str, config: MapConfig):
-    """Give an array's data: AIA's with errors of its camera, or any with errors that are given."""
+    """Return an array's data: AIA's with its camera's errors, or any with errors that are given."""
     from dataset_models.plain_arrays import read_plain_arrays
     from dataset_models.SDO.AIA.six_channels import SixChannels, read_six_arrays
     from tools.emission_measure.response_table import AIA
