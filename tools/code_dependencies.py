@@ -18,6 +18,7 @@ __all__ = ["NO_NUMBERS", "code_of_script", "dependencies_of", "fingerprint_of_co
 
 ROOT = Path(__file__).parents[1]
 _PACKAGES = ("tools", "dataset_models", "network_models", "science")
+_TABLES = (".csv", ".json", ".npz")
 # what decides no number: drawing, reports, command lines, progress, what explanations are shown
 NO_NUMBERS = (
     "tools/plotting/*",
@@ -136,15 +137,21 @@ def _named_in(path: Path, root: Path) -> list[Path]:
     for node in _run_nodes(_parsed(path, path.stat().st_mtime_ns)):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                found += _files_of(alias.name, root)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found += _files_of(node.module, root)
+                found += _files_of(alias.name, path, root)
+        elif isinstance(node, ast.ImportFrom):
+            beside = path.parents[node.level - 1] if node.level else None
             for alias in node.names:
-                found += _files_of(f"{node.module}.{alias.name}", root)
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "later":
+                name = f"{node.module}.{alias.name}" if node.module else alias.name
+                found += _files_of(name, path, root, beside=beside)
+        elif isinstance(node, ast.Call) and "later" in (
+            getattr(node.func, "id", ""),
+            getattr(node.func, "attr", ""),
+        ):
             place = node.args[0] if node.args else None
             if isinstance(place, ast.Constant) and isinstance(place.value, str):
-                found += _files_of(place.value.partition(":")[0], root)
+                found += _files_of(place.value.partition(":")[0], path, root)
+        elif isinstance(node, ast.JoinedStr):
+            found += _data_like(node, path)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found += _data_of(node.value, path, root)
     return found
@@ -154,7 +161,11 @@ def _run_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """Yield all nodes but those that only type checkers read."""
     yield node
     for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            is_inverted = ast.unparse(child.test).startswith("not ")
+            for part in child.body if is_inverted else child.orelse:
+                yield from _run_nodes(part)
+        else:
             yield from _run_nodes(child)
 
 
@@ -163,14 +174,36 @@ def _parsed(path: Path, written: int) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def _files_of(name: str, root: Path) -> list[Path]:
-    """Return the file of a module of the suite, and the ``__init__`` of its packages."""
+def _files_of(name: str, path: Path, root: Path, *, beside: Path | None = None) -> list[Path]:
+    """Return the files of a module, or of what is imported from it, and of its packages.
+
+    Followed are the suite's modules and, from a file outside it, those beside that file and of the
+    package that it lies in; ``beside`` is the folder that a relative import begins at.
+    """
     parts = name.split(".")
-    if parts[0] not in _PACKAGES:
+    if beside is not None:
+        folders = [beside]
+    elif parts[0] in _PACKAGES:
+        folders = [root]
+    elif path.is_relative_to(root):
         return []
-    out = [root.joinpath(*parts[:k], "__init__.py") for k in range(1, len(parts) + 1)]
-    out.append(root.joinpath(*parts).with_suffix(".py"))
-    return [path for path in out if path.is_file()]
+    else:
+        folders = [path.parent, *(p for p in path.parents if (p / parts[0]).is_dir())]
+    out = []
+    for folder in folders[:2]:
+        places = [folder.joinpath(*parts[:k]) for k in range(1, len(parts) + 1)]
+        out += [place / "__init__.py" for place in places]
+        out += [place.with_name(f"{place.name}.py") for place in places]
+    return [place for place in out if place.is_file()]
+
+
+def _data_like(node: ast.JoinedStr, path: Path) -> list[Path]:
+    """Return the files beside a module that an f-string may name."""
+    texts = [part.value if isinstance(part, ast.Constant) else "*" for part in node.values]
+    pattern = "".join(map(str, texts))
+    if not pattern.endswith(_TABLES) or pattern.startswith("*") or "/" in pattern:
+        return []
+    return sorted(path.parent.glob(pattern))
 
 
 def _data_of(text: str, path: Path, root: Path) -> list[Path]:
@@ -180,4 +213,4 @@ def _data_of(text: str, path: Path, root: Path) -> list[Path]:
     tables = [f"{text}{ending}" for ending in (".csv", ".json")] if "/" not in text else []
     places = [path.parent / text, root / "tools/tables" / text]
     places += [root / "tools/tables" / name for name in tables]
-    return [p for p in places if p.is_file() and p.suffix in (".csv", ".json", ".npz")]
+    return [p for p in places if p.is_file() and p.suffix in _TABLES]

@@ -75,6 +75,8 @@ class Options:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value, bounds = getattr(self, field.name), _bounds_of(type(self), field.name)
+            if field.type in ("int", "float") and not isinstance(value, numbers.Real):
+                raise ValueError(f"{flag_of(field.name)} must be a number, got {value!r}")
             for one in value if isinstance(value, tuple) else (value,):
                 _require_within(field.name, one, bounds)
             choices = field.metadata.get("choices")

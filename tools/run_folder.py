@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -20,6 +21,8 @@ __all__ = [
     "new_run_folder",
     "software_versions",
 ]
+
+logger = logging.getLogger(__name__)
 
 _SUBFOLDERS = ("epochs", "performance", "maps", "features", "embeddings")
 
@@ -141,6 +144,8 @@ def find_run(parent: str | Path, identity: str) -> RunFolder | None:
             continue
         if same and run.lock():
             return run
+        if same and not run.is_finished:
+            logger.warning("another process works on the same run, %s", run.path)
     return None
 
 

@@ -48,10 +48,15 @@ def log_odds(weights: np.ndarray) -> Head:
     Parameters
     ----------
     weights : (output,) float
-        0 to 1, of outputs that add up to 1.
+        0 to 1, of outputs that add up to 1; or one weight of 1, of one output that is itself the
+        probability.
     """
     fixed = np.asarray(weights, np.float32)
     chance, rest = weighted_sum(fixed), weighted_sum(1 - fixed)
+    if len(fixed) == 1:
+
+        def rest(output):
+            return 1 - chance(output)
 
     def odds(output):
         both = [ops.maximum(head(output), _SMALLEST_SHARE) for head in (chance, rest)]

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from network_models.training.problem import Problem
+from network_models.training.problem import Problem, ProblemData
 from tools.command_line import config_from, config_parser, quiet_start
 
 __all__ = ["main"]
@@ -36,6 +36,11 @@ def main(problem: Problem, argv: Sequence[str] | None = None) -> int:
     command = f"python {problem.command} {shlex.join(arguments)}".strip()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", problem.log_level)
     data = problem.open(config)
+    if not isinstance(data, ProblemData):
+        raise TypeError(
+            f"open() of the problem {problem.name!r} must return ProblemData, "
+            f"got {type(data).__name__}"
+        )
 
     # keras and its backend take seconds to import; wrong input has been refused by now
     with quiet_start():

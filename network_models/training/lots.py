@@ -18,7 +18,7 @@ from network_models.training.targets import PROBABILITY, Target
 
 
 class Describes(Protocol):
-    """What a problem says of its rows and outputs: ``samples.Describes`` does."""
+    """What a problem says of its rows and outputs: ``samples.SampleSource`` does."""
 
     kinds: str
 
@@ -237,7 +237,8 @@ def class_names(opened: Explained) -> list[str]:
     n = opened.network.outputs[0].shape[-1]
     is_classes = (
         len(opened.network.outputs[0].shape) == 2
-        and len(targets) == n
+        and n is not None
+        and len(targets) == n > 1
         and all(
             t.kind == PROBABILITY and t.weights == tuple(float(j == k) for j in range(n))
             for k, t in enumerate(targets)
@@ -270,7 +271,8 @@ def describe_rows(
         values = target_values(target, output)
         out: dict[str, list] = {}
         if classes:
-            true = truths().argmax(axis=1)
+            true = truths()
+            true = true.argmax(axis=1) if true.ndim == 2 else true.astype(int)
             out["class"] = [classes[k] for k in true]
             out["sample"] = _labels(source, dataset, rows)
             out["answer"] = [classes[k] for k in output.argmax(axis=1)]

@@ -11,6 +11,7 @@ import ast
 import functools
 import importlib
 import importlib.util
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -41,10 +42,14 @@ __all__ = [
     "Trained",
     "TrainingView",
     "WithoutRun",
+    "is_known",
+    "known_problems",
     "open_problem",
     "problem_scripts",
     "searchable_scripts",
 ]
+
+logger = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).parents[2]
 
@@ -259,8 +264,11 @@ def problem_scripts() -> tuple[str, ...]:
     named by the user in the environment variable ``HELIOLENS_PROBLEMS``, as paths or modules with
     a colon between them: a run's folder alone never decides what code is imported.
     """
-    named = os.environ.get("HELIOLENS_PROBLEMS", "")
-    return (*_own_scripts(), *filter(None, named.split(os.pathsep)))
+    return (*_own_scripts(), *_named_scripts())
+
+
+def _named_scripts() -> list[str]:
+    return [name for name in os.environ.get("HELIOLENS_PROBLEMS", "").split(os.pathsep) if name]
 
 
 @functools.cache
@@ -268,9 +276,18 @@ def _own_scripts() -> tuple[str, ...]:
     found = []
     for path in sorted((_ROOT / "network_models").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
-        if "PROBLEM" in text and any(_assigns_problem(node) for node in ast.parse(text).body):
+        if "PROBLEM" in text and any(_assigns_problem(node) for node in _body_of(path, text)):
             found.append(path.relative_to(_ROOT).as_posix())
     return tuple(found)
+
+
+def _body_of(path: Path, text: str) -> list[ast.stmt]:
+    """Return a file's statements; none, with a warning, of one that is no Python."""
+    try:
+        return ast.parse(text).body
+    except SyntaxError as error:
+        logger.warning("left out: %s is no Python (%s)", path, error)
+        return []
 
 
 def _assigns_problem(node: ast.stmt) -> bool:
@@ -278,9 +295,37 @@ def _assigns_problem(node: ast.stmt) -> bool:
     return any(isinstance(name, ast.Name) and name.id == "PROBLEM" for name in names)
 
 
+def known_problems() -> dict[str, Problem]:
+    """Return all problems by their scripts; one that can't be opened is left out with a warning."""
+    found = {}
+    for script in problem_scripts():
+        try:
+            found[script] = open_problem(script)
+        except ValueError as error:
+            logger.warning("left out: %s", error)
+    return found
+
+
 def searchable_scripts() -> tuple[str, ...]:
     """Return the paths of the suite's training scripts that can be searched."""
-    return tuple(s for s in problem_scripts() if open_problem(s).search is not None)
+    return tuple(s for s, problem in known_problems().items() if problem.search is not None)
+
+
+def is_known(script: str) -> bool:
+    """Whether a script is one of those whose runs may be opened, however its path is written."""
+    return any(_same_script(script, known) for known in problem_scripts())
+
+
+def _same_script(one: str, other: str) -> bool:
+    return one == other or (
+        one.endswith(".py")
+        and other.endswith(".py")
+        and _place_of(Path(one)) == _place_of(Path(other))
+    )
+
+
+def _place_of(path: Path) -> Path:
+    return path.resolve() if path.exists() else (_ROOT / path).resolve()
 
 
 def open_problem(script: str) -> Problem:
@@ -298,7 +343,7 @@ def open_problem(script: str) -> Problem:
         If there is no such script, or it has no problem.
     """
     path = Path(script)
-    inside = path.resolve() if path.exists() else (_ROOT / path).resolve()
+    inside = _place_of(path)
     try:
         if path.suffix != ".py":
             module = importlib.import_module(script)
@@ -307,8 +352,14 @@ def open_problem(script: str) -> Problem:
             module = importlib.import_module(name)
         else:
             module = _from_file(path)
-    except (ModuleNotFoundError, FileNotFoundError, ValueError, TypeError) as error:
-        raise ValueError(f"there is no training script {script} ({error}); {_known()}") from None
+    except Exception as error:  # whatever a script does while it is imported
+        if not _is_there(script):
+            text = f"there is no training script {script} ({error}); {_known()}"
+        else:
+            text = f"{script} can't be imported ({type(error).__name__}: {error})"
+        if script in _named_scripts():
+            text += "; it is named in HELIOLENS_PROBLEMS"
+        raise ValueError(text) from None
     problem = getattr(module, "PROBLEM", None)
     if not isinstance(problem, Problem):
         raise ValueError(f"{script} is no training script: it has no PROBLEM; {_known()}")
@@ -328,12 +379,24 @@ def _from_file(path: Path):
         raise ValueError(f"{path} can't be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
+    if str(place.parent) not in sys.path:
+        sys.path.append(str(place.parent))  # where Python itself looks for a script's siblings
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
     return module
+
+
+def _is_there(script: str) -> bool:
+    """Whether there is a file, or a module, of this name."""
+    if script.endswith(".py"):
+        return _place_of(Path(script)).is_file()
+    try:
+        return importlib.util.find_spec(script) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _known() -> str:

@@ -10,7 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from network_models.training.problem import Problem, ProblemData, open_problem, problem_scripts
+from network_models.training.problem import (
+    Problem,
+    ProblemData,
+    is_known,
+    known_problems,
+    open_problem,
+    problem_scripts,
+)
 from network_models.training.targets import Target, output_targets, read_targets
 from tools.options import from_plain
 from tools.run_folder import RunFolder
@@ -61,7 +68,7 @@ class OpenedRun:
         if not self.run.is_finished and not is_packaged:
             raise ValueError(f"{self.run.path} is not finished; give its training command again")
         data = self.problem.open(self.config)
-        before = config["data"]["fingerprint"]
+        before = self._entry("data", "fingerprint")
         if data.dataset.fingerprint() != before:
             now = data.dataset.provenance()
             by_other_code = any(
@@ -76,6 +83,13 @@ class OpenedRun:
                 raise ValueError(f"{told}; train it again")
             logger.warning("%s: they are made by other code, and may differ", told)
         return data
+
+    def _entry(self, part: str, name: str) -> Any:
+        """Return an entry of config.json that every run has."""
+        found = self.run.config.get(part)
+        if not isinstance(found, dict) or name not in found:
+            raise ValueError(f"{self.run.path}: its config.json names no {name} of its {part}")
+        return found[name]
 
     def network(self) -> keras.Model:
         """Load the best network."""
@@ -101,7 +115,7 @@ def problem_of_run(run: RunFolder) -> Problem:
             f"{run.path} is no run of a training: its config.json names no script; expected one of "
             f"{', '.join(problem_scripts())}"
         )
-    if script not in problem_scripts():
+    if not is_known(script):
         raise ValueError(
             f"{run.path} is of {script!r}, which is none of this suite's training scripts and is "
             "not imported; if it is yours, name it in the environment variable HELIOLENS_PROBLEMS. "
@@ -134,7 +148,7 @@ def reopen_run(path: str | Path) -> OpenedRun:
         raise ValueError(f"{run.path}: its config.json holds no options")
     try:
         return OpenedRun(run, problem, from_plain(problem.config, options))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{run.path}: its options can't be read ({error})") from None
 
 
@@ -256,7 +270,7 @@ class OpenedNetwork:
                 f"networks of {self.problem.name} take samples of "
                 f"{', '.join(own) or 'no dataset that is a script'}, not of {script}"
             )
-        for problem in map(open_problem, problem_scripts()):
+        for problem in known_problems().values():
             if any((_ROOT / name).resolve() == path.resolve() for name in problem.datasets):
                 return dataclasses.replace(self, problem=problem)
         raise ValueError(f"no problem of this suite takes its samples from {script}")
@@ -329,7 +343,7 @@ def _problem_of(run: RunFolder | None) -> Problem | None:
 
 def _recognised(network: keras.Model) -> Problem | None:
     """Return the problem that a network without a run is of, where one knows it."""
-    for problem in map(open_problem, problem_scripts()):
+    for problem in known_problems().values():
         if problem.samples.recognises(network):
             return problem
     return None

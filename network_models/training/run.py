@@ -12,6 +12,7 @@ import keras
 
 from network_models.training.fitting import train
 from network_models.training.problem import Problem, ProblemData, Trained, TrainingView
+from network_models.training.samples import SampleSource
 from network_models.training.targets import written_targets
 from tools.atomic_files import commit_file, scratch_path
 from tools.code_dependencies import code_of_script
@@ -116,7 +117,7 @@ def make_run(
             _finish(problem, config, data, run, command)
     finally:
         run.unlock()
-    return run, run.config["figures"]
+    return run, [str(line) for line in run.config.get("figures", [])]
 
 
 def _finish(
@@ -131,7 +132,7 @@ def _finish(
         view = problem.training_view(config, data, False)
     optimizer = problem.optimizer
     outcome = train(
-        view.build or (lambda: problem.build(config, data)),
+        view.build or (lambda: _built(problem, config, data)),
         problem.loss(config, data),
         dataset=view.dataset,
         split=data.split,
@@ -146,6 +147,22 @@ def _finish(
     run.note(figures=found.lines)
     _add_legacy_network(run, config)
     write_report(run.path, title=found.title, subtitle=found.subtitle)
+
+
+def _built(problem: Problem, config: Trainable, data: ProblemData) -> keras.Model:
+    """Build the network; raise a ValueError if targets have other weights than it has outputs."""
+    network = problem.build(config, data)
+    outputs = network.outputs
+    is_explained_as_it_is = type(problem.samples).explained is SampleSource.explained
+    if is_explained_as_it_is and len(outputs) == 1 and len(outputs[0].shape) > 1:
+        n = outputs[0].shape[-1]
+        for target in problem.targets(config, data).values():
+            if target.weights and len(target.weights) != n:
+                raise ValueError(
+                    f"the target {target.name!r} of {problem.name} has {len(target.weights)} "
+                    f"weights, the network {n} outputs"
+                )
+    return network
 
 
 def _add_legacy_network(run: RunFolder, config: Trainable) -> None:

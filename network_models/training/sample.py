@@ -157,6 +157,7 @@ class ExplainedSamples(Protocol):
     """What explanations ask of a problem; ``samples.SampleSource`` answers for any dataset."""
 
     network_file: str
+    along_series: str  # what the steps of a series are, for the axis of its map
 
     def recognises(self, network: keras.Model) -> bool:
         """Whether a network that belongs to no run is one of this problem."""

@@ -43,11 +43,14 @@ class SampleSource:
     ----------
     network_file : str
         Name of the network in a run's folder that is explained.
+    along_series : str
+        What the steps of an input without an image axis are.
     kinds : str
         What ``kinds_of`` names, in words; empty where it names nothing.
     """
 
     network_file = "best_performing.keras"
+    along_series = "place along the input"
     kinds = ""
 
     def __init__(self, *, pixelwise: bool | None = None):
@@ -93,9 +96,9 @@ class SampleSource:
 
     def row_of(self, dataset: SolarData, name: str) -> int:
         """Return the row of a sample that is named by a number or a time."""
-        if name == "first" or name.isdigit():
+        if name == "first" or name.removeprefix("-").isdigit():
             row = 0 if name == "first" else int(name)
-            if row >= len(dataset.table):
+            if not 0 <= row < len(dataset.table):
                 raise ValueError(f"no sample {row}; there are {len(dataset.table)}, from 0 on")
             return row
         return nearest_row(name, dataset.table.time)

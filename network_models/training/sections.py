@@ -66,20 +66,24 @@ def evaluate_plainly(trained: Trained) -> Evaluation:
     dataset, split = data.dataset, data.split
     loss = trained.problem.loss(config, data)
     (target,) = dataset.names(TARGET)
-    constant = _mean_target(dataset, split.training, target)
+    classes = trained.network.outputs[0].shape[-1] if _are_numbered(trained, target) else 0
+    constant = _mean_target(dataset, split.training, target, classes=classes)
     ours = network_losses(trained.network, loss, dataset, split.test)
     theirs = answer_losses(loss, dataset, split.test, lambda _, n: np.stack([constant] * n))
     events = dataset.table.group[split.test]
     if len(np.unique(events)) < 2:
         events = np.arange(len(ours)) * _BLOCKS // len(ours)
     generator = random_stream(config.seed, "plain evaluation")
-    draws = EventBootstrap(events, generator=generator, n_draws=_DRAWS)
-    low, high = interval(draws.mean(ours - theirs))
-    difference = float((ours - theirs).mean())
+    difference, low, high = float((ours - theirs).mean()), None, None
+    between = "no interval: too few samples"
+    if len(np.unique(events)) > 1:
+        draws = EventBootstrap(events, generator=generator, n_draws=_DRAWS)
+        low, high = (float(end) for end in interval(draws.mean(ours - theirs)))
+        between = f"{low:.4g}, {high:.4g}"
     card = {
         "loss": float(ours.mean()),
         "loss of the constant answer": float(theirs.mean()),
-        "difference": [difference, float(low), float(high)],
+        "difference": [difference, low, high],
         "samples": len(ours),
     }
     write_json(trained.run / "performance/skill.json", card)
@@ -89,11 +93,11 @@ def evaluate_plainly(trained: Trained) -> Evaluation:
         f"{trained.network.count_params():,} parameters, best epoch {trained.progress.best_epoch}",
         f"mean {name} of {len(ours)} unseen samples {card['loss']:.4g}; constant answer "
         f"{card['loss of the constant answer']:.4g}; difference {difference:.4g} "
-        f"[{low:.4g}, {high:.4g}]",
+        f"[{between}]",
     ]
     write_training_section(trained, loss=name)
     rows = [
-        ["network", f"{card['loss']:.4g}", f"{difference:.4g} [{low:.4g}, {high:.4g}]"],
+        ["network", f"{card['loss']:.4g}", f"{difference:.4g} [{between}]"],
         ["constant answer", f"{card['loss of the constant answer']:.4g}", ""],
     ]
     table = Table("Mean loss of the test set", ["", name, "difference, 95 % interval"], rows)
@@ -102,7 +106,24 @@ def evaluate_plainly(trained: Trained) -> Evaluation:
     return Evaluation(lines, f"{trained.problem.name}: {what}", "; ".join(lines))
 
 
-def _mean_target(dataset: SolarData, rows: np.ndarray, target: str) -> np.ndarray:
+def _are_numbered(trained: Trained, target: str) -> bool:
+    """Whether truths are numbers of classes, of which the network gives a probability each."""
+    output = trained.network.outputs[0].shape
+    truth = trained.data.dataset.arrays[target].shape
+    return len(output) == 2 and (output[-1] or 0) > 1 and truth in ((), (1,))
+
+
+def _mean_target(
+    dataset: SolarData, rows: np.ndarray, target: str, *, classes: int = 0
+) -> np.ndarray:
+    """Return the mean truth, or the shares of ``classes`` that truths are the numbers of."""
     parts = np.array_split(rows, max(len(rows) // max(dataset.rows_at_once, 1), 1))
-    total = sum(dataset.read(part)[target].sum(axis=0, dtype=float) for part in parts)
+    total: np.ndarray | float = 0.0
+    for part in parts:
+        truth = dataset.read(part)[target]
+        total += (
+            np.eye(classes)[truth.astype(int).ravel()].sum(axis=0)
+            if classes
+            else truth.sum(axis=0, dtype=float)
+        )
     return np.asarray(total / len(rows), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,8 @@ class Target:
             raise ValueError(
                 f"the target {self.name!r} is a {self.kind!r}; expected one of {', '.join(_KINDS)}"
             )
+        if not all(math.isfinite(w) for w in self.weights):
+            raise ValueError(f"the target {self.name!r} has weights that are not finite")
 
     @property
     def head(self) -> Callable:
@@ -65,8 +68,10 @@ class Target:
         ValueError
             If it is none.
         """
-        if self.kind != PROBABILITY or not self.weights:
+        if self.kind != PROBABILITY:
             raise ValueError(f"log-odds are for probabilities; {self.name!r} is a {self.kind}")
+        if not self.weights:
+            raise ValueError(f"the target {self.name!r} has no weights; log-odds need them")
         return _LogOdds(f"log-odds of {self.name}", "1", VALUE, self.weights)
 
     @property
@@ -149,6 +154,8 @@ def read_targets(written: Mapping[str, Mapping]) -> dict[str, Target]:
         If an entry is none.
     """
     found = {}
+    if not isinstance(written, Mapping):
+        raise ValueError(f"the targets in config.json are no names with entries, got {written!r}")
     for name, entry in written.items():
         try:
             unit, weights = str(entry["unit"]), tuple(float(w) for w in entry["weights"])

@@ -42,6 +42,8 @@ _HISTORY_CHANNELS = ("largest flux", "flares", "observed", "mean flux")
 class FluxSamples(SampleSource):
     """Samples of forecasts, of images and of flare history."""
 
+    along_series = "hours before the issue time"
+
     def row_of(self, dataset: SolarData, name: str) -> int:
         """Return the row of a time; ``first`` is the first one."""
         return 0 if name == "first" else nearest_row(name, dataset.times)

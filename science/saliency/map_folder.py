@@ -55,7 +55,7 @@ def write_map_folder(
                 sample.channels if image.ndim == 2 else ("input",),
                 unit=facts["unit"],
                 title=title,
-                hourly=bool(opened.run),
+                along=opened.samples.along_series,
             )
         else:
             frames = image if image.ndim == 4 else image[None]

@@ -66,6 +66,21 @@ def test_what_decides_no_number_makes_nothing_invalid(root, name):
     assert fingerprint(root) == before
 
 
+def test_tables_named_by_parts_relative_imports_and_inverted_checks(root):
+    (root / "science/result.py").write_text(
+        "import typing\nfrom . import late\nfrom .unused import X\nkind = 'a'\n"
+        "open(f'list_{kind}.json')\n"
+        "if not typing.TYPE_CHECKING:\n    import tools.physics\n"
+        "if typing.TYPE_CHECKING:\n    from science.only_types import Kind\n"
+    )
+    (root / "science/list_a.json").write_text("{}")
+    found = dependencies_of(["science/result.py"], root=root, **OPTIONS)
+    names = {p.relative_to(root).as_posix() for p in found if p.name != "__init__.py"}
+    expected = {"result.py", "late.py", "unused.py", "list_a.json"}
+    assert {name.removeprefix("science/") for name in names if "science/" in name} == expected
+    assert "tools/physics.py" in names
+
+
 def test_a_file_that_moves_makes_old_results_invalid_and_is_still_found(root):
     before = fingerprint(root)
     shutil.move(root / "tools/physics.py", root / "tools/optics.py")

@@ -172,23 +172,25 @@ def plot_filters(
 
 
 def plot_series_map(
-    values: np.ndarray, names: tuple, *, unit: str, title: str, hourly: bool
+    values: np.ndarray, names: tuple, *, unit: str, title: str, along: str
 ) -> Figure:
     """Draw a map of a series: one line per column over its steps.
 
     Parameters
     ----------
     values : (step, column) float
-    hourly : bool
-        Steps are the hours before the issue time.
+    along : str
+        What the steps are; those of "hours before ..." end at -1.
     """
     figure, axes = new_figure(7.0, 3.4)
-    steps = np.arange(-len(values), 0) if hourly else np.arange(len(values))
+    steps = (
+        np.arange(-len(values), 0) if along.startswith("hours before") else np.arange(len(values))
+    )
     for k in range(values.shape[-1]):
         size = np.abs(values[:, k]).max()
         axes.plot(steps, values[:, k] / (size or 1), label=f"{names[k]} (largest {size:.2g})")
     axes.axhline(0, color="0.8", linewidth=0.8)
-    axes.set_xlabel("hours before the issue time" if hourly else "place along the input")
+    axes.set_xlabel(along)
     axes.set_ylabel(f"share of the largest ({unit})")
     axes.set_title(title, fontsize=9)
     if len(names) <= 10:
