@@ -78,7 +78,7 @@ def _explain(opened, sample, target, arguments: argparse.Namespace) -> int:
             "nothing is written"
         )
     if found.unit == "target per input":
-        unit = f"{unit} / ({sample.unit})"
+        unit = unit if sample.unit == "1" else f"{unit} / ({sample.unit})"
     facts = {
         "target": target.name,
         "value": found.target_value,

@@ -1,7 +1,9 @@
 """Problems of one's own: sigmoids, numbered classes, what is refused, how scripts are found."""
 
+import dataclasses
 import json
 import os
+import time
 import types
 
 import numpy as np
@@ -13,7 +15,14 @@ from dataset_models.splits import grouped
 from network_models.training.lots import class_names
 from network_models.training.problem import is_known, open_problem, problem_scripts
 from network_models.training.reopen import reopen_run
-from network_models.training.targets import PROBABILITY, Target, class_targets, read_targets
+from network_models.training.targets import (
+    EMISSION_MEASURE,
+    PROBABILITY,
+    Target,
+    class_targets,
+    emission_targets,
+    read_targets,
+)
 
 SCRIPT = '''"""Learn from drawn numbers (synthetic)."""
 from dataclasses import dataclass
@@ -127,6 +136,32 @@ def test_what_does_not_fit_is_refused_before_the_training(script, tmp_path, kind
     with pytest.raises(error, match=message):
         open_problem(str(script)).main(["--kind", kind, "--output", str(tmp_path)])
     assert not list(tmp_path.glob("*/history.csv"))
+
+
+def test_another_problem_or_script_with_the_same_options_is_another_run(sigmoid_run):
+    from network_models.training.run import open_run
+
+    opened = reopen_run(sigmoid_run)
+
+    def path_of(problem):
+        run = open_run(problem, opened.config, opened.data, started=time.time())
+        run.unlock()
+        return run.path
+
+    assert path_of(opened.problem) == sigmoid_run
+    for change in ({"name": "another problem"}, {"script": "dataclasses"}):
+        assert path_of(dataclasses.replace(opened.problem, **change)) != sigmoid_run
+
+
+def test_a_target_s_name_says_its_bin():
+    targets = emission_targets(np.array([5.45, 5.55, 5.65, 5.75]), "1e26 cm-5", n_outputs=5)
+    assert {name: target.weights for name, target in targets.items()} == {
+        "log T 5.45-5.55": (1, 0, 0, 0, 0),
+        "log T 5.55-5.65": (0, 1, 0, 0, 0),
+        "log T 5.65-5.75": (0, 0, 1, 0, 0),
+    }
+    assert {target.kind for target in targets.values()} == {EMISSION_MEASURE}
+    assert class_targets(("a", "b"))["P(b)"].weights == (0, 1)
 
 
 def test_a_sibling_s_change_makes_a_new_run(script, sigmoid_run):
