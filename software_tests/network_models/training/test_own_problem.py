@@ -210,6 +210,8 @@ def damaged(run, tmp_path, change):
     [
         (lambda c: {k: v for k, v in c.items() if k != "data"}, "names no fingerprint"),
         (lambda c: c | {"data": []}, "names no fingerprint"),
+        (lambda c: c | {"data": c["data"] | {"fingerprint": "0"}}, "no longer what it was"),
+        (lambda c: c | {"script": "elsewhere.py"}, "none of this suite's training scripts"),
         (lambda c: c | {"options": c["options"] | {"epochs": "ten"}}, "--epochs must be a number"),
         (lambda c: c | {"options": c["options"] | {"seed": None}}, "--seed must be a number"),
         (lambda c: c | {"options": c["options"] | {"seed": -1}}, "--seed must be"),
