@@ -29,7 +29,7 @@ class SceneScaling(keras.layers.Layer):
     Percentiles and moments count as constants of the gradient: it tells what a pixel says at the
     exposure and contrast that the image has. Along a way on which the contrast of the whole image
     falls to 0, the network does not change; methods that add gradients up along such a way
-    (integrated gradients) begin after this layer (``slic_lite.without_scaling``).
+    (integrated gradients) begin after this layer (``contrast_scaling.without_scaling``).
 
     Input (batch, y, x, channel) float32, finite; output (batch, y, x, 2 channel) float32: the
     deviations of all channels, then the stretches of all.

@@ -313,15 +313,9 @@ def searchable_scripts() -> tuple[str, ...]:
 
 def is_known(script: str) -> bool:
     """Whether a script is one of those whose runs may be opened, however its path is written."""
-    return any(_same_script(script, known) for known in problem_scripts())
-
-
-def _same_script(one: str, other: str) -> bool:
-    return one == other or (
-        one.endswith(".py")
-        and other.endswith(".py")
-        and _place_of(Path(one)) == _place_of(Path(other))
-    )
+    known = problem_scripts()
+    places = {_place_of(Path(name)) for name in known if name.endswith(".py")}
+    return script in known or (script.endswith(".py") and _place_of(Path(script)) in places)
 
 
 def _place_of(path: Path) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 
+from network_models.differentiation.contrast_scaling import scales_by_contrast
 from science.saliency.covering_methods import occlusion, rise
 from science.saliency.gradient_methods import (
     grad_cam,
@@ -17,7 +18,7 @@ from science.saliency.gradient_methods import (
     smoothgrad,
 )
 from science.saliency.question import Attribution, AttributionOptions, Question
-from science.saliency.scaled_path import ScaledPath, scales_by_contrast
+from science.saliency.scaled_path import ScaledPath
 
 __all__ = ["METHODS", "Explainer"]
 

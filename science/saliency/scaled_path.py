@@ -12,17 +12,11 @@ from collections.abc import Callable, Mapping
 import keras
 import numpy as np
 
-from network_models.image_classification.slic.slic_lite import without_scaling
-from network_models.layers.scenes import SceneScaling
+from network_models.differentiation.contrast_scaling import without_scaling
 from science.saliency.gradient_methods import integrated_gradients
 from science.saliency.question import Attribution, AttributionOptions, Question
 
-__all__ = ["ScaledPath", "scales_by_contrast"]
-
-
-def scales_by_contrast(network: keras.Model) -> bool:
-    """Return whether a network begins with the scaling of each image by its own contrast."""
-    return len(network.layers) > 1 and isinstance(network.layers[1], SceneScaling)
+__all__ = ["ScaledPath"]
 
 
 class ScaledPath:

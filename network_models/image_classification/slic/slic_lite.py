@@ -6,10 +6,9 @@ import keras
 from keras import layers
 
 from dataset_models.solar_scenes.classes import OUTPUTS
-from network_models.differentiation.keras_graph import uses_of
 from network_models.layers.scenes import ClassProbabilities, SceneScaling
 
-__all__ = ["LAST_MAPS", "SMALLEST_SIDE", "build_slic_lite", "without_scaling"]
+__all__ = ["LAST_MAPS", "SMALLEST_SIDE", "build_slic_lite"]
 
 SMALLEST_SIDE = 32  # pixels: a quarter of the tiles that it is trained on
 LAST_MAPS = "last_maps"  # the layer for Grad-CAM, one position for every 8 x 8 pixels
@@ -94,48 +93,6 @@ def build_slic_lite(
     logits = layers.Dense(n_outputs, name="logits")(features)
     probabilities = ClassProbabilities(name="probabilities")(logits)
     return keras.Model({"image": image}, probabilities, name=name)
-
-
-def without_scaling(network: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Take the scaling of a network off it: what it sees, and what it makes of that.
-
-    A way from a grey image to this one has a meaning in what the network sees, where every image
-    has the same contrast, and none in brightness, which is scaled image by image.
-
-    Parameters
-    ----------
-    network : keras.Model
-        One of ``build_slic_lite``; the parts share its weights.
-
-    Returns
-    -------
-    scaling : keras.Model
-        ``{"image": (batch, y, x, channel)}`` to (batch, y, x, view).
-    rest : keras.Model
-        ``{"image": (batch, y, x, view)}`` to the network's output.
-
-    Raises
-    ------
-    ValueError
-        If its first layer is no ``SceneScaling``.
-    """
-    first = network.layers[1] if len(network.layers) > 1 else None
-    if not isinstance(first, SceneScaling):
-        found = type(first).__name__ if first is not None else "nothing"
-        raise ValueError(f"{network.name} begins with {found}; expected a SceneScaling")
-    (brightness,) = network.inputs
-    scaling = keras.Model({brightness.name: brightness}, first.output, name="scaling")
-    image = keras.Input(first.output.shape[1:], name=brightness.name)
-    values = {id(first.output): image}
-    for use in uses_of(network):
-        if use.operation is first:
-            continue
-        arguments, options = use.arguments({id(t): values[id(t)] for t in use.inputs})
-        values[id(use.outputs[0])] = use.operation(*arguments, **options)
-    rest = keras.Model(
-        {brightness.name: image}, values[id(network.outputs[0])], name=f"{network.name}_rest"
-    )
-    return scaling, rest
 
 
 def _same(name: str) -> dict:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from dataset_models.solar_data import ArrayInfo, SampleTable, SolarData
-from network_models.image_classification.slic.slic_lite import without_scaling
+from network_models.differentiation.contrast_scaling import without_scaling
 from network_models.layers.scenes import SceneScaling
 
 __all__ = ["ScaledScenes", "can_be_scaled_before", "scaled_before"]

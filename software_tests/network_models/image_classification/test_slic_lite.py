@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dataset_models.solar_scenes.classes import OUTPUTS
+from network_models.differentiation.contrast_scaling import without_scaling
 from network_models.differentiation.gradients import log_odds
 from network_models.differentiation.graph_walk import MODES
 from network_models.differentiation.layer_outputs import layer_shapes
@@ -13,7 +14,6 @@ from network_models.files.safe_loading import load_network
 from network_models.image_classification.slic.slic_lite import (
     LAST_MAPS,
     build_slic_lite,
-    without_scaling,
 )
 from science.saliency.attribution import Explainer
 

@@ -6,7 +6,8 @@ import pytest
 
 from dataset_models.solar_scenes.generated import GeneratedScenes
 from dataset_models.splits import Split
-from network_models.image_classification.slic.slic_lite import build_slic_lite, without_scaling
+from network_models.differentiation.contrast_scaling import without_scaling
+from network_models.image_classification.slic.slic_lite import build_slic_lite
 from network_models.image_classification.slic.vgg13 import as_classifier, build_slic_vgg13
 from network_models.image_classification.training.scaled_scenes import ScaledScenes, scaled_before
 from network_models.training.fitting import TrainingOptions, fit_plainly
