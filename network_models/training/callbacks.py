@@ -31,7 +31,7 @@ class TrainingStopped(Exception):
 
 
 class EpochOrder(keras.callbacks.Callback):
-    """Give the training batches their epoch before the first batch of it is asked for."""
+    """Set the epoch of the training batches before the first batch of it is asked for."""
 
     def __init__(self, batches: Batches):
         super().__init__()
