@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from dataset_models.fits_files.opening import name_of
 from dataset_models.SDO.AIA.dat_folder import DatImages
 from dataset_models.SDO.fits_folder import FITSImages
 from dataset_models.SDO.fits_image import grid_cells
@@ -34,7 +34,7 @@ class OwnGrid:
     channels : tuple of int
         Which of the map's channels the file holds.
     wcs : dict
-        The file's FITS keywords of coordinates, as they stand; empty where it has none.
+        FITS keywords of the file's coordinates (``celestial_coordinates``); empty without any.
     shape : (y, x)
     back : callable
         From a map on the network's grid (y, x) to one on this grid.
@@ -115,9 +115,8 @@ def _of_fits(place: object, header, size: int, channel: int) -> OwnGrid:
         out[inside] = values.ravel()[cell[inside]] * share[inside]
         return out
 
-    name = Path(place).name if isinstance(place, (str, Path)) else "map"
     wcs = header.wcs | {"DATE-OBS": str(header.time)}
-    return OwnGrid(name, (channel,), wcs, header.shape, back)
+    return OwnGrid(name_of(place), (channel,), wcs, header.shape, back)
 
 
 def _of_blocks(name: str, side: int, size: int, channels: tuple[int, ...], wcs: dict) -> OwnGrid:

@@ -9,32 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_models.SDO.fits_image import FIELD_ARCSEC, OBSERVER_KEYS, ImageHeader
-from dataset_models.SDO.image_file import name_of, read_header, read_image
+from dataset_models.fits_files.coordinates import OBSERVER_KEYS
+from dataset_models.fits_files.opening import ImageInFile, list_fits_files, name_of
+from dataset_models.fits_files.time_groups import group_by_time
+from dataset_models.SDO.fits_image import FIELD_ARCSEC, ImageHeader
+from dataset_models.SDO.image_file import read_headers, read_image
 from dataset_models.solar_data import DataIntegrityError
 from tools.channels import AIA_CHANNELS, HMI_CHANNELS
 from tools.code_dependencies import fingerprint_of_code
 
-__all__ = ["FITSFolder", "FITSImages", "list_fits_files"]
+__all__ = ["FITSFolder", "FITSImages"]
 
 logger = logging.getLogger(__name__)
 
-_ENDINGS = (".fits", ".fits.gz", ".fit", ".fts")
 _TOGETHER_S = 60  # channels of one image are taken within a minute
-
-
-def list_fits_files(folder: Path) -> list[Path]:
-    """Return all FITS files in a folder and the folders in it, by name."""
-    return sorted(p for p in folder.rglob("*") if p.name.lower().endswith(_ENDINGS))
 
 
 class FITSImages:
     """Images made from FITS files or sunpy Maps, whatever their names and order.
 
-    Files are told apart by their headers. Those that can't be used are left out and named in
-    ``problems``. Files of one minute make one image; a channel without a good file is missing.
-    Where a channel has several files in a minute, the first good one counts. An image's time is the
-    end of its last exposure: from then on it is known.
+    Files are told apart by their headers; all images in a file count. What can't be used is left
+    out and named in ``problems``, what was mended in ``mended``. Images of one time, within a
+    minute, make one image (``group_by_time``); a channel without a good file is missing. A frame
+    that repeats a channel of an image, in a group less than half as full, is left out, unless the
+    image's own is bad. An image's time is the end of its last exposure: from then on it is known.
 
     Parameters
     ----------
@@ -74,12 +72,14 @@ class FITSImages:
         self.size, self.channels, self.name = size, tuple(channels), name
         self.pixels_averaged = (4096 / size) ** 2
         self.problems: list[str] = []
+        self.mended: list[str] = []
+        self.n_given = 0
         self._corrected = degradation_corrected
         found = self._headers(images)
         if not found:
             listed = "\n  ".join(self.problems[:20]) or "it holds no FITS file"
             raise DataIntegrityError(f"{name}: no image can be read:\n  {listed}")
-        self.times, self._images = self._in_order(_grouped(found))
+        self.times, self._images = self._in_order(self._grouped(found))
 
     def __len__(self) -> int:
         return len(self._images)
@@ -94,6 +94,8 @@ class FITSImages:
             try:
                 read = read_image(place, self.size, degradation_corrected=self._corrected)
                 out[self.channels.index(header.channel)] = read.image
+                if read.mended:
+                    self.mended.append(read.mended)
             except (DataIntegrityError, OSError) as error:
                 self.problems.append(str(error))
                 logger.warning("%s", error)
@@ -132,9 +134,10 @@ class FITSImages:
         """Return a hash of all files by name, size and time of change; of maps by their data."""
         digest = hashlib.sha256()
         for place in sorted((p for image in self._images for p, _ in image), key=str):
-            if isinstance(place, Path):
-                state = place.stat()
-                text = f"{place.name} {state.st_size} {state.st_mtime_ns}"
+            if isinstance(place, (str, Path, ImageInFile)):
+                path = place.path if isinstance(place, ImageInFile) else Path(place)
+                state = path.stat()
+                text = f"{name_of(place)} {state.st_size} {state.st_mtime_ns}"
             else:
                 data = np.ascontiguousarray(place.data)
                 text = f"{sorted(place.meta.items())} {hashlib.sha256(data).hexdigest()}"
@@ -143,18 +146,74 @@ class FITSImages:
 
     def _headers(self, images: Sequence[object]) -> list[tuple[object, ImageHeader]]:
         found = []
-        for given in images:
-            image = Path(given) if isinstance(given, (str, Path)) else given
+        for image in images:
+            self.n_given += 1
             try:
-                header = read_header(image)
+                usable, left_out = read_headers(image)
             except (DataIntegrityError, OSError) as error:
                 self.problems.append(str(error))
                 continue
-            if header.channel in self.channels:
-                found.append((image, header))
-            else:
-                self.problems.append(f"{name_of(image)}: {header.channel} is not asked for")
+            self.problems += left_out
+            self.n_given += len(usable) + len(left_out) - 1
+            for place, header in usable:
+                self.mended += header.notes
+                if header.channel in self.channels:
+                    found.append((place, header))
+                else:
+                    self.problems.append(f"{name_of(place)}: {header.channel} is not asked for")
         return found
+
+    def _grouped(self, found: list) -> list[list[tuple[object, ImageHeader]]]:
+        """Put the frames of one time together, one per channel; name those that are left out."""
+        found = sorted(found, key=lambda f: (f[1].time, str(f[0])))
+        times = np.array([header.time for _, header in found])
+        channels = [header.channel for _, header in found]
+        groups = [
+            self._one_per_channel([found[k] for k in rows])
+            for rows in group_by_time(times, channels, largest_spread_s=_TOGETHER_S)
+        ]
+        kept: list[list] = []
+        for group in groups:
+            if kept and self._repeats(kept[-1], group):
+                continue
+            if kept and self._repeats(group, kept[-1]):
+                kept.pop()
+            kept.append(group)
+        return kept
+
+    def _one_per_channel(self, frames: list) -> list:
+        """Keep the first good frame of each channel, else its first."""
+        first: dict = {}
+        for place, header in frames:
+            before = first.get(header.channel)
+            if before is None:
+                first[header.channel] = (place, header)
+                continue
+            is_better = before[1].quality != 0 and header.quality == 0
+            worse = before[0] if is_better else place
+            self.problems.append(f"{name_of(worse)}: another frame of {header.channel} at its time")
+            if is_better:
+                first[header.channel] = (place, header)
+        return list(first.values())
+
+    def _repeats(self, image: list, frames: list) -> bool:
+        """Say whether frames only repeat channels of an image near in time; name them if so."""
+        own = {header.channel: k for k, (_, header) in enumerate(image)}
+        times = [header.time for _, header in image + frames]
+        if (max(times) - min(times)) / np.timedelta64(1, "s") > _TOGETHER_S:
+            return False
+        if not all(header.channel in own for _, header in frames):
+            return False
+        all_bad = all(header.quality != 0 for _, header in frames)
+        is_good = all(image[own[header.channel]][1].quality == 0 for _, header in frames)
+        if not (all_bad and is_good) and 2 * len(frames) > len(image):
+            return False
+        for place, header in frames:
+            k = own[header.channel]
+            if image[k][1].quality != 0 and header.quality == 0:
+                image[k], place = (place, header), image[k][0]
+            self.problems.append(f"{name_of(place)}: another frame of {header.channel} at its time")
+        return True
 
     def _in_order(self, images: list) -> tuple[np.ndarray, list]:
         """Sort images by the times at which they are known; of equal times the first stays."""
@@ -180,21 +239,7 @@ class FITSFolder(FITSImages):
         folder = Path(folder)
         if not folder.is_dir():
             raise FileNotFoundError(f"no such folder: {folder}")
-        super().__init__(list_fits_files(folder), size, name=folder.name, **options)
-
-
-def _grouped(
-    files: list[tuple[object, ImageHeader]],
-) -> list[list[tuple[object, ImageHeader]]]:
-    """Put the files of one minute together, in order of time, one per channel."""
-    groups: list[dict[int | str, tuple[object, ImageHeader]]] = []
-    start = None
-    for image, header in sorted(files, key=lambda f: (f[1].time, str(f[0]))):
-        new = start is None or (header.time - start) / np.timedelta64(1, "s") > _TOGETHER_S
-        if new:
-            groups.append({})
-            start = header.time
-        kept = groups[-1].get(header.channel)
-        if kept is None or (kept[1].quality != 0 and header.quality == 0):
-            groups[-1][header.channel] = (image, header)
-    return [list(group.values()) for group in groups]
+        files, hidden = list_fits_files(folder)
+        super().__init__(files, size, name=folder.name, **options)
+        self.problems += hidden
+        self.n_given += len(hidden)

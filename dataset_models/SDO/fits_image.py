@@ -1,46 +1,29 @@
-"""FITS images of the full Sun: opened whatever is wrong, averaged by their coordinates."""
+"""Images of the full Sun: what headers say of them, and averages by their coordinates."""
 
 from __future__ import annotations
 
 import contextlib
-import gzip
-import re
-import warnings
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
-from astropy.time import Time
-from astropy.utils.exceptions import AstropyUserWarning
 
+from dataset_models.fits_files.cards import HeaderCards, hdu_cards, map_cards
+from dataset_models.fits_files.coordinates import plane_pixels, plane_places
+from dataset_models.fits_files.opening import ImageInFile, image_hdus, name_of, opened_hdus
 from dataset_models.solar_data import DataIntegrityError
 
 __all__ = [
     "FIELD_ARCSEC",
-    "OBSERVER_KEYS",
     "ImageHeader",
     "average_blocks",
     "average_onto_grid",
-    "coordinates",
     "grid_cells",
-    "image_of",
-    "number_of",
-    "opened_hdus",
     "opened_image",
-    "time_of",
 ]
 
 FIELD_ARCSEC = 2457.6  # of a full image: 4096 pixels of 0.6 arcsec
-_LARGEST_SIDE = 16384
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?")
-_MS = "datetime64[ms]"
-OBSERVER_KEYS = ("RSUN_OBS", "DSUN_OBS", "HGLN_OBS", "HGLT_OBS", "CRLN_OBS", "CRLT_OBS")
-_WCS_KEYS = ("CTYPE1", "CTYPE2", "CUNIT1", "CUNIT2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")
-_WCS_KEYS += ("CDELT1", "CDELT2", "CROTA2", "PC1_1", "PC1_2", "PC2_1", "PC2_2", *OBSERVER_KEYS)
-_NEEDED = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2")
 
 
 @dataclass(frozen=True)
@@ -54,13 +37,18 @@ class ImageHeader:
     time, end : datetime64[ms], UTC
         Start and end of the exposure.
     exposure_s : float
+        Of the camera, also where the values were divided by it.
     quality : int
         0 is good.
     is_per_second : bool
         Whether the values have been divided by the exposure time.
     wcs : dict
-        The header's coordinates, as they stand.
+        The header's coordinates in the form of ``celestial_coordinates``.
     shape : (y, x)
+    limits : (float, float)
+        Least and largest value that is possible, in the file's unit.
+    notes : tuple of str
+        What was assumed, or left out of the header.
     """
 
     channel: int | str
@@ -71,18 +59,21 @@ class ImageHeader:
     is_per_second: bool
     wcs: dict
     shape: tuple[int, int]
+    limits: tuple[float, float]
+    notes: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
-def opened_image(image: object) -> Iterator[tuple[str, fits.Header, object]]:
-    """Open a file's first image, or take a map's; give name, header, and what holds the data.
+def opened_image(image: object) -> Iterator[tuple[str, HeaderCards, object]]:
+    """Open a file's image, or take a map's; yield name, cards, and what holds the data.
 
     Whatever is wrong with a file becomes one kind of error.
 
     Parameters
     ----------
-    image : str, Path, or an object with ``data`` and ``meta``
-        A FITS file, also gzipped or tile-compressed; or a sunpy Map.
+    image : str, Path, ImageInFile, or an object with ``data`` and ``meta``
+        A FITS file of any ending in ``FITS_ENDINGS``, of which the first image counts; one of the
+        images of a file; or a sunpy Map.
 
     Raises
     ------
@@ -91,65 +82,33 @@ def opened_image(image: object) -> Iterator[tuple[str, fits.Header, object]]:
     DataIntegrityError
         If the file can't be read or holds no image.
     """
+    if isinstance(image, ImageInFile):
+        with opened_hdus(image.path) as hdus:
+            cards = hdu_cards(hdus, image.hdu)
+            if image.plane is not None:
+                cards = plane_cards(cards, image.plane)
+            yield image.name, cards, hdus[image.hdu]
+        return
     if not isinstance(image, (str, Path)):
         if not hasattr(image, "meta") or not hasattr(image, "data"):
             raise TypeError(f"expected a FITS file or a map, got {type(image).__name__}")
-        header = _header_of_map(image)
-        yield f"map of {header.get('DATE-OBS', 'unknown time')}", header, image
+        cards = map_cards(image.meta)
+        cards["NAXIS"] = np.ndim(image.data)
+        for axis, side in enumerate(np.shape(image.data)[::-1], 1):
+            cards[f"NAXIS{axis}"] = side
+        yield f"map of {cards.get('DATE-OBS', 'unknown time')}", cards, image
         return
     with opened_hdus(Path(image)) as hdus:
-        hdu = _image_hdu(hdus, Path(image).name)
-        yield Path(image).name, hdu.header, hdu
+        k = image_hdus(hdus, name_of(image))[0]
+        yield name_of(image), hdu_cards(hdus, k), hdus[k]
 
 
-def image_of(holder: object, shape: tuple[int, int], name: str) -> np.ndarray:
-    """Give the (y, x) float64 data of what ``opened_image`` gave; refuse what holds no value."""
-    data = np.asarray(holder.data, np.float64)
-    mask = getattr(holder, "mask", None)
-    if mask is not None:
-        data = np.where(mask, np.nan, data)
-    if data.shape != shape or not np.isfinite(data).any():
-        raise DataIntegrityError(f"{name}: holds no finite value, or other data than it declares")
-    return data
-
-
-def _header_of_map(image: object) -> fits.Header:
-    header = fits.Header()
-    for key, value in image.meta.items():
-        if key.lower() in ("comment", "history", "keycomments", "simple", "extend"):
-            continue
-        with contextlib.suppress(ValueError, fits.VerifyError):  # cards that FITS can't hold
-            header[key.upper()[:8]] = value
-    header["NAXIS2"], header["NAXIS1"] = np.shape(image.data)
-    return header
-
-
-def time_of(header: fits.Header) -> np.datetime64:
-    """Give the start of the exposure, UTC; raises KeyError or ValueError where there is none.
-
-    A date alone is not enough: the image would count as known hours before it was taken.
-    """
-    text = str(header.get("DATE-OBS") or header["T_OBS"]).strip().removesuffix("Z")
-    if "T" not in text and "TIME-OBS" in header:
-        text = f"{text}T{str(header['TIME-OBS']).strip()}"
-    if not _TIME.fullmatch(text):
-        raise ValueError(f"the time {text!r}")
-    scale = str(header.get("TIMESYS", "UTC")).strip().upper()
-    if scale not in ("UTC", "TAI"):
-        raise ValueError(f"times in {scale}")
-    if scale == "TAI":
-        return Time(text, format="isot", scale="tai").utc.to_value("datetime64").astype(_MS)
-    return np.datetime64(text, "ms")
-
-
-def number_of(header: fits.Header, key: str, default: int | None = None) -> int:
-    """Give an integer that may be written as text, also hexadecimal."""
-    value = header.get(key, default)
-    if isinstance(value, str):
-        return int(value.strip(), 0)
-    if value is None or int(value) != value:
-        raise ValueError(f"{key} is {value}")
-    return int(value)
+def plane_cards(cards: HeaderCards, plane: int) -> HeaderCards:
+    """Return the cards of one plane of a cube whose planes' wavelengths are WAVE1, WAVE2, ..."""
+    out = HeaderCards(cards, cards.left_out)
+    out |= {"WAVELNTH": cards[f"WAVE{plane + 1}"], "NAXIS": 2}
+    out.pop("NAXIS3", None)
+    return out
 
 
 def average_onto_grid(data: np.ndarray, wcs: dict, size: int, name: str = "image") -> np.ndarray:
@@ -160,7 +119,7 @@ def average_onto_grid(data: np.ndarray, wcs: dict, size: int, name: str = "image
     data : (y, x) float
         NaN where there is no value.
     wcs : dict
-        CRPIX, CRVAL, CDELT in arcsec, and CROTA2 or PC.
+        Coordinates in the form of ``celestial_coordinates``.
     size : int
         Pixels along a side of the result.
 
@@ -189,7 +148,7 @@ def average_onto_grid(data: np.ndarray, wcs: dict, size: int, name: str = "image
 
 
 def grid_cells(shape: tuple[int, int], wcs: dict, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give the cell of the grid that each pixel is averaged into, and its share of the mean.
+    """Return the cell of the grid that each pixel is averaged into, and its share of the mean.
 
     Parameters
     ----------
@@ -211,9 +170,9 @@ def grid_cells(shape: tuple[int, int], wcs: dict, size: int) -> tuple[np.ndarray
 
 
 def _cells(shape: tuple[int, int], wcs: dict, size: int) -> np.ndarray:
-    """Give the cell that each pixel's centre lies in, (y, x) int, -1 beyond the grid."""
+    """Return the cell that each pixel's centre lies in, (y, x) int, -1 beyond the grid."""
     step = FIELD_ARCSEC / size
-    x, y = _places(shape, wcs)
+    x, y = plane_places(shape, wcs)
     column = np.floor((x + FIELD_ARCSEC / 2) / step).astype(int)
     row = np.floor((y + FIELD_ARCSEC / 2) / step).astype(int)
     inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
@@ -244,31 +203,9 @@ def average_blocks(image: np.ndarray, size: int) -> np.ndarray:
     return np.divide(total, count, out=out, where=count > 0).astype(np.float32)
 
 
-def _matrix(wcs: dict) -> np.ndarray:
-    """Give the (2, 2) matrix from pixel steps (column, row) to arcsec (x, y)."""
-    angle = np.radians(wcs.get("CROTA2", 0.0))
-    ratio = wcs["CDELT2"] / wcs["CDELT1"]
-    turn = [
-        [wcs.get("PC1_1", np.cos(angle)), wcs.get("PC1_2", -np.sin(angle) * ratio)],
-        [wcs.get("PC2_1", np.sin(angle) / ratio), wcs.get("PC2_2", np.cos(angle))],
-    ]
-    return np.array([[wcs["CDELT1"]], [wcs["CDELT2"]]]) * np.array(turn)
-
-
-def _places(shape: tuple[int, int], wcs: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Give each pixel centre's x (to the west) and y (to the north) in arcsec."""
-    matrix = _matrix(wcs)
-    column = np.arange(1, shape[1] + 1)[None] - wcs["CRPIX1"]
-    row = np.arange(1, shape[0] + 1)[:, None] - wcs["CRPIX2"]
-    x = wcs["CRVAL1"] + matrix[0, 0] * column + matrix[0, 1] * row
-    y = wcs["CRVAL2"] + matrix[1, 0] * column + matrix[1, 1] * row
-    return x, y
-
-
 def _value_at(data: np.ndarray, wcs: dict, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Give the pixels that places in arcsec lie in, NaN beyond the image."""
-    steps = np.linalg.inv(_matrix(wcs)) @ np.stack([x - wcs["CRVAL1"], y - wcs["CRVAL2"]])
-    column, row = steps[0] + wcs["CRPIX1"] - 1, steps[1] + wcs["CRPIX2"] - 1
+    """Return the pixels that places in arcsec lie in, NaN beyond the image."""
+    column, row = plane_pixels(wcs, x, y)
     inside = (np.abs(column - (data.shape[1] - 1) / 2) <= data.shape[1] / 2) & (
         np.abs(row - (data.shape[0] - 1) / 2) <= data.shape[0] / 2
     )
@@ -277,78 +214,3 @@ def _value_at(data: np.ndarray, wcs: dict, x: np.ndarray, y: np.ndarray) -> np.n
     row = np.clip(np.round(row[inside]).astype(int), 0, data.shape[0] - 1)
     out[inside] = data[row, column]
     return out
-
-
-def coordinates(header: fits.Header) -> dict:
-    """Give the header's coordinates, numbers as finite floats; helioprojective, in arcsec."""
-    wcs = {}
-    for key in _WCS_KEYS:
-        if key not in header:
-            if key in _NEEDED:
-                raise KeyError(key)
-            continue
-        if key.startswith(("CTYPE", "CUNIT")):
-            wcs[key] = str(header[key]).strip()
-        else:
-            wcs[key] = float(header[key])
-            if not np.isfinite(wcs[key]):
-                raise ValueError(f"{key} is {wcs[key]}")
-    units = {wcs.get(key, "arcsec").lower() for key in ("CUNIT1", "CUNIT2")}
-    if not units <= {"arcsec", "arcsecs", "arcseconds"}:
-        raise ValueError(f"coordinates in {', '.join(sorted(units))}, not in arcsec")
-    kinds = wcs.get("CTYPE1", "HPLN")[:4], wcs.get("CTYPE2", "HPLT")[:4]
-    if kinds != ("HPLN", "HPLT"):
-        raise ValueError(
-            f"coordinates {' and '.join(kinds)}, not HPLN and HPLT: helioprojective, x first"
-        )
-    if wcs["CDELT1"] == 0 or wcs["CDELT2"] == 0:
-        raise ValueError("pixels of size 0")
-    matrix = _matrix(wcs)
-    if abs(np.linalg.det(matrix)) <= 1e-3 * np.prod(np.linalg.norm(matrix, axis=1)):
-        raise ValueError("its coordinates turn both axes into one")
-    return wcs
-
-
-@contextlib.contextmanager
-def opened_hdus(path: Path) -> Iterator[fits.HDUList]:
-    """Open a FITS file, plain or gzipped; whatever is wrong with it becomes one kind of error."""
-    if not path.exists():
-        raise FileNotFoundError(f"no such file: {path}")
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
-        warnings.filterwarnings("error", "File may have been truncated", AstropyUserWarning)
-        try:
-            file = stack.enter_context(open(path, "rb"))
-        except OSError as error:
-            raise DataIntegrityError(f"{path.name}: can't be opened ({error.strerror})") from error
-        if file.read(2) == b"\x1f\x8b":
-            file = stack.enter_context(gzip.open(path))
-        file.seek(0)
-        try:
-            with fits.open(file, memmap=False) as hdus:
-                yield hdus
-        except DataIntegrityError:
-            raise
-        except (
-            OSError,
-            AstropyUserWarning,
-            ValueError,
-            EOFError,
-            TypeError,
-            LookupError,
-            zlib.error,
-            fits.VerifyError,
-        ) as error:
-            raise DataIntegrityError(f"{path.name}: can't be read as FITS ({error})") from error
-
-
-def _image_hdu(hdus: fits.HDUList, name: str):
-    """Give the first HDU that holds an image."""
-    for hdu in hdus:
-        if hdu.is_image and hdu.header.get("NAXIS", 0) == 2:
-            sides = hdu.header["NAXIS1"], hdu.header["NAXIS2"]
-            if max(sides) > _LARGEST_SIDE:
-                raise DataIntegrityError(f"{name}: an image of {sides} pixels is too large")
-            return hdu
-    raise DataIntegrityError(f"{name}: holds no image of two dimensions")

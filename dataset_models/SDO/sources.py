@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dataset_models.fits_files.opening import list_fits_files
 from dataset_models.SDO.AIA.dat_folder import DatFolder, DatImages, list_dat_files
-from dataset_models.SDO.fits_folder import FITSFolder, FITSImages, list_fits_files
+from dataset_models.SDO.fits_folder import FITSFolder, FITSImages
 from dataset_models.SDO.fits_image import average_blocks
 from dataset_models.store import ImageSource, ImageStore
 from tools.channels import AIA_CHANNELS, HMI_CHANNELS
@@ -95,7 +96,7 @@ def folder_source(
         raise FileNotFoundError(
             f"no such folder: {folder}. Expected an image store, or a folder of FITS or .dat files"
         )
-    raw, fits = list_dat_files(folder), list_fits_files(folder)
+    raw, fits = list_dat_files(folder), list_fits_files(folder)[0]
     if raw and fits:
         raise ValueError(
             f"{folder} holds both .dat files ({raw[0].name}) and FITS files ({fits[0].name}); give "

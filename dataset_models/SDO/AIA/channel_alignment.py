@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning
 from scipy.ndimage import affine_transform, distance_transform_edt
 
+from dataset_models.fits_files.coordinates import astropy_wcs
 from dataset_models.solar_data import DataIntegrityError
 
 __all__ = ["corner_offset", "resampled"]
@@ -104,20 +101,5 @@ def _affine(
 
 def _onto(places: np.ndarray, wcs: dict, other: dict) -> np.ndarray:
     """Give the pixels (column, row) of an image at the places of another's pixels."""
-    arcsec = _coordinates(other).wcs_pix2world(places, 0)
-    return _coordinates(wcs).wcs_world2pix(arcsec, 0)
-
-
-def _coordinates(wcs: dict) -> WCS:
-    """Give the coordinates that the keywords describe; the matrix goes before the angle."""
-    header = fits.Header()
-    for key, default in (("CTYPE1", "HPLN-TAN"), ("CTYPE2", "HPLT-TAN")):
-        header[key] = wcs.get(key, default)
-    header["CUNIT1"] = header["CUNIT2"] = "arcsec"
-    keys = ["CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2"]
-    turned = [key for key in ("PC1_1", "PC1_2", "PC2_1", "PC2_2") if key in wcs]
-    for key in keys + (turned or [key for key in ("CROTA2",) if key in wcs]):
-        header[key] = wcs[key]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        return WCS(header)
+    sky = astropy_wcs(other).wcs_pix2world(places, 0)
+    return astropy_wcs(wcs).wcs_world2pix(sky, 0)

@@ -1,23 +1,30 @@
-"""One AIA image from a FITS file or a map: checked by its header, calibrated, averaged."""
+"""AIA's images: told and checked by their headers, with the exposure that the camera took."""
 
 from __future__ import annotations
 
-import astropy.units as u
-import numpy as np
-from astropy.io import fits
+from collections.abc import Mapping
 
-from dataset_models.SDO.fits_image import ImageHeader, coordinates, number_of, time_of
+import numpy as np
+
+from dataset_models.fits_files.cards import HeaderCards, finite_number, integer
+from dataset_models.fits_files.coordinates import celestial_coordinates
+from dataset_models.fits_files.header_time import observation_time
+from dataset_models.fits_files.units import is_per_second, says_normalised
+from dataset_models.SDO.fits_image import ImageHeader
 from dataset_models.solar_data import DataIntegrityError
-from tools.channels import AIA_CHANNELS, aia_degradation
+from tools.channels import AIA_CHANNELS, CAMERA, aia_degradation
 
 __all__ = ["aia_header", "aia_throughput"]
 
 _SHORTEST_EXPOSURE_S, _LONGEST_EXPOSURE_S = 1e-3, 600.0
 _LEAST_THROUGHPUT = 0.02  # below, the extrapolated calibration says nothing
+_LEAST_COUNTS = -199.0  # DN; read noise is 1.15 DN, -200 and less are fill values
+_LARGEST_COUNTS = 10 * 16383.0  # DN; sharpening raises what a 14-bit converter gives, not tenfold
+_COMMANDED = "AIMGSHCE"  # exposure that the camera was told to take, ms
 
 
 def aia_throughput(header: ImageHeader, name: str) -> float:
-    """Give what is left of the channel's throughput at the image's time.
+    """Return what is left of the channel's throughput at the image's time.
 
     Raises
     ------
@@ -36,52 +43,98 @@ def aia_throughput(header: ImageHeader, name: str) -> float:
     return throughput
 
 
-def aia_header(header: fits.Header, name: str) -> ImageHeader:
+def aia_header(cards: HeaderCards, name: str) -> ImageHeader:
     """Check the header of an AIA image.
 
     Raises
     ------
     DataIntegrityError
-        If it is of a channel that we do not use, or lacks what is needed to calibrate it.
+        If it is of a channel that we do not use, a dark frame, taken through a thick filter, of
+        level 0, or lacks or contradicts what is needed to calibrate it.
     """
     try:
-        channel = number_of(header, "WAVELNTH")
+        channel = integer(cards, "WAVELNTH")
     except ValueError:
-        channel = header.get("WAVELNTH")
+        channel = cards.get("WAVELNTH")
     if channel not in AIA_CHANNELS:
         raise DataIntegrityError(
             f"{name}: expected a channel of {', '.join(map(str, AIA_CHANNELS))} angstrom, got "
             f"{channel}"
         )
+    _refuse_other_kinds(cards, name)
+    shape = (int(cards["NAXIS2"]), int(cards["NAXIS1"]))
     try:
-        time = time_of(header)
-        exposure_s, quality = float(header["EXPTIME"]), number_of(header, "QUALITY", 0)
-        wcs = coordinates(header)
+        time = observation_time(cards)
+        quality = integer(cards, "QUALITY", 0)
+        seconds, per_second, notes = _exposure(cards, channel)
+        wcs = celestial_coordinates(cards, shape)
     except (KeyError, ValueError, TypeError) as error:
         raise DataIntegrityError(
             f"{name}: its header lacks or garbles a value ({error})"
         ) from error
-    if not _SHORTEST_EXPOSURE_S < exposure_s < _LONGEST_EXPOSURE_S:
-        raise DataIntegrityError(f"{name}: its header's exposure time is {exposure_s} s")
+    if not _SHORTEST_EXPOSURE_S < seconds < _LONGEST_EXPOSURE_S:
+        raise DataIntegrityError(f"{name}: its header's exposure time is {seconds} s")
+    unit = seconds if per_second else 1.0
+    notes += [f"the card {key} has no usable value and is left out" for key in cards.left_out]
     return ImageHeader(
         channel=channel,
         time=time,
-        end=time + np.timedelta64(round(exposure_s * 1000), "ms"),
-        exposure_s=exposure_s,
+        end=time + np.timedelta64(round(seconds * 1000), "ms"),
+        exposure_s=seconds,
         quality=quality,
-        is_per_second=_is_per_second(str(header.get("BUNIT", "DN")), name),
+        is_per_second=per_second,
         wcs=wcs,
-        shape=(int(header["NAXIS2"]), int(header["NAXIS1"])),
+        shape=shape,
+        limits=(_LEAST_COUNTS / unit, _LARGEST_COUNTS / unit),
+        notes=tuple(f"{name}: {note}" for note in notes),
     )
 
 
-def _is_per_second(text: str, name: str) -> bool:
-    """Say whether a unit is per second; DN, counts and DN per pixel are not."""
-    try:
-        unit = u.Unit(text.replace("DN", "ct").replace("dn", "ct").replace("counts", "ct"))
-    except ValueError:
-        raise DataIntegrityError(f"{name}: the unit {text!r} can't be read") from None
-    for power, answer in ((0, False), (-1, True)):
-        if any((unit / (base * u.s**power)).is_unity() for base in (u.ct, u.ct / u.pix)):
-            return answer
-    raise DataIntegrityError(f"{name}: expected DN or DN / s, got {text!r}")
+def _refuse_other_kinds(cards: Mapping, name: str) -> None:
+    """Raise DataIntegrityError if a file shows something else than the calibrated Sun."""
+    kind = str(cards.get("IMG_TYPE", "LIGHT")).strip().upper()
+    filter_name = str(cards.get("WAVE_STR", "")).upper()
+    level = cards.get("LVL_NUM", 1)
+    what = ""
+    if kind not in ("LIGHT", ""):
+        what = f"its IMG_TYPE is {kind}"
+    elif "THICK" in filter_name:
+        what = f"its filter is {filter_name}, the calibration is that of the thin ones"
+    elif isinstance(level, (int, float)) and level < 1:
+        what = f"its LVL_NUM is {level:g}: neither dark current nor flat field are corrected"
+    if what:
+        raise DataIntegrityError(f"{name}: expected a calibrated image of the Sun, but {what}")
+
+
+def _exposure(cards: Mapping, channel: int) -> tuple[float, bool, list[str]]:
+    """Return the camera's exposure in s, whether values were divided by it, and what is assumed.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If the exposure or the unit is missing, garbled or contradictory.
+    """
+    seconds, per_second = finite_number(cards, "EXPTIME"), is_per_second(cards)
+    normalised = says_normalised(cards)
+    notes = []
+    if per_second is None:
+        per_second = normalised
+        if normalised:
+            notes.append("no unit, but HISTORY says that its exposure was normalised: DN / s")
+    elif normalised and not per_second:
+        raise ValueError(
+            "its unit is DN, but HISTORY says that its exposure was normalised; correct BUNIT"
+        )
+    if seconds != 1.0:
+        return seconds, per_second, notes
+    # AIA takes no exposure of exactly 1 s: the card was overwritten when values were normalised
+    commanded = cards.get(_COMMANDED)
+    if isinstance(commanded, (int, float)) and commanded > 0 and commanded != 1000:
+        seconds, source = commanded / 1000, f"{_COMMANDED}'s"
+    else:
+        seconds, source = CAMERA[channel].exposure_s, "the usual"
+    notes.append(
+        f"EXPTIME is 1 s, so its exposure was normalised; noise and saturation are those of "
+        f"{source} {seconds:g} s"
+    )
+    return seconds, True, notes

@@ -11,9 +11,10 @@ from typing import Protocol
 
 import numpy as np
 
+from dataset_models.fits_files.opening import ImageInFile, list_fits_files, name_of
+from dataset_models.fits_files.time_groups import group_by_time
 from dataset_models.SDO.AIA.six_channels import SixChannels, read_six_images
-from dataset_models.SDO.fits_folder import list_fits_files
-from dataset_models.SDO.image_file import read_header
+from dataset_models.SDO.image_file import read_headers
 from dataset_models.SDO.sources import StoreImages, is_store
 from dataset_models.solar_data import DataIntegrityError
 from dataset_models.store import ImageStore
@@ -21,6 +22,7 @@ from dataset_models.virtual_sun.images import VirtualImages
 from dataset_models.virtual_sun.record import VIRTUAL_START, hour_of_time
 from tools.channels import CAMERA, aia_degradation
 from tools.emission_measure.response import RESPONSE_CHANNELS
+from tools.times import parse_time
 
 __all__ = [
     "FITSTime",
@@ -77,7 +79,7 @@ class FITSTime:
     """FITS files of one time, and how they are read (``read_six_images``)."""
 
     time: str
-    files: tuple[Path, ...]
+    files: tuple[Path | ImageInFile, ...]
     options: tuple[tuple[str, object], ...]
 
     def read(self) -> SixChannels:
@@ -87,9 +89,9 @@ class FITSTime:
     def identity(self) -> str:
         """Give a hash of the files' names, sizes and times of change, and of how they are read."""
         digest = hashlib.sha256(repr(self.options).encode())
-        for path in self.files:
-            state = path.stat()
-            digest.update(f"{path.name} {state.st_size} {state.st_mtime_ns}\n".encode())
+        for place in self.files:
+            state = (place.path if isinstance(place, ImageInFile) else place).stat()
+            digest.update(f"{place.name} {state.st_size} {state.st_mtime_ns}\n".encode())
         return digest.hexdigest()[:16]
 
 
@@ -114,7 +116,7 @@ class StoreTime:
 class FITSTimes:
     """Times of FITS files, whatever their names and order; files of other channels are left out.
 
-    Files belong to one time as long as they lie within the spread and no channel repeats.
+    Files belong to one time by ``group_by_time``: the nearest one, within the spread.
 
     Parameters
     ----------
@@ -131,19 +133,29 @@ class FITSTimes:
         found = []
         for path in files:
             try:
-                header = read_header(path)
+                usable, left_out = read_headers(path)
             except (DataIntegrityError, OSError) as error:
                 self.problems.append(str(error))
                 continue
-            if header.channel in RESPONSE_CHANNELS:
-                found.append((header.time, header.channel, path))
+            self.problems += left_out
+            for place, header in usable:
+                if header.channel in RESPONSE_CHANNELS:
+                    found.append((header.time, header.channel, place))
+                else:
+                    self.problems.append(
+                        f"{name_of(place)}: {header.channel} is none of the six channels"
+                    )
         if not found:
             listed = "\n  ".join(self.problems[:20]) or "no FITS file of these channels"
             raise DataIntegrityError(
                 f"no image of {', '.join(map(str, RESPONSE_CHANNELS))} angstrom can be used:\n  "
                 f"{listed}"
             )
-        self._groups = _grouped(sorted(found, key=lambda f: (f[0], str(f[2]))), largest_spread_s)
+        found = sorted(found, key=lambda f: (f[0], str(f[2])))
+        times = np.array([time for time, _, _ in found])
+        channels = [channel for _, channel, _ in found]
+        rows = group_by_time(times, channels, largest_spread_s=largest_spread_s)
+        self._groups = [[found[k] for k in group] for group in rows]
         self.times = np.array([group[0][0] for group in self._groups])
 
     def item(self, index: int) -> FITSTime:
@@ -267,8 +279,14 @@ def six_channel_times(
                 "--degradation, --degradation-corrected and --coregister are for FITS files"
             )
         return _image_times(stores[0])
-    files = [f for path in paths for f in (list_fits_files(path) if path.is_dir() else [path])]
-    return FITSTimes(sorted(set(files)), largest_spread_s=largest_spread_s, **options)
+    files, hidden = [], []
+    for path in paths:
+        found, left_out = list_fits_files(path) if path.is_dir() else ([path], [])
+        files += found
+        hidden += left_out
+    times = FITSTimes(sorted(set(files)), largest_spread_s=largest_spread_s, **options)
+    times.problems += hidden
+    return times
 
 
 def nearest_time(times: np.ndarray, wanted: str, tolerance_s: float) -> int:
@@ -292,7 +310,7 @@ def nearest_time(times: np.ndarray, wanted: str, tolerance_s: float) -> int:
         if len(times) == 1:
             return 0
         raise ValueError(f"there are {span}; say which one with --time, or use invert_series.py")
-    time = _read_time(wanted)
+    time = parse_time(wanted, what="--time")
     away = np.abs(times.astype("datetime64[ms]") - time) / np.timedelta64(1, "s")
     nearest = int(np.argmin(away))
     if away[nearest] > tolerance_s:
@@ -312,7 +330,7 @@ def virtual_time(wanted: str, n_hours: int) -> np.ndarray:
         If it is no full hour of the record.
     """
     hour = np.timedelta64(3600, "s")
-    time = _read_time(wanted) if wanted else VIRTUAL_START + n_hours // 2 * hour
+    time = parse_time(wanted, what="--time") if wanted else VIRTUAL_START + n_hours // 2 * hour
     time = np.array([time], "datetime64[s]")
     if not 0 <= int(hour_of_time(time)[0]) < n_hours:
         raise ValueError(
@@ -320,29 +338,3 @@ def virtual_time(wanted: str, n_hours: int) -> np.ndarray:
             f"{VIRTUAL_START + (n_hours - 1) * hour}; a longer record has --virtual-years"
         )
     return time
-
-
-def _read_time(text: str) -> np.datetime64:
-    """Read a time that somebody typed."""
-    try:
-        time = np.datetime64(text.removesuffix("Z"), "ms")
-    except ValueError:
-        time = np.datetime64("NaT")
-    if np.isnat(time):
-        raise ValueError(f"--time {text!r} is no time such as 2014-01-11T08:00")
-    return time
-
-
-def _grouped(files: list[tuple], largest_spread_s: float) -> list[list[tuple]]:
-    """Put files, in order of time, together as one time each."""
-    groups: list[list[tuple]] = []
-    for file in files:
-        last = groups[-1] if groups else None
-        if last is not None:
-            within = (file[0] - last[0][0]) / np.timedelta64(1, "s") <= largest_spread_s
-            again = [other for other in last if other[1] == file[1]]
-            if within and (not again or again[0][0] == file[0]):
-                last.append(file)
-                continue
-        groups.append([file])
-    return groups

@@ -10,11 +10,12 @@ from typing import Protocol
 
 import numpy as np
 
+from dataset_models.fits_files.opening import name_of
 from dataset_models.plain_arrays import load_array
 from dataset_models.SDO.AIA.channel_alignment import corner_offset, resampled
 from dataset_models.SDO.AIA.fits_file import aia_throughput
-from dataset_models.SDO.fits_image import ImageHeader, image_of, opened_image
-from dataset_models.SDO.image_file import name_of, read_header
+from dataset_models.SDO.fits_image import ImageHeader
+from dataset_models.SDO.image_file import read_headers, read_values
 from dataset_models.solar_data import DataIntegrityError
 from tools.channels import CAMERA
 from tools.emission_measure.noise import aia_noise
@@ -157,7 +158,7 @@ def read_six_images(
         If a file is none of AIA, a channel is lacking or there twice, or times, shapes or pointing
         differ.
     """
-    headers = [(image, read_header(image)) for image in images]
+    headers = _headers(images)
     by_channel = _by_channel(headers)
     ordered = [by_channel[channel] for channel in RESPONSE_CHANNELS]
     _require_one_time(ordered, largest_spread_s)
@@ -170,7 +171,8 @@ def read_six_images(
         if header.quality:
             logger.warning("%s: its QUALITY is %#x; look at it", name_of(image), header.quality)
         left, divided = _throughput(header, name_of(image), degradation)
-        dn[..., k] = _rate(image, header, grid, is_coregistered) / divided
+        widened = 1 / left if degradation == "before" else 1.0
+        dn[..., k] = _rate(image, header, grid, is_coregistered, widened=widened) / divided
         seconds.append(header.exposure_s)
         throughputs.append(left)
     return SixChannels(
@@ -220,6 +222,17 @@ def read_six_arrays(path: str | Path, *, pixels_averaged: float = 1.0) -> SixCha
     )
 
 
+def _headers(images: Sequence[object]) -> list[tuple[object, ImageHeader]]:
+    """Return all images in the files with their headers; log what is left out or assumed."""
+    headers = []
+    for image in images:
+        found, left_out = read_headers(image)
+        headers += found
+        for sentence in (*left_out, *(note for _, header in found for note in header.notes)):
+            logger.warning("%s", sentence)
+    return headers
+
+
 def _by_channel(headers: list[tuple[object, ImageHeader]]) -> dict[int, tuple[object, ImageHeader]]:
     """Give the images by channel; raise where one is lacking, there twice, or another's."""
     found: dict[int, tuple[object, ImageHeader]] = {}
@@ -258,12 +271,19 @@ def _throughput(header: ImageHeader, name: str, degradation: str) -> tuple[float
 
 
 def _rate(
-    image: object, header: ImageHeader, grid: ImageHeader, is_coregistered: bool
+    image: object,
+    header: ImageHeader,
+    grid: ImageHeader,
+    is_coregistered: bool,
+    *,
+    widened: float,
 ) -> np.ndarray:
     """Give DN s-1 pix-1, (y, x), on the grid; saturated pixels stay so when they are moved."""
-    with opened_image(image) as (name, _, holder):
-        data = image_of(holder, header.shape, name)
-    seconds = header.exposure_s
+    values, name = read_values(image, header, widened=widened), name_of(image)
+    mended = values.mended(name)
+    if mended:
+        logger.warning("%s", mended)
+    data, seconds = values.data, header.exposure_s
     rate = data / seconds if not header.is_per_second else data
     same = header.shape == grid.shape and corner_offset(grid.shape, grid.wcs, header.wcs) < 0.01
     if not is_coregistered or same:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-from astropy.io import fits
 
-from dataset_models.SDO.fits_image import ImageHeader, coordinates, number_of, time_of
+from dataset_models.fits_files.cards import HeaderCards, finite_number, integer
+from dataset_models.fits_files.coordinates import celestial_coordinates
+from dataset_models.fits_files.header_time import observation_time
+from dataset_models.SDO.fits_image import ImageHeader
 from dataset_models.solar_data import DataIntegrityError
 from tools.channels import HMI_CHANNELS
 
-__all__ = ["hmi_header"]
+__all__ = ["check_field", "hmi_header"]
 
 _CONTENT = {"magnetogram": "B_los", "continuum": "continuum"}
 _UNITS = {"B_los": ("gauss", "g", "mx/cm^2", "mx cm-2"), "continuum": ("dn/s", "dn / s", "ct / s")}
+_OTHER_FIELDS = ("vector", "strength", "inclination", "azimuth", "disambig", "error")
+_LIMITS = {"B_los": (-1e4, 1e4), "continuum": (-1e3, 3e5)}  # G; DN / s, the quiet Sun has 6e4
+_FEWEST_SIGNED = 1000  # pixels of which some lie below 0, if both polarities can be seen
 _CADENCE_S = 45.0  # an observable is known when its last filtergram is in
 
 
-def hmi_header(header: fits.Header, name: str) -> ImageHeader:
+def hmi_header(cards: HeaderCards, name: str) -> ImageHeader:
     """Check the header of an HMI image.
 
     Raises
@@ -25,22 +30,23 @@ def hmi_header(header: fits.Header, name: str) -> ImageHeader:
         If it is no full-disc field along the line of sight and no continuum, has another unit, or
         lacks what is needed to place it.
     """
-    content = str(header.get("CONTENT", "unknown"))
+    content = str(cards.get("CONTENT", "unknown"))
     channel = next((c for word, c in _CONTENT.items() if word in content.lower()), None)
-    if channel is None:
+    if channel is None or any(word in content.lower() for word in _OTHER_FIELDS):
         raise DataIntegrityError(
             f"{name}: expected an HMI magnetogram or continuum ({', '.join(HMI_CHANNELS)}), got "
             f"one whose CONTENT is {content!r}"
         )
-    unit = str(header.get("BUNIT", "none"))
+    unit = str(cards.get("BUNIT", "none"))
     if unit.strip().lower() not in _UNITS[channel]:
         raise DataIntegrityError(
             f"{name}: expected {channel} in {' or '.join(_UNITS[channel][:2])}, got {unit!r}"
         )
     try:
-        time, quality = time_of(header), number_of(header, "QUALITY", 0)
-        wcs = coordinates(header)
-        cadence_s = float(header.get("CADENCE", _CADENCE_S))
+        shape = (int(cards["NAXIS2"]), int(cards["NAXIS1"]))
+        time, quality = observation_time(cards), integer(cards, "QUALITY", 0)
+        wcs = celestial_coordinates(cards, shape)
+        cadence_s = finite_number(cards, "CADENCE", _CADENCE_S)
         if not 0 < cadence_s <= 3600:
             raise ValueError(f"CADENCE is {cadence_s}")
     except (KeyError, ValueError, TypeError) as error:
@@ -55,5 +61,24 @@ def hmi_header(header: fits.Header, name: str) -> ImageHeader:
         quality=quality,
         is_per_second=True,
         wcs=wcs,
-        shape=(int(header["NAXIS2"]), int(header["NAXIS1"])),
+        shape=shape,
+        limits=_LIMITS[channel],
+        notes=tuple(
+            f"{name}: the card {key} has no usable value and is left out" for key in cards.left_out
+        ),
     )
+
+
+def check_field(header: ImageHeader, data: np.ndarray, name: str) -> None:
+    """Raise DataIntegrityError if a field along the line of sight is never negative.
+
+    A strength, an inclination or an azimuth is not; the field of both polarities is.
+    """
+    if header.channel != "B_los":
+        return
+    known = data[np.isfinite(data)]
+    if known.size >= _FEWEST_SIGNED and known.min() >= 0 and known.max() > known.min():
+        raise DataIntegrityError(
+            f"{name}: expected a field along the line of sight, but no pixel is negative; a field "
+            "strength looks like this"
+        )

@@ -9,16 +9,16 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from dataset_models.fits_files.cards import HeaderCards, hdu_cards
+from dataset_models.fits_files.opening import FITS_ENDINGS, LARGEST_SIDE, opened_hdus, quietly
+from dataset_models.fits_files.values import pixel_values
 from dataset_models.plain_arrays import open_array
-from dataset_models.SDO.fits_image import opened_hdus
 from dataset_models.solar_data import DataIntegrityError
 from dataset_models.solar_scenes.files.bad_pixels import fill_in, find_bad_pixels
 from dataset_models.solar_scenes.files.frame_header import (
     frame_time,
     frame_wcs,
     instrument_of,
-    quietly,
-    readable_cards,
 )
 from dataset_models.solar_scenes.files.positions import beyond_limb, position_arcsec
 from dataset_models.solar_scenes.files.resize import area_resize
@@ -38,10 +38,8 @@ __all__ = [
 ]
 
 SMALLEST_SIDE = 32  # pixels; a smaller frame shows no class of scene
-_LARGEST_SIDE = 16384
 _LARGEST_BAD_SHARE = 0.5
-FRAME_ENDINGS = tuple(f".{kind}{gz}" for kind in ("fits", "fit", "fts") for gz in ("", ".gz"))
-FRAME_ENDINGS += (".fits.fz", ".npy")
+FRAME_ENDINGS = (*FITS_ENDINGS, ".npy")
 _PICTURES = {
     b"\x89PNG": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -84,7 +82,7 @@ class Frame:
 
 
 def read_frame(path: str | Path) -> Frame:
-    """Read a frame: the first image of a FITS file, plain, gzipped or tile-compressed, or an .npy.
+    """Read a frame: the first image of a FITS file of any ending and compression, or an .npy.
 
     Missing pixels (NaN, fill values, blocks of zeros, dark or dead lines) are filled in from their
     neighbours and kept in a mask.
@@ -100,8 +98,7 @@ def read_frame(path: str | Path) -> Frame:
     path = Path(path)
     data, header = read_pixels(path)
     image = np.ascontiguousarray(data, np.float32)
-    with quietly():
-        wcs = frame_wcs(header, image.shape)
+    wcs = frame_wcs(header, image.shape)
     filled, bad = repaired(image, _blank_sky(image, wcs, header), path.name)
     return Frame(filled, bad, header, wcs, frame_time(header), instrument_of(header), path)
 
@@ -212,7 +209,7 @@ def check_shape(shape: tuple[int, ...], name: str) -> tuple[int, int]:
             f"{name}: expected {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels or more, got the shape "
             f"{shape}"
         )
-    if max(sides) > _LARGEST_SIDE:
+    if max(sides) > LARGEST_SIDE:
         raise DataIntegrityError(f"{name}: an image of {sides} pixels is too large")
     return sides
 
@@ -256,20 +253,17 @@ def _npy(path: Path) -> np.ndarray:
     return array.reshape(check_shape(array.shape, path.name))
 
 
-def _fits(path: Path) -> tuple[np.ndarray, dict]:
+def _fits(path: Path) -> tuple[np.ndarray, HeaderCards]:
     with quietly(), opened_hdus(path) as hdus:
-        hdu = _first_image(hdus, path.name)
-        shape = check_shape(hdu.shape, path.name)
-        data = hdu.data
-        if data is None or data.size != np.prod(shape):
-            raise DataIntegrityError(f"{path.name}: holds other data than it declares")
-        return data.reshape(shape), readable_cards(hdu.header)
+        k = _first_image(hdus, path.name)
+        shape, cards = check_shape(hdus[k].shape, path.name), hdu_cards(hdus, k)
+        return pixel_values(hdus[k], cards, path.name, shape=shape).data, cards
 
 
-def _first_image(hdus: fits.HDUList, name: str) -> object:
-    for hdu in hdus:
+def _first_image(hdus: fits.HDUList, name: str) -> int:
+    for k, hdu in enumerate(hdus):
         if hdu.is_image and hdu.header.get("NAXIS", 0) > 0:
-            return hdu
+            return k
     raise DataIntegrityError(f"{name}: holds no image")
 
 

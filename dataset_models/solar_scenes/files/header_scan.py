@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
+import io
+import lzma
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,14 +15,15 @@ from typing import IO
 import numpy as np
 from astropy.io import fits
 
+from dataset_models.fits_files.cards import header_cards
+from dataset_models.fits_files.opening import opened_stream, quietly
 from dataset_models.plain_arrays import open_array
 from dataset_models.solar_data import DataIntegrityError
 from dataset_models.solar_scenes.files.frame_header import (
     frame_time,
     frame_wcs,
     instrument_of,
-    quietly,
-    readable_cards,
+    is_needed,
     region_number,
 )
 from dataset_models.solar_scenes.files.frames import check_shape, refuse_picture
@@ -97,15 +99,14 @@ def scan_frame(path: str | Path) -> ScannedFrame:
         check_shape(open_array(path).shape, path.name)
         return ScannedFrame(path, "", "", 0, (np.nan, np.nan), _content_hash(path))
     try:
-        with open(path, "rb") as file:
+        with opened_stream(path) as file:
             header, shape = _first_image(file, path)
-    except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, TypeError) as error:
         if isinstance(error, DataIntegrityError):
             raise
         raise DataIntegrityError(f"{path.name}: can't be read as FITS ({error})") from error
     time = frame_time(header)
-    with quietly():
-        wcs = frame_wcs(header, shape)
+    wcs = frame_wcs(header, shape)
     centre = sky_position(wcs, header, time, (shape[1] - 1) / 2, (shape[0] - 1) / 2)
     if not np.isfinite(centre).all():
         given = (header.get("XCEN"), header.get("YCEN"))
@@ -123,12 +124,9 @@ def _scanned(path: Path) -> ScannedFrame | str:
         return str(error)
 
 
-def _first_image(file: IO[bytes], path: Path) -> tuple[dict, tuple[int, int]]:
+def _first_image(stream: IO[bytes], path: Path) -> tuple[dict, tuple[int, int]]:
     """Return the cards and the shape of the first image, found by the headers' sizes alone."""
-    is_gzipped = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    stream = gzip.GzipFile(fileobj=file) if is_gzipped else file
-    is_primary = True
+    is_plain, is_primary = isinstance(stream, io.BufferedReader), True
     while True:
         with quietly():
             header = fits.Header.fromstring(_header_bytes(stream, path.name, is_primary))
@@ -136,11 +134,11 @@ def _first_image(file: IO[bytes], path: Path) -> tuple[dict, tuple[int, int]]:
             axis = "ZNAXIS" if is_packed else "NAXIS"
             sides = [header.get(f"{axis}{k}", 0) for k in range(header.get(axis, 0), 0, -1)]
             size = _data_size(header) if n_axes else 0
-            cards = readable_cards(header, needed_only=True)
+            cards = header_cards(header, needed=is_needed)
         is_image = is_packed or is_primary or cards.get("XTENSION", "").strip() == "IMAGE"
         if n_axes and is_image:
             shape = check_shape(tuple(sides), path.name)
-            if not is_gzipped and stream.tell() + size > path.stat().st_size:
+            if is_plain and stream.tell() + size > path.stat().st_size:
                 raise DataIntegrityError(f"{path.name}: cut off, it holds less than it declares")
             return cards, shape
         stream.seek(-(-size // _BLOCK) * _BLOCK, 1)

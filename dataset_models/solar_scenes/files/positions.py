@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from dataset_models.solar_scenes.files.frame_header import quietly
+from dataset_models.fits_files.opening import quietly
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS

@@ -23,7 +23,8 @@ from tools.channels import CAMERA, aia_degradation
 from tools.emission_measure.response import RESPONSE_CHANNELS
 
 GRID = {"CRPIX1": 32.5, "CRPIX2": 32.5, "CRVAL1": 100.0, "CRVAL2": -50.0}
-GRID |= {"CDELT1": 0.6, "CDELT2": 0.6}
+GRID |= {"CDELT1": 0.6, "CDELT2": 0.6, "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN"}
+GRID |= {"CUNIT1": "arcsec", "CUNIT2": "arcsec"}
 
 
 def smooth(x, y):

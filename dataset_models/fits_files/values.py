@@ -1,0 +1,144 @@
+"""Reads the values of a FITS image: fill values of any type and impossible numbers become missing.
+
+Missing are NaN and infinity, BLANK (also on unsigned integers, where astropy ignores it), numbers
+beyond 1e20 that netCDF and others fill floats with, and the extremes of integers that software
+writes where there is no value (not those that a saturated 16-bit camera gives). What is impossible
+for an instrument (a counter that is negative, more than its converter gives) is told by its limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataset_models.solar_data import DataIntegrityError
+
+__all__ = ["PixelValues", "pixel_values"]
+
+_LARGEST = 1e20  # physical units of solar images stay far below; fills are 9.97e36, 1e30, 3.4e38
+_INTEGER_EXTREMES = (-32768.0, -(2.0**31), 2.0**31 - 1, 2.0**32 - 1)
+_LARGEST_SHARE = 0.5  # of pixels that no header announces as missing
+
+
+@dataclass(frozen=True)
+class PixelValues:
+    """Values of one image.
+
+    Attributes
+    ----------
+    data : (y, x) float
+        NaN where there is no value.
+    n_filled : int
+        Pixels that held a fill value.
+    n_impossible : int
+        Pixels beyond the instrument's limits.
+    """
+
+    data: np.ndarray
+    n_filled: int = 0
+    n_impossible: int = 0
+
+    def mended(self, name: str) -> str:
+        """Return a sentence on what was made missing, "" where nothing was."""
+        parts = []
+        if self.n_filled:
+            parts.append(f"{self.n_filled} pixels of fill values")
+        if self.n_impossible:
+            parts.append(f"{self.n_impossible} pixels of impossible brightness")
+        return f"{name}: {' and '.join(parts)} are missing" if parts else ""
+
+
+def pixel_values(
+    holder: object,
+    cards: Mapping,
+    name: str,
+    *,
+    shape: tuple[int, int],
+    plane: int | None = None,
+    limits: tuple[float, float] | None = None,
+) -> PixelValues:
+    """Return the values of an image, missing ones as NaN.
+
+    Parameters
+    ----------
+    holder : HDU or sunpy Map
+        Its ``data`` are physical values; of a map, ``mask`` is True where there is no value.
+    cards : mapping
+        The header's.
+    name : str
+        What the image is called in messages.
+    shape : (y, x)
+        That the data must have, axes of length 1 not counted.
+    plane : int, optional
+        Of a cube.
+    limits : (float, float), optional
+        Least and largest value that is possible, in the file's unit.
+
+    Raises
+    ------
+    DataIntegrityError
+        If the data have another shape, are no real numbers, or more than half of them are
+        impossible or fill values without BLANK. NaN and BLANK, as beyond the limb, may be more.
+    """
+    stored = holder.data
+    if stored is None:
+        raise DataIntegrityError(f"{name}: holds no data")
+    stored = np.asarray(stored)
+    if plane is not None:
+        stored = stored[plane]
+    if not (np.issubdtype(stored.dtype, np.floating) or np.issubdtype(stored.dtype, np.integer)):
+        raise DataIntegrityError(f"{name}: expected real numbers, got {stored.dtype}")
+    if stored.size != np.prod(shape):
+        raise DataIntegrityError(f"{name}: holds other data than it declares")
+    data = stored.reshape(shape).astype(float)
+    announced, filled = _blank(data, cards), _fill_values(data, stored.dtype, cards)
+    n_unsaid = int((filled & ~announced).sum())
+    filled |= announced
+    mask = getattr(holder, "mask", None)
+    if mask is not None:
+        data[np.broadcast_to(mask, data.shape)] = np.nan
+    data[filled] = np.nan
+    n_filled, n_impossible = int(filled.sum()), 0
+    if limits is not None:
+        with np.errstate(invalid="ignore"):
+            impossible = (data < limits[0]) | (data > limits[1])
+        n_impossible = int(impossible.sum())
+        data[impossible] = np.nan
+    data[~np.isfinite(data)] = np.nan
+    if not np.isfinite(data).any():
+        raise DataIntegrityError(
+            f"{name}: 100% of its pixels are missing; it holds no finite value"
+        )
+    share = (n_unsaid + n_impossible) / data.size
+    if share > _LARGEST_SHARE:
+        raise DataIntegrityError(
+            f"{name}: {share:.0%} of its pixels are fill values or impossible; at most "
+            f"{_LARGEST_SHARE:.0%} may be"
+        )
+    return PixelValues(data, n_filled, n_impossible)
+
+
+def _blank(data: np.ndarray, cards: Mapping) -> np.ndarray:
+    """Find what the header declares as missing: BLANK, which integers alone can have."""
+    bits = cards.get("ZBITPIX", cards.get("BITPIX", -32))
+    blank = cards.get("ZBLANK", cards.get("BLANK"))
+    if not (isinstance(bits, int) and bits > 0 and isinstance(blank, int)):
+        return np.zeros(data.shape, bool)
+    return data == blank * _number(cards, "BSCALE", 1.0) + _number(cards, "BZERO", 0.0)
+
+
+def _fill_values(data: np.ndarray, kind: np.dtype, cards: Mapping) -> np.ndarray:
+    """Find what stands for a missing value without a word: extremes of integers, huge numbers."""
+    with np.errstate(invalid="ignore"):
+        filled = np.abs(data) >= _LARGEST
+    is_scaled = (_number(cards, "BSCALE", 1.0), _number(cards, "BZERO", 0.0)) != (1.0, 0.0)
+    if np.issubdtype(kind, np.integer) or not is_scaled:
+        filled |= np.isin(data, _INTEGER_EXTREMES)
+    return filled
+
+
+def _number(cards: Mapping, key: str, default: float) -> float:
+    value = cards.get(key, default)
+    return float(value) if isinstance(value, (int, float)) else default
