@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset_models.chunk_files import ChunkError, ChunkFiles
+from dataset_models.reading_summary import ReadingSummary
 from dataset_models.SDO.coding import MISSING, DecodingCurve, decode, decoding_curves
 from dataset_models.SDO.fits_image import FIELD_ARCSEC
 from dataset_models.store_workers import ImageSource, coded_chunks
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 _VERSION = 2
 _MANIFEST_KEYS = {"channels", "size", "units", "pixels_averaged", "coding", "chunk_length"}
 _MANIFEST_KEYS |= {"times", "source"}
+_SUMMARY_FILE = "reading.json"
 _CHUNK_BYTES = 4 << 20  # small images share a chunk, large ones have their own
 _SMALLEST_SIDE, _LARGEST_SIDE = 8, 8192
 
@@ -86,6 +88,7 @@ def build_store(path: str | Path, source: ImageSource, *, workers: int = 1) -> I
                 raise StoreError(f"{path} holds other files ({others[0]}, ...); give an empty one")
             write_json(path / "manifest.json", manifest)
         _write_chunks(path, source, manifest, workers)
+        _write_summary(path, source, manifest)
     return ImageStore(path)
 
 
@@ -171,6 +174,15 @@ class ImageStore:
             digest.update(text.encode())
         digest.update(self.is_bad.tobytes())
         return digest.hexdigest()[:16]
+
+    def summary(self) -> ReadingSummary | None:
+        """Return what became of the files that the store was built from; None where unknown."""
+        try:
+            return ReadingSummary.from_dict(json.loads((self.path / _SUMMARY_FILE).read_text()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self.path / _SUMMARY_FILE} can't be read: {error}") from None
 
     def verify(self) -> list[str]:
         """Read every chunk and compare its hash; give one sentence per problem."""
@@ -272,12 +284,27 @@ def _write_chunks(path: Path, source: ImageSource, manifest: dict, workers: int)
     progress, n_new = Progress(n, "images"), 0
     with Journal(path / "journal.jsonl") as journal:
         made = coded_chunks(source, chunks, workers)
-        for k, rows, (codes, is_bad) in zip(todo, chunks, made, strict=True):
-            array[rows.start : rows.stop] = codes
+        for k, rows, chunk in zip(todo, chunks, made, strict=True):
+            array[rows.start : rows.stop] = chunk.codes
             files.sync(k)
-            journal.append([{"chunk": k, "sha256": _hash(codes), "is_bad": is_bad}])
+            record = {"chunk": k, "sha256": _hash(chunk.codes), "is_bad": chunk.is_bad}
+            if chunk.left_out or chunk.mended:
+                record |= {"left_out": chunk.left_out, "mended": chunk.mended}
+            journal.append([record])
             n_new += len(rows)
             progress.done(rows.stop, new=n_new)
+
+
+def _write_summary(path: Path, source: ImageSource, manifest: dict) -> None:
+    """Keep what became of the files, also of those that an earlier, interrupted build read."""
+    summary = source.summary()
+    if summary is None:
+        return
+    known = _read_journal(path, -(-len(manifest["times"]) // manifest["chunk_length"]))
+    records = [known[k] for k in sorted(known)]
+    left_out = [line for record in records for line in record.get("left_out", ())]
+    mended = [line for record in records for line in record.get("mended", ())]
+    write_json(path / _SUMMARY_FILE, summary.with_more(left_out, mended).to_dict())
 
 
 def _chunk_files(path: Path, manifest: dict) -> ChunkFiles:

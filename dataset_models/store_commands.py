@@ -64,10 +64,15 @@ def _build(arguments: argparse.Namespace) -> int:
         source = _virtual_source(arguments)
     logger.info("%d images: %s", len(source), source.describe()["source"])
     store = build_store(arguments.store, source, workers=arguments.workers)
-    for problem in source.problems:
-        print(f"left out: {problem}")
+    _show_summary(store)
     print(f"{store.path}: {len(store)} images, fingerprint {store.fingerprint()}")
     return 0
+
+
+def _show_summary(store: ImageStore) -> None:
+    summary = store.summary()
+    for line in summary.lines() if summary else ():
+        print(line)
 
 
 def _virtual_source(arguments: argparse.Namespace) -> ImageSource:
@@ -111,6 +116,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         axes = plot_channels(images[-1], store.channels, title=title)
         save_figure(axes[0].figure, arguments.contact_sheet)
         print(f"  contact sheet: {arguments.contact_sheet}")
+    _show_summary(store)
     problems = store.verify() if arguments.verify else []
     for problem in problems:
         print(f"  {problem}")

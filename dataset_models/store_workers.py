@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from dataset_models.reading_summary import ReadingSummary
 from dataset_models.SDO.coding import MISSING, encode
 from tools.long_work.processes import in_order, spawned_pool
 
-__all__ = ["ImageSource", "coded_chunks"]
+__all__ = ["CodedChunk", "ImageSource", "coded_chunks"]
 
 
 class ImageSource(Protocol):
@@ -25,7 +27,9 @@ class ImageSource(Protocol):
     pixels_averaged : float
         Full-resolution pixels in a pixel.
     problems : list of str
-        What was found wrong so far, one sentence each.
+        What is left out, as far as it is known: one sentence for each file or image.
+    mended : list of str
+        What was assumed, ignored or made missing in what is used, as far as it is known.
     """
 
     times: np.ndarray
@@ -33,6 +37,7 @@ class ImageSource(Protocol):
     channels: tuple[int | str, ...]
     pixels_averaged: float
     problems: list[str]
+    mended: list[str]
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -50,11 +55,33 @@ class ImageSource(Protocol):
         """Return what the images are; JSON types only."""
         ...
 
+    def summary(self) -> ReadingSummary | None:
+        """Return what became of the files so far; None where there are none."""
+        ...
+
+
+@dataclass(frozen=True)
+class CodedChunk:
+    """Images as codes.
+
+    Attributes
+    ----------
+    codes : (image, channel, y, x) int16
+    is_bad : list of bool
+    left_out, mended : list of str
+        What was found on the way.
+    """
+
+    codes: np.ndarray
+    is_bad: list[bool]
+    left_out: list[str]
+    mended: list[str]
+
 
 def coded_chunks(
     source: ImageSource, chunks: Sequence[range], workers: int
-) -> Iterator[tuple[np.ndarray, list[bool]]]:
-    """Yield the codes of each chunk's images and which of them are bad, in the chunks' order.
+) -> Iterator[CodedChunk]:
+    """Yield the codes of each chunk's images, in the chunks' order.
 
     Parameters
     ----------
@@ -67,7 +94,7 @@ def coded_chunks(
 
     Yields
     ------
-    (image, channel, y, x) int16, list of bool
+    CodedChunk
 
     Raises
     ------
@@ -76,15 +103,15 @@ def coded_chunks(
     """
     if workers <= 1 or len(chunks) <= 1:
         for rows in chunks:
-            codes, is_bad, _ = _coded(source, rows)
-            yield codes, is_bad
+            yield _coded(source, rows)
         return
     killed = "the chunks before are saved. If memory is short, build with one process"
     n = min(workers, len(chunks))
     with spawned_pool(n, initializer=_keep_source, arguments=(source,), if_killed=killed) as pool:
-        for codes, is_bad, problems in in_order(pool, _coded_by_worker, chunks, n):
-            source.problems.extend(problems)
-            yield codes, is_bad
+        for chunk in in_order(pool, _coded_by_worker, chunks, n):
+            source.problems.extend(chunk.left_out)
+            source.mended.extend(chunk.mended)
+            yield chunk
 
 
 _source: ImageSource | None = None  # of this worker process
@@ -95,15 +122,15 @@ def _keep_source(source: ImageSource) -> None:
     _source = source
 
 
-def _coded_by_worker(rows: range) -> tuple[np.ndarray, list[bool], list[str]]:
+def _coded_by_worker(rows: range) -> CodedChunk:
     if _source is None:
         raise RuntimeError("this process was not given a source")
     return _coded(_source, rows)
 
 
-def _coded(source: ImageSource, rows: range) -> tuple[np.ndarray, list[bool], list[str]]:
-    """Code the images of a chunk; also return what was found wrong on the way."""
-    known = len(source.problems)
+def _coded(source: ImageSource, rows: range) -> CodedChunk:
+    """Code the images of a chunk."""
+    known, mended = len(source.problems), len(source.mended)
     codes = np.stack(
         [
             encode(source.image(i), source.channels, pixels_averaged=source.pixels_averaged)
@@ -111,4 +138,4 @@ def _coded(source: ImageSource, rows: range) -> tuple[np.ndarray, list[bool], li
         ]
     )
     is_bad = [bool(source.is_bad(i) or (codes[j] == MISSING).all()) for j, i in enumerate(rows)]
-    return codes, is_bad, source.problems[known:]
+    return CodedChunk(codes, is_bad, source.problems[known:], source.mended[mended:])

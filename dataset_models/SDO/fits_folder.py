@@ -12,6 +12,7 @@ import numpy as np
 from dataset_models.fits_files.coordinates import OBSERVER_KEYS
 from dataset_models.fits_files.opening import ImageInFile, list_fits_files, name_of
 from dataset_models.fits_files.time_groups import group_by_time
+from dataset_models.reading_summary import ReadingSummary
 from dataset_models.SDO.fits_image import FIELD_ARCSEC, ImageHeader
 from dataset_models.SDO.image_file import read_headers, read_image
 from dataset_models.solar_data import DataIntegrityError
@@ -80,6 +81,12 @@ class FITSImages:
             listed = "\n  ".join(self.problems[:20]) or "it holds no FITS file"
             raise DataIntegrityError(f"{name}: no image can be read:\n  {listed}")
         self.times, self._images = self._in_order(self._grouped(found))
+        for image in self._images:
+            for place, header in image:
+                if header.quality != 0:
+                    self.problems.append(f"{name_of(place)}: its QUALITY is {header.quality:#x}")
+                else:
+                    self.mended += header.notes
 
     def __len__(self) -> int:
         return len(self._images)
@@ -87,17 +94,15 @@ class FITSImages:
     def image(self, index: int) -> np.ndarray:
         """Return one image, (channel, y, x) float32, NaN where there is no value."""
         out = np.full((len(self.channels), self.size, self.size), np.nan, np.float32)
-        for place, header in self._images[index]:
-            if header.quality != 0:
-                self.problems.append(f"{name_of(place)}: its QUALITY is {header.quality:#x}")
         for place, header in self.files(index):
             try:
                 read = read_image(place, self.size, degradation_corrected=self._corrected)
                 out[self.channels.index(header.channel)] = read.image
-                if read.mended:
+                if read.mended and read.mended not in self.mended:
                     self.mended.append(read.mended)
             except (DataIntegrityError, OSError) as error:
-                self.problems.append(str(error))
+                if str(error) not in self.problems:
+                    self.problems.append(str(error))
                 logger.warning("%s", error)
         return out
 
@@ -130,6 +135,10 @@ class FITSImages:
             "observers": observers,
         }
 
+    def summary(self) -> ReadingSummary:
+        """Return what became of the files so far."""
+        return ReadingSummary(self.n_given, tuple(self.problems), tuple(self.mended))
+
     def _fingerprint(self) -> str:
         """Return a hash of all files by name, size and time of change; of maps by their data."""
         digest = hashlib.sha256()
@@ -156,7 +165,6 @@ class FITSImages:
             self.problems += left_out
             self.n_given += len(usable) + len(left_out) - 1
             for place, header in usable:
-                self.mended += header.notes
                 if header.channel in self.channels:
                     found.append((place, header))
                 else:
@@ -221,8 +229,8 @@ class FITSImages:
         ends = (ends + np.timedelta64(999, "ms")).astype("datetime64[s]")
         times, first = np.unique(ends, return_index=True)
         for k in sorted(set(range(len(images))) - set(first.tolist())):
-            names = ", ".join(name_of(place) for place, _ in images[k])
-            self.problems.append(f"{names}: another image ends in the same second")
+            for place, _ in images[k]:
+                self.problems.append(f"{name_of(place)}: another image ends in the same second")
         return times, [images[k] for k in first]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset_models.fits_files.opening import list_fits_files
+from dataset_models.reading_summary import ReadingSummary
 from dataset_models.SDO.AIA.dat_folder import DatFolder, DatImages, list_dat_files
 from dataset_models.SDO.fits_folder import FITSFolder, FITSImages
 from dataset_models.SDO.fits_image import average_blocks
@@ -41,6 +42,7 @@ class StoreImages:
         self.store, self.size, self.channels = store, size, tuple(channels)
         self.times = store.times
         self.problems: list[str] = []
+        self.mended: list[str] = []
         self.pixels_averaged = store.manifest["pixels_averaged"] * (store.size // size) ** 2
 
     def __len__(self) -> int:
@@ -54,6 +56,10 @@ class StoreImages:
     def is_bad(self, index: int) -> bool:
         """Return whether the store's image is marked as bad."""
         return bool(self.store.is_bad[index])
+
+    def summary(self) -> ReadingSummary | None:
+        """Return what became of the files that the store was built from."""
+        return self.store.summary()
 
     def describe(self) -> dict:
         """Describe what the images are; JSON types only."""

@@ -31,7 +31,7 @@ class PixelValues:
     data : (y, x) float
         NaN where there is no value.
     n_filled : int
-        Pixels that held a fill value.
+        Pixels that held a fill value which the header doesn't announce.
     n_impossible : int
         Pixels beyond the instrument's limits.
     """
@@ -100,7 +100,7 @@ def pixel_values(
     if mask is not None:
         data[np.broadcast_to(mask, data.shape)] = np.nan
     data[filled] = np.nan
-    n_filled, n_impossible = int(filled.sum()), 0
+    n_impossible = 0
     if limits is not None:
         with np.errstate(invalid="ignore"):
             impossible = (data < limits[0]) | (data > limits[1])
@@ -117,7 +117,7 @@ def pixel_values(
             f"{name}: {share:.0%} of its pixels are fill values or impossible; at most "
             f"{_LARGEST_SHARE:.0%} may be"
         )
-    return PixelValues(data, n_filled, n_impossible)
+    return PixelValues(data, n_unsaid, n_impossible)
 
 
 def _blank(data: np.ndarray, cards: Mapping) -> np.ndarray:

@@ -41,6 +41,7 @@ class VirtualImages:
     def __init__(self, record: VirtualRecord, times: np.ndarray, size: int):
         self.times, self.size = np.asarray(times, "datetime64[s]"), size
         self.problems: list[str] = []  # nothing goes wrong here
+        self.mended: list[str] = []
         self._hours = hour_of_time(self.times)
         self._record, self._corona = record, VirtualCorona(record, size)
         self.pixels_averaged = (4096 / size) ** 2
@@ -86,6 +87,9 @@ class VirtualImages:
         days = np.mod(since_start, _MISSION_YEARS * 365.25)
         date = _MISSION_START + (np.array([days]) * 86400).astype("timedelta64[s]")
         return np.array([aia_degradation(channel, date)[0] for channel in AIA_CHANNELS])
+
+    def summary(self) -> None:
+        """Return nothing: no file is read."""
 
     def describe(self) -> dict:
         """Describe what the images are; JSON types only."""

@@ -76,8 +76,9 @@ def _opened(files: list[str], config: MapConfig):
     from dataset_models.SDO.AIA.six_channel_series import nearest_time, six_channel_times
 
     times = six_channel_times(files, largest_spread_s=config.spread, **config.reading)
-    for problem in times.problems:
-        print(f"left out: {problem}", file=sys.stderr)
+    summary = times.summary()
+    for line in summary.lines() if summary else ():
+        print(line, file=sys.stderr)
     return times.item(nearest_time(times.times, config.time, config.spread)).read()
 
 

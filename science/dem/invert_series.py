@@ -39,10 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{new} times inverted, {before} were there, {len(failed)} failed")
     for outcome in failed:
         print(f"  {outcome.time}: {outcome.reason}")
-    if times.problems:
-        print(f"{len(times.problems)} files can't be used:")
-    for problem in times.problems:
-        print(f"  {problem}")
+    summary = times.summary()
+    for line in summary.lines() if summary else ():
+        print(line)
     print(f"Emission measures: {Path(config.output) / 'series.csv'}")
     return 1 if failed or times.problems else 0
 

@@ -14,6 +14,7 @@ import pytest
 from dataset_models.SDO.coding import encode
 from dataset_models.store import ImageStore, StoreError, build_store
 from dataset_models.store_commands import main
+from software_tests.dataset_models.toy_source import ToySource
 from tools.channels import AIA_CHANNELS
 from tools.long_work.journal import read_records
 from tools.long_work.resumable import claim
@@ -21,7 +22,7 @@ from tools.long_work.resumable import claim
 ROOT = Path(__file__).parents[2]
 
 
-class ToyImages:
+class ToyImages(ToySource):
     """A source of random images; ``fails_at`` stands for a kill while one is made."""
 
     channels = AIA_CHANNELS
@@ -31,7 +32,7 @@ class ToyImages:
         # 700 x 700: one image in a chunk, and no power of two
         self.times = np.datetime64("2014-01-01T00:00:00") + np.arange(n) * np.timedelta64(720, "s")
         self.size, self.seed, self.fails_at = size, seed, fails_at
-        self.n_made, self.problems = 0, []
+        self.n_made, self.problems, self.mended = 0, [], []
 
     def __len__(self):
         return len(self.times)
@@ -334,7 +335,7 @@ class FailingImages(ToyImages):
 
     def __init__(self, **options):
         super().__init__(**options)
-        self.problems = []
+        self.problems, self.mended = [], []
 
     def image(self, index):
         self.problems.append(f"image {index} is odd")

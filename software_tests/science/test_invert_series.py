@@ -45,7 +45,7 @@ def test_a_bad_time_is_listed_and_stops_nothing(folder, capsys):
     text = capsys.readouterr().out
     assert "2 times inverted, 0 were there, 1 failed" in text
     assert "lacking: 131" in text
-    assert "1 files can't be used" in text
+    assert "17 of 18 files read, 1 left out" in text
     rows = listed(folder)
     assert [row["file"] for row in rows] == ["20140111T080001.fits", "", "20140111T100001.fits"]
     assert "lacking: 131" in rows[1]["reason"]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dataset_models.reading_summary import ReadingSummary
 from dataset_models.SDO.fits_image import FIELD_ARCSEC, average_blocks
 from dataset_models.solar_data import DataIntegrityError
 from tools.channels import AIA_CHANNELS
@@ -101,6 +102,8 @@ class DatImages:
             raise ValueError(f"images have 8 pixels a side or more, not {size}")
         self.pixels_averaged = (4096 / size) ** 2
         self.problems: list[str] = []
+        self.mended: list[str] = []
+        self._n_given = len(paths)
         found = {}
         for path in map(Path, paths):
             try:
@@ -132,7 +135,8 @@ class DatImages:
         try:
             image = read_dat(self._paths[index])
         except (DataIntegrityError, OSError) as error:
-            self.problems.append(str(error))
+            if str(error) not in self.problems:
+                self.problems.append(str(error))
             logger.warning("%s", error)
             self._unreadable.add(index)
             return np.full((len(AIA_CHANNELS), self.size, self.size), np.nan, np.float32)
@@ -146,6 +150,10 @@ class DatImages:
     def is_bad(self, index: int) -> bool:
         """Return whether a file could not be read; a raw file carries no other quality."""
         return index in self._unreadable
+
+    def summary(self) -> ReadingSummary:
+        """Return what became of the files so far."""
+        return ReadingSummary(self._n_given, tuple(self.problems))
 
     def describe(self) -> dict:
         """Describe what the images are; JSON types only."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from dataset_models.fits_files.opening import ImageInFile, list_fits_files, name_of
 from dataset_models.fits_files.time_groups import group_by_time
+from dataset_models.reading_summary import ReadingSummary
 from dataset_models.SDO.AIA.six_channels import SixChannels, read_six_images
 from dataset_models.SDO.image_file import read_headers
 from dataset_models.SDO.sources import StoreImages, is_store
@@ -63,7 +64,7 @@ class SixChannelTimes(Protocol):
     times : (time,) datetime64
     source : str
     problems : list of str
-        What can't be used at all, a sentence each.
+        What can't be read, a sentence each.
     """
 
     times: np.ndarray
@@ -71,7 +72,10 @@ class SixChannelTimes(Protocol):
     problems: list[str]
 
     def item(self, index: int) -> SixChannelTime:
-        """Give one of the times."""
+        """Return one of the times."""
+
+    def summary(self) -> ReadingSummary | None:
+        """Return what became of the files; None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,8 @@ class FITSTimes:
     def __init__(self, files: Sequence[Path], *, largest_spread_s: float, **options):
         self._options = {"largest_spread_s": largest_spread_s, **options}
         self.problems: list[str] = []
+        self.unused: list[str] = []
+        self._n_given, self._mended = len(files), []
         self.source = f"{len(files)} FITS files"
         found = []
         for path in files:
@@ -138,11 +144,13 @@ class FITSTimes:
                 self.problems.append(str(error))
                 continue
             self.problems += left_out
+            self._n_given += len(usable) + len(left_out) - 1
             for place, header in usable:
                 if header.channel in RESPONSE_CHANNELS:
                     found.append((header.time, header.channel, place))
+                    self._mended += header.notes
                 else:
-                    self.problems.append(
+                    self.unused.append(
                         f"{name_of(place)}: {header.channel} is none of the six channels"
                     )
         if not found:
@@ -157,6 +165,16 @@ class FITSTimes:
         rows = group_by_time(times, channels, largest_spread_s=largest_spread_s)
         self._groups = [[found[k] for k in group] for group in rows]
         self.times = np.array([group[0][0] for group in self._groups])
+
+    def leave_out(self, sentences: list[str]) -> None:
+        """Count files that are not used, a sentence each."""
+        self.unused += sentences
+        self._n_given += len(sentences)
+
+    def summary(self) -> ReadingSummary:
+        """Return what became of the files so far; single times may fail later."""
+        left_out = (*self.problems, *self.unused)
+        return ReadingSummary(self._n_given, left_out, tuple(self._mended))
 
     def item(self, index: int) -> FITSTime:
         """Give one of the times."""
@@ -198,6 +216,10 @@ class ImageTimes:
             saturation_dn=0.98 * CAMERA[171].saturation_dn,
             is_synthetic=self.is_synthetic,
         )
+
+    def summary(self) -> ReadingSummary | None:
+        """Return what became of the files that a store was built from."""
+        return self._images.summary()
 
     def item(self, index: int) -> StoreTime:
         """Give one of a store's times."""
@@ -285,7 +307,7 @@ def six_channel_times(
         files += found
         hidden += left_out
     times = FITSTimes(sorted(set(files)), largest_spread_s=largest_spread_s, **options)
-    times.problems += hidden
+    times.leave_out(hidden)
     return times
 
 

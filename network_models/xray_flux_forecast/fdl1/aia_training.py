@@ -220,8 +220,9 @@ def _given_store(config: AIAConfig) -> ImageStore:
         data, config.size, with_hmi=config.hmi, degradation_corrected=config.degradation_corrected
     )
     store = _made_store(config, folder, f"{data.resolve().name}_{config.size}")
-    for problem in folder.problems:
-        logger.warning("left out: %s", problem)
+    summary = store.summary()
+    for line in summary.lines() if summary else ():
+        logger.warning("%s", line.strip())
     return store
 
 

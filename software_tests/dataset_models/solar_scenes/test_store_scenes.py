@@ -11,12 +11,13 @@ from dataset_models.solar_scenes.labelled_scenes import open_labelled_scenes
 from dataset_models.solar_scenes.store_scenes import StoreScenes
 from dataset_models.splits import grouped
 from dataset_models.store import build_store
+from software_tests.dataset_models.toy_source import ToySource
 from tools.channels import AIA_CHANNELS
 
 SIDE = 128
 
 
-class Images:
+class Images(ToySource):
     """Images ten days apart, bright and noisy; the third has no 171 A, the fourth is bad."""
 
     channels = AIA_CHANNELS

@@ -11,6 +11,7 @@ from dataset_models.store import StoreError, build_store
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.plasma import LOG_T_EDGES
 from dataset_models.virtual_sun.process import simulate_record
+from software_tests.dataset_models.toy_source import ToySource
 from tools.emission_measure.families import LOG_T_EDGES as BIN_EDGES
 from tools.emission_measure.response import bin_response
 
@@ -233,7 +234,7 @@ SIX = (94, 131, 171, 193, 211, 335)
 IN_STORE = (304, *reversed(SIX))
 
 
-class KnownImages:
+class KnownImages(ToySource):
     """A store's source whose images are response times known emission measure, by day."""
 
     size, pixels_averaged, problems = 16, 4.0, []

@@ -11,13 +11,14 @@ from dataset_models.store import build_store
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.process import simulate_record
 from dataset_models.virtual_sun.record import VIRTUAL_START, virtual_flare_record
+from software_tests.dataset_models.toy_source import ToySource
 from tools.channels import AIA_CHANNELS
 
 HOUR = np.timedelta64(3600, "s")
 WINDOW = HistoryWindow(history_h=48)
 
 
-class ToyImages:
+class ToyImages(ToySource):
     """Images whose brightness names their place: 1000 image + 100 channel + 10 y + x."""
 
     channels, size, pixels_averaged, problems = AIA_CHANNELS, 8, 65536.0, []
