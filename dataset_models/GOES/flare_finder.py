@@ -133,9 +133,13 @@ def record_of_minutes(minute: np.ndarray, flux: np.ndarray, **fields) -> FlareRe
 
 
 def _rises(flux: np.ndarray) -> np.ndarray:
-    """Say at which minutes four minutes of increase by a factor of at least 1.4 begin."""
+    """Return at which minutes four minutes of increase by a factor of at least 1.4 begin.
+
+    No flare begins at a flux that is not above 0: noise rises by any factor from there.
+    """
     if len(flux) < _RISE_MINUTES:
         return np.zeros(0, bool)
     windows = np.lib.stride_tricks.sliding_window_view(flux, _RISE_MINUTES)
     increasing = (np.diff(windows, axis=1) > 0).all(axis=1)
+    increasing &= windows[:, 0] > 0
     return increasing & (windows[:, -1] >= _RISE_FACTOR * windows[:, 0])

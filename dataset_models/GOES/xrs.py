@@ -1,4 +1,4 @@
-"""GOES X-ray Sensor light curves: one reader for the FITS and netCDF files of GOES-8 to -18.
+"""GOES X-ray Sensor light curves: one reader for the FITS and netCDF files of GOES-8 to -19.
 
 Read are the SDAC/GSFC FITS files and NOAA's netCDF products in both naming schemes (``a_flux`` /
 ``b_flux`` and ``xrsa_flux`` / ``xrsb_flux``) and both epochs (1970-01-01 and 2000-01-01T12). Times
@@ -18,13 +18,22 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
+from dataset_models.GOES.netcdf_fields import (
+    attribute,
+    good_samples,
+    read_flux,
+    read_times,
+    unknown_flags,
+)
 from dataset_models.solar_data import DataIntegrityError
 from tools.physics.flare_class import OPERATIONAL, TRUE, rescale_flux
 
-__all__ = ["XRSSeries", "find_gaps", "join_xrs", "read_xrs"]
+__all__ = ["XRSSeries", "find_gaps", "in_order", "read_xrs"]
 
-_NO_DATA = -9999.0  # NOAA's fill values are -9999 and -99999, far below every valid flux
+_LEAST_FLUX, _LARGEST_FLUX = -1e-6, 1e-2  # W m-2; noise at night, and X100: X45 was the largest
+_PREFIX = re.compile(r"go(\d{2})(?=\d{8}|\d{6}|\b|_)", flags=re.IGNORECASE)
 _MS = "datetime64[ms]"
+_FLUX_NAMES = (("xrsb_flux", "xrsa_flux"), ("b_flux", "a_flux"), ("b_avg", "a_avg"))
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,7 @@ def read_xrs(path: str | Path, *, scaling: str | None = None) -> XRSSeries:
     FileNotFoundError
         If there is no such file.
     DataIntegrityError
-        If the file is damaged or empty, its times run backwards, or no flux in it is good.
+        If the file is damaged or empty, or no flux in it is good.
     """
     path = Path(path)
     if not path.is_file():
@@ -146,6 +155,10 @@ def read_xrs(path: str | Path, *, scaling: str | None = None) -> XRSSeries:
             series = _read_fits(path)
         elif start.startswith(b"\x89HDF"):
             series = _read_netcdf(path)
+        elif start.startswith(b"CDF"):
+            raise DataIntegrityError(
+                f"{path.name}: a netCDF-3 file, which is not read; convert it with nccopy -k nc4"
+            )
         else:
             raise DataIntegrityError(
                 f"{path.name}: expected a GOES XRS file in FITS or netCDF-4, but it starts with "
@@ -157,59 +170,11 @@ def read_xrs(path: str | Path, *, scaling: str | None = None) -> XRSSeries:
         raise DataIntegrityError(
             f"{path.name}: cannot be read as GOES XRS data ({error})"
         ) from error
-    if (series.time[1:] < series.time[:-1]).any():
-        raise DataIntegrityError(
-            f"{path.name}: times run backwards at sample "
-            f"{int(np.argmax(series.time[1:] < series.time[:-1])) + 2}; the file is damaged"
-        )
     if not series.long_is_good.any():
         raise DataIntegrityError(
             f"{path.name}: none of its {len(series.time)} samples holds a good 1-8 A flux"
         )
-    series = _in_order(series)
     return series if scaling is None else series.on_scale(scaling)
-
-
-def join_xrs(series: list[XRSSeries]) -> XRSSeries:
-    """Join light curves in time; within the span of an earlier given one, later ones are left out.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or their scalings differ.
-    """
-    if not series:
-        raise ValueError("no GOES XRS series to join")
-    scalings = {s.scaling for s in series}
-    if len(scalings) > 1:
-        raise ValueError(
-            "these files mix the operational and the true flux scale "
-            f"({', '.join(sorted({s.satellite for s in series}))}); read them on one scale "
-            "(scaling='true' or 'operational')"
-        )
-    columns = ("time", "long_flux", "short_flux", "long_is_good", "short_is_good")
-    kept = []
-    for k, one in enumerate(series):
-        covered = np.zeros(len(one.time), bool)
-        for other in series[:k]:
-            covered |= (one.time >= other.time[0]) & (one.time <= other.time[-1])
-        kept.append(~covered)
-    joined = {
-        name: np.concatenate([getattr(s, name)[rows] for s, rows in zip(series, kept, strict=True)])
-        for name in columns
-    }
-    n_left = sum(int((~rows).sum()) for rows in kept)
-    satellites = list(dict.fromkeys(s.satellite for s in series))
-    overlap = [f"{n_left} samples within the span of another file left out"] if n_left else []
-    return _in_order(
-        replace(
-            series[0],
-            **joined,
-            satellite=", ".join(satellites),
-            source=", ".join(s.source for s in series),
-            repairs=tuple(dict.fromkeys([r for s in series for r in s.repairs] + overlap)),
-        )
-    )
 
 
 def find_gaps(time: np.ndarray, limit_s: float) -> np.ndarray:
@@ -230,14 +195,17 @@ def _read_fits(path: Path) -> XRSSeries:
             seconds = np.asarray(table["TIME"][0], float)
             flux = np.asarray(table["FLUX"][0], float).reshape(len(seconds), 2)
             day = np.datetime64("1858-11-17", "ms") + np.timedelta64(int(header["TIMEZERO"]), "D")
-            satellite = _satellite_name(str(hdus[0].header.get("TELESCOP", "")))
+            satellite, repairs = _satellite(path, str(hdus[0].header.get("TELESCOP", "")))
             flagged = _fits_flags(hdus, seconds)
     number = int(satellite.split("-")[1]) if "-" in satellite else 0
-    long_flux, short_flux = (np.where(f > _NO_DATA, f, np.nan) for f in flux.T)
+    known = np.isfinite(seconds)
+    time = day + np.round(np.where(known, seconds, 0) * 1000).astype("timedelta64[ms]")
+    time[~known] = np.datetime64("NaT")
     return _series(
-        time=day + np.round(seconds * 1000).astype("timedelta64[ms]"),
-        fluxes=(long_flux, short_flux),
-        good=(~flagged, ~flagged),
+        time=time,
+        fluxes=flux.T,
+        good=(~flagged[:, 0], ~flagged[:, 1]),
+        repairs=repairs,
         satellite=satellite,
         scaling=TRUE if number >= 16 else OPERATIONAL,
         time_is="centre of exposure" if 13 <= number <= 15 else "start of record",
@@ -246,18 +214,20 @@ def _read_fits(path: Path) -> XRSSeries:
 
 
 def _fits_flags(hdus: fits.HDUList, seconds: np.ndarray) -> np.ndarray:
-    """Give which samples the STATUS table excludes: eclipse, detector off, calibration, saturation.
+    """Return which samples the STATUS table excludes, (sample, 2): of the long and short channel.
 
     The table lists the times at which the status words change; word 1 bit 0o1000 is an eclipse by
-    the Moon, word 2 bits 0o1 off, 0o2 calibration, 0o10 and 0o200 saturation (its COMMENT cards).
+    the Moon, word 2 bits 0o1 off, 0o2 calibration, 0o10 saturation of the short and 0o200 of the
+    long channel (its COMMENT cards).
     """
-    flagged = np.zeros(len(seconds), bool)
+    flagged = np.zeros((len(seconds), 2), bool)
     if "STATUS" not in hdus or hdus["STATUS"].data is None:
         return flagged
     table = hdus["STATUS"].data
     time = np.ravel(table["TIME"]).astype(float)
     words = np.reshape(np.asarray(table["STATUS"], float), (-1, 2))[: len(time)].astype(np.int64)
-    bad = (words[:, 0] & 0o1000 > 0) | (words[:, 1] & (0o1 | 0o2 | 0o10 | 0o200) > 0)
+    both = (words[:, 0] & 0o1000 > 0) | (words[:, 1] & (0o1 | 0o2) > 0)
+    bad = np.stack([both | (words[:, 1] & bit > 0) for bit in (0o200, 0o10)], axis=1)
     current = np.searchsorted(time, seconds, side="right") - 1
     known = current >= 0
     flagged[known] = bad[current[known]]
@@ -268,7 +238,7 @@ def _read_netcdf(path: Path) -> XRSSeries:
     """Read a NOAA netCDF-4 file of either naming scheme."""
     with h5py.File(path, "r") as file:
         names = {name.lower(): name for name in file}
-        for long_name, short_name in (("xrsb_flux", "xrsa_flux"), ("b_flux", "a_flux")):
+        for long_name, short_name in _FLUX_NAMES:
             if long_name in names and short_name in names:
                 break
         else:
@@ -276,16 +246,15 @@ def _read_netcdf(path: Path) -> XRSSeries:
                 f"{path.name}: expected the fluxes xrsa_flux and xrsb_flux, or a_flux and b_flux; "
                 f"found {', '.join(sorted(file)) or 'nothing'}"
             )
-        fluxes, good = [], []
-        for name in (long_name, short_name):
-            flux = np.asarray(file[names[name]][:], float)
-            fluxes.append(np.where(flux > _NO_DATA, flux, np.nan))
-            good.append(_netcdf_good(file, names, name.removesuffix("_flux")))
+        channels = tuple(name.split("_")[0] for name in (long_name, short_name))
+        fluxes = [read_flux(file[names[name]], name) for name in (long_name, short_name)]
+        good = [good_samples(file, names, channel) for channel in channels]
         time_name = names.get("time", names.get("time_tag", "time"))
-        time = _netcdf_time(file[time_name])
-        title = _attribute(file, "title")
-        satellite = _satellite_name(_attribute(file, "platform"), path.name)
+        time = read_times(file[time_name])
+        title = attribute(file, "title")
+        satellite, repairs = _satellite(path, attribute(file, "platform"))
         legacy = time_name == "time_tag" or names[long_name].isupper()
+        repairs += [f"flag variable {n} not known, ignored" for n in unknown_flags(names, channels)]
     if len(time) == 0:
         raise DataIntegrityError(f"{path.name}: the file holds no samples")
     number = int(satellite.split("-")[1]) if "-" in satellite else 0
@@ -298,6 +267,7 @@ def _read_netcdf(path: Path) -> XRSSeries:
         time=time,
         fluxes=fluxes,
         good=[np.ones(len(time), bool) if g is None else g for g in good],
+        repairs=repairs,
         satellite=satellite,
         scaling=OPERATIONAL if legacy and number < 16 else TRUE,
         time_is="start of record",
@@ -305,79 +275,72 @@ def _read_netcdf(path: Path) -> XRSSeries:
     )
 
 
-def _netcdf_time(variable: h5py.Dataset) -> np.ndarray:
-    """Turn ``(milli)seconds since EPOCH`` into datetime64[ms]."""
-    units = _attribute(variable, "units")
-    match = re.fullmatch(r"(seconds|milliseconds) since (.+?)(?: UTC)?", units)
-    if match is None:
-        raise DataIntegrityError(f"unknown time unit {units!r}")
-    epoch = np.datetime64(match[2].strip().replace(" ", "T"), "ms")
-    step_ms = 1000 if match[1] == "seconds" else 1
-    value = np.asarray(variable[:], float)
-    if not np.isfinite(value).all() or (value <= _NO_DATA).any():
-        raise DataIntegrityError("some times are missing")
-    return epoch + np.round(value * step_ms).astype("timedelta64[ms]")
+def _satellite(path: Path, said: str) -> tuple[str, list[str]]:
+    """Return the satellite, by the file's name before what the file says; and whether they differ.
+
+    The platform of some files is that of the operator's primary satellite.
+    """
+    prefix = _PREFIX.match(path.name)
+    named = f"GOES-{int(prefix[1])}" if prefix else _satellite_name(path.name)
+    stated = _satellite_name(said)
+    if "unknown" in (named, stated) or named == stated:
+        return (stated if named == "unknown" else named), []
+    return named, [f"the name says {named}, the file {stated}: taken for {named}"]
 
 
-def _netcdf_good(file: h5py.File, names: dict[str, str], channel: str) -> np.ndarray | None:
-    """Give which samples carry the flag's ``good_data`` value under its mask."""
-    name = names.get(f"{channel}_flags", names.get(f"{channel}_flag"))
-    if name is None:
-        return None
-    flags = np.asarray(file[name][:]).astype(np.int64)
-    meanings = _attribute(file[name], "flag_meanings").split()
-    values = np.atleast_1d(_parse_numbers(file[name].attrs.get("flag_values", [0])))
-    masks = np.atleast_1d(_parse_numbers(file[name].attrs.get("flag_masks", [0xFFFF])))
-    index = meanings.index("good_data") if "good_data" in meanings else 0
-    return (flags & int(masks[index])) == int(values[index])
-
-
-def _parse_numbers(value: object) -> np.ndarray:
-    return np.asarray(value).astype(np.int64)
-
-
-def _attribute(owner: h5py.File | h5py.Dataset, name: str) -> str:
-    value = owner.attrs.get(name, "")
-    value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _satellite_name(*texts: str) -> str:
+def _satellite_name(text: str) -> str:
     """Find a satellite number in ``GOES 15``, ``g16`` or a file name such as ``goes_13_x.nc``."""
-    for text in texts:
-        match = re.search(r"(?:^|[^a-z])g(?:oes)?[ _-]?(\d{1,2})(?!\d)", text, flags=re.IGNORECASE)
-        if match:
-            return f"GOES-{int(match[1])}"
-    return "unknown"
+    match = re.search(r"(?:^|[^a-z])g(?:oes)?[ _-]?(\d{1,2})(?!\d)", text, flags=re.IGNORECASE)
+    return f"GOES-{int(match[1])}" if match else "unknown"
 
 
-def _series(*, time, fluxes, good, **fields) -> XRSSeries:
-    long_flux, short_flux = fluxes
-    if not len(time) == len(long_flux) == len(short_flux):
+def _series(*, time, fluxes, good, repairs, **fields) -> XRSSeries:
+    """Make a series in order of time: impossible fluxes and samples without a time are left out."""
+    if not len(time) == len(fluxes[0]) == len(fluxes[1]):
         raise DataIntegrityError("times and fluxes differ in number")
-    return XRSSeries(
-        time=time.astype(_MS),
-        long_flux=long_flux,
-        short_flux=short_flux,
-        long_is_good=good[0] & np.isfinite(long_flux),
-        short_is_good=good[1] & np.isfinite(short_flux),
-        cadence_s=0.0,
-        **fields,
+    repairs = list(repairs)
+    known = ~np.isnat(time)
+    if not known.all():
+        repairs.append(f"{int((~known).sum())} samples without a time left out")
+    columns, n_impossible = {}, 0
+    for name, flux, is_good in zip(("long", "short"), fluxes, good, strict=True):
+        flux, is_good = np.array(flux, float)[known], np.asarray(is_good)[known]
+        with np.errstate(invalid="ignore"):
+            missing = ~np.isfinite(flux) | (flux <= -9990)
+            impossible = ~missing & ~((flux >= _LEAST_FLUX) & (flux <= _LARGEST_FLUX))
+        n_impossible += int(impossible.sum())
+        flux[missing | impossible] = np.nan
+        columns |= {f"{name}_flux": flux, f"{name}_is_good": is_good & np.isfinite(flux)}
+    if n_impossible:
+        repairs.append(f"{n_impossible} impossible fluxes missing")
+    return in_order(
+        XRSSeries(
+            time=time[known].astype(_MS), cadence_s=0.0, repairs=tuple(repairs), **columns, **fields
+        )
     )
 
 
-def _in_order(series: XRSSeries) -> XRSSeries:
-    """Sort by time and drop repeated times, counting them."""
-    time, first = np.unique(series.time, return_index=True)
+def in_order(series: XRSSeries) -> XRSSeries:
+    """Return a series sorted by time, one sample a time: in each channel its first good one."""
     repairs = list(series.repairs)
+    n_back = int((series.time[1:] < series.time[:-1]).sum())
+    if n_back:
+        repairs.append(f"times ran backwards {n_back} times, sorted")
+    time = np.unique(series.time)
     if len(time) < len(series.time):
         repairs.append(f"{len(series.time) - len(time)} repeated times dropped")
-    columns = ("long_flux", "short_flux", "long_is_good", "short_is_good")
+    columns = {}
+    for name in ("long", "short"):
+        good = getattr(series, f"{name}_is_good")
+        order = np.lexsort((~good, series.time))  # stable: the first given of equal ones
+        first = order[np.searchsorted(series.time[order], time)]
+        for key in (f"{name}_flux", f"{name}_is_good"):
+            columns[key] = getattr(series, key)[first]
     steps = np.diff(time) / np.timedelta64(1, "s")
     return replace(
         series,
         time=time,
-        **{name: getattr(series, name)[first] for name in columns},
+        **columns,
         cadence_s=float(np.median(steps)) if len(steps) else float("nan"),
         repairs=tuple(repairs),
     )

@@ -12,7 +12,8 @@ from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow, PeakF
 from dataset_models.GOES.flare_list import read_flare_list
 from dataset_models.GOES.flare_record import FLARE_PEAKS, FLUX_SERIES, FlareRecord
 from dataset_models.GOES.side_columns import read_side_columns
-from dataset_models.GOES.xrs import join_xrs, read_xrs
+from dataset_models.GOES.xrs import read_xrs
+from dataset_models.GOES.xrs_merge import join_xrs
 from dataset_models.splits import Split, by_years, chronological
 from dataset_models.virtual_sun.flux_series import virtual_flux_record
 from dataset_models.virtual_sun.limit import ForecastLimit
