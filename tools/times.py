@@ -61,7 +61,9 @@ def parse_time(
     given = str(text).strip().upper()
     match = next((m for m in (form.fullmatch(given) for form in _FORMS) if m), None)
     if match is None:
-        raise ValueError(f"{what}: {str(text)!r} is no time such as 2014-01-11T08:00 (UTC)")
+        raise ValueError(
+            f"{what}: expected a time such as 2014-01-11T08:00 (UTC), got {str(text)!r}"
+        )
     part = match.groupdict()
     if part["hour"] is None and needs_clock:
         raise ValueError(f"{what}: {str(text)!r} is a day without a time of day")

@@ -1,35 +1,48 @@
 """Flare catalogues: the GOES event list and FlareNet's list of measured peaks, with known faults.
 
-What is repaired is counted in the record's ``faults``; nothing is repaired in silence.
+What is repaired is counted in the record's ``faults``; nothing is repaired in silence. A row that
+can't be read is left out and named; it never costs the catalogue.
 """
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 
 from dataset_models.GOES.flare_record import FlareRecord
+from dataset_models.reading_summary import ReadingSummary
 from tools.csv_files import read_csv_rows
-from tools.physics.flare_class import OPERATIONAL, class_to_flux
+from tools.physics.flare_class import OPERATIONAL, TRUE, class_to_flux, rescale_flux
+from tools.times import parse_time
 
 __all__ = ["read_flare_list"]
 
+logger = logging.getLogger(__name__)
+
+_W_M2 = u.W / u.m**2
+_TRUE_FROM, _FIRST_TRUE_SATELLITE = datetime(2020, 1, 1), 16
 _EVENT_LIST = ["Flare Class", "Start Time", "Peak Time", "End Time", "Active Region Number"]
 _MEASURED_LIST = ["Year", "Month", "Day", "Hour Start", "Minute Start", "Hour End", "Minute End"]
 _LONGEST_FLARE_H = 20  # an end or peak further from the start is a misprint, not a long flare
 _SAME_FLARE_FLUX_RATIO = 1.1  # twins of one flare differ by rounding of the class only
 
 
-def read_flare_list(path: str | Path) -> FlareRecord:
+def read_flare_list(path: str | Path, *, class_scale: str = OPERATIONAL) -> FlareRecord:
     """Read a flare catalogue.
 
     Known columns: ``Flare Class, Start Time, Peak Time, End Time, Active Region Number`` (the GOES
     event list), or ``Year, Month, Day, Hour Start, ..., Peak Flux`` (FlareNet's list; its two pairs
     of peak columns bear the same names: the first is the event list's peak, the second the
-    measured one, which is used). Both are on the operational scale.
+    measured one, which is used). Further columns of an event list are ignored, but for
+    ``Satellite``, which says on which scale a class stands. Without it the date does: NOAA's
+    operational lists are of GOES-1 to -15 until the end of 2019 and carry the factor 0.7; later
+    ones are of GOES-16 and newer, on the true scale.
 
     Faults and what becomes of them:
 
@@ -47,23 +60,25 @@ def read_flare_list(path: str | Path) -> FlareRecord:
     ----------
     path : str or Path
         A CSV file.
+    class_scale : {"operational", "true"}
+        Scale of the fluxes to be returned; flares on the other one are converted.
 
     Returns
     -------
     FlareRecord
-        From the first to the last day with a flare. Fluxes on the operational scale.
+        From the first to the last day with a flare.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the columns are unknown, the list is empty, or a row can't be read.
+        If the columns are unknown, the list is empty, or no row can be read.
     """
     path = Path(path)
     rows = read_csv_rows(path, "flare list")
     header, body = [name.strip() for name in rows[0][1]] if rows else [], rows[1:]
-    if header == _EVENT_LIST:
+    if header[: len(_EVENT_LIST)] == _EVENT_LIST:
         parse, name = _parse_event, "GOES event list"
     elif header[: len(_MEASURED_LIST)] == _MEASURED_LIST:
         parse, name = _parse_measured, "FlareNet list of measured peaks"
@@ -75,12 +90,36 @@ def read_flare_list(path: str | Path) -> FlareRecord:
     if not body:
         raise ValueError(f"{path.name}: the flare list is empty")
     faults: Counter[str] = Counter()
-    flares = []
+    flares, left_out, scales = [], [], Counter()
     for number, row in body:
+        tried = Counter(faults)
         try:
-            flares.append(parse(row, faults))
-        except (ValueError, IndexError) as error:
-            raise ValueError(f"{path.name}, line {number}: {error}") from error
+            flare, scale = parse(row, header, tried)
+        except (ValueError, IndexError, OverflowError) as error:
+            left_out.append(f"{path.name}, line {number}: {error}")
+            continue
+        faults = tried
+        scales[scale] += 1
+        flares.append((flare[0], _on_scale(flare[1], scale, class_scale), flare[2]))
+    if not flares:
+        raise ValueError(f"{path.name}: no row can be read:\n  " + "\n  ".join(left_out[:20]))
+    if left_out:
+        faults["rows left out"] = len(left_out)
+    converted = sum(n for scale, n in scales.items() if scale != class_scale)
+    mended = [f"{fault}: {count}" for fault, count in faults.items() if fault != "rows left out"]
+    if converted:
+        sentence = f"classes converted to the {class_scale} scale"
+        faults[sentence] = converted
+        mended.append(f"{sentence}: {converted}")
+    if len(scales) > 1:
+        logger.warning(
+            "%s mixes flares on the operational scale (until 2019, %d) and on the true one (%d); "
+            "all are converted to the %s scale",
+            path.name,
+            scales[OPERATIONAL],
+            scales[TRUE],
+            class_scale,
+        )
     flares = _without_repeats(sorted(flares), faults)
     peak_time = np.array([f[0] for f in flares], "datetime64[s]")
     return FlareRecord(
@@ -91,17 +130,27 @@ def read_flare_list(path: str | Path) -> FlareRecord:
         end=(peak_time[-1].astype("datetime64[D]") + np.timedelta64(1, "D")).astype(
             "datetime64[s]"
         ),
-        class_scale=OPERATIONAL,
+        class_scale=class_scale,
         source=f"{name} ({path.name})",
         faults=dict(faults),
+        summary=ReadingSummary(len(body), tuple(left_out), tuple(mended)),
     )
 
 
-def _parse_event(row: list[str], faults: Counter) -> tuple[datetime, float, int]:
-    """Give (peak, flux, region) of a row of the GOES event list."""
-    if len(row) != len(_EVENT_LIST):
-        raise ValueError(f"expected {len(_EVENT_LIST)} columns, got {len(row)}")
-    name, start_text, peak_text, end_text, region_text = (cell.strip() for cell in row)
+def _on_scale(flux: float, from_scale: str, to_scale: str) -> float:
+    if from_scale == to_scale:
+        return flux
+    return float(rescale_flux(flux * _W_M2, from_scale=from_scale, to_scale=to_scale).value)
+
+
+def _parse_event(
+    row: list[str], header: list[str], faults: Counter
+) -> tuple[tuple[datetime, float, int], str]:
+    """Return (peak, flux, region) of a row of the GOES event list, and the scale of its class."""
+    if len(row) != len(header):
+        raise ValueError(f"expected {len(header)} columns, got {len(row)}")
+    cells = {key: cell.strip() for key, cell in zip(header, row, strict=True)}
+    name, start_text, peak_text, end_text, region_text = (cells[key] for key in _EVENT_LIST)
     start, end = _time(start_text), _time(end_text)
     try:
         peak = _time(peak_text)
@@ -117,18 +166,28 @@ def _parse_event(row: list[str], faults: Counter) -> tuple[datetime, float, int]
     if start < datetime(2002, 6, 1) and 17000 < region < 20000:
         region -= 10000
         faults["region numbers freed of a leading 1"] += 1
-    return peak, float(flux), region
+    return (peak, float(flux), region), _scale_of(start, cells.get("Satellite", ""))
 
 
-def _parse_measured(row: list[str], faults: Counter) -> tuple[datetime, float, int]:
-    """Give (peak, flux, region) of a row of FlareNet's list."""
+def _scale_of(start: datetime, satellite: str) -> str:
+    """Return the scale that NOAA's operational class of a flare stands on."""
+    number = re.search(r"(\d{1,2})\s*$", satellite.strip())
+    if number:
+        return TRUE if int(number[1]) >= _FIRST_TRUE_SATELLITE else OPERATIONAL
+    return TRUE if start >= _TRUE_FROM else OPERATIONAL
+
+
+def _parse_measured(
+    row: list[str], header: list[str], faults: Counter
+) -> tuple[tuple[datetime, float, int], str]:
+    """Return (peak, flux, region) of a row of FlareNet's list, and the scale of its flux."""
     year, month, day, h0, m0, h1, m1, _, _, hp, mp = (int(cell) for cell in row[:11])
     start = datetime(year, month, day, h0, m0)
     peak, end = start.replace(hour=hp, minute=mp), start.replace(hour=h1, minute=m1)
     flux = float(row[11])
     if not flux > 0 or not np.isfinite(flux):
         raise ValueError(f"expected a positive peak flux in W m-2, got {row[11]!r}")
-    return _mend_times(start, peak, end, faults), flux, 0
+    return (_mend_times(start, peak, end, faults), flux, 0), OPERATIONAL
 
 
 def _mend_times(start: datetime, peak: datetime | None, end: datetime, faults: Counter) -> datetime:
@@ -174,5 +233,5 @@ def _without_repeats(flares: list, faults: Counter) -> list:
 
 
 def _time(text: str) -> datetime:
-    """Read ``2011-06-07T06:41Z``."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%MZ")
+    """Read a time of the list, such as ``2011-06-07T06:41Z``."""
+    return parse_time(text, what="the time", needs_clock=True).astype("datetime64[s]").item()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dataset_models.reading_summary import ReadingSummary
 from tools.physics.flare_class import SCALES
 
 __all__ = ["FLARE_PEAKS", "FLUX_SERIES", "NEVER_KNOWN", "FlareRecord"]
@@ -39,6 +40,8 @@ class FlareRecord:
         end in a light curve. A history may hold a flare from then on only.
     flux_time, flux : (sample,) datetime64[s] and float64 W m-2, or None
         One-minute averages of the 1-8 A flux, where the record comes from a light curve.
+    summary : ReadingSummary, optional
+        What became of the files, or of a list's rows.
     """
 
     peak_time: np.ndarray
@@ -54,6 +57,7 @@ class FlareRecord:
     known_time: np.ndarray | None = None
     flux_time: np.ndarray | None = None
     flux: np.ndarray | None = None
+    summary: ReadingSummary | None = None
 
     def __post_init__(self):
         if self.known_time is None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from dataset_models.GOES.flare_record import FlareRecord
 from tools.csv_files import read_csv_table
+from tools.times import parse_time
 
 __all__ = ["SideColumns", "current_flux", "flux_column", "read_side_columns", "true_value"]
 
@@ -103,7 +104,7 @@ def read_side_columns(path: str | Path) -> SideColumns:
     times, values = [], []
     for number, row in rows:
         try:
-            times.append(np.datetime64(row["time"].strip().removesuffix("Z"), "s"))
+            times.append(parse_time(row["time"]).astype("datetime64[s]"))
             values.append([float(row[name]) for name in names])
         except ValueError as error:
             raise ValueError(f"{path.name}, line {number}: {error}") from error

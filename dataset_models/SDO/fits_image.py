@@ -10,7 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from dataset_models.fits_files.cards import HeaderCards, hdu_cards, map_cards
-from dataset_models.fits_files.coordinates import plane_pixels, plane_places
+from dataset_models.fits_files.coordinates import (
+    celestial_coordinates,
+    plane_pixels,
+    plane_places,
+)
 from dataset_models.fits_files.opening import ImageInFile, image_hdus, name_of, opened_hdus
 from dataset_models.solar_data import DataIntegrityError
 
@@ -21,6 +25,8 @@ __all__ = [
     "average_onto_grid",
     "grid_cells",
     "opened_image",
+    "plane_cards",
+    "sdo_coordinates",
 ]
 
 FIELD_ARCSEC = 2457.6  # of a full image: 4096 pixels of 0.6 arcsec
@@ -101,6 +107,18 @@ def opened_image(image: object) -> Iterator[tuple[str, HeaderCards, object]]:
     with opened_hdus(Path(image)) as hdus:
         k = image_hdus(hdus, name_of(image))[0]
         yield name_of(image), hdu_cards(hdus, k), hdus[k]
+
+
+def sdo_coordinates(cards: HeaderCards, shape: tuple[int, int]) -> tuple[dict, list[str]]:
+    """Return an SDO image's coordinates, and what was assumed or left out; raises as the layer.
+
+    Without any CTYPE they are helioprojective, as in all files of SDO.
+    """
+    notes = [f"the card {key} has no usable value and is left out" for key in cards.left_out]
+    if "CTYPE1" not in cards and "CTYPE2" not in cards:
+        cards = HeaderCards({**cards, "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN"}, cards.left_out)
+        notes.append("no CTYPE, so its coordinates are taken to be helioprojective")
+    return celestial_coordinates(cards, shape), notes
 
 
 def plane_cards(cards: HeaderCards, plane: int) -> HeaderCards:

@@ -25,6 +25,7 @@ from dataset_models.solar_scenes.files.scene_table import (
 from dataset_models.store import ImageStore
 from tools.code_dependencies import fingerprint_of_code
 from tools.csv_files import read_csv_table
+from tools.times import parse_time
 
 __all__ = ["StoreScenes", "names_stores"]
 
@@ -184,12 +185,7 @@ class StoreScenes(SolarData):
 
     def _tile(self, row: dict[str, str]) -> _Tile:
         store = self._store(row["store"])
-        try:
-            time = np.datetime64(row["time"].removesuffix("Z"), "s")
-        except ValueError:
-            raise ValueError(
-                f"expected a time such as 2011-10-08T11:15:33, got {row['time']!r}"
-            ) from None
+        time = parse_time(row["time"]).astype("datetime64[s]")
         found = np.flatnonzero(store.times == time)
         if len(found) == 0:
             raise ValueError(f"{row['store']} has no image of {time}")

@@ -21,6 +21,7 @@ from network_models.training.lots import ArrayFolder, PixelRows, describe_rows, 
 from network_models.training.sample import Explained, Lot, Sample
 from network_models.training.targets import Target
 from tools.channels import channel_unit
+from tools.times import parse_time
 
 if TYPE_CHECKING:
     import keras
@@ -260,13 +261,11 @@ def nearest_row(text: str, times: np.ndarray) -> int:
         If there is no sample near it.
     """
     try:
-        time = np.datetime64(text.strip().removesuffix("Z"), "s")
+        time = parse_time(text).astype("datetime64[s]")
     except ValueError:
         raise FileNotFoundError(
             f"{text!r} is no file and no time; expected one like {times[0]}"
         ) from None
-    if np.isnat(time):
-        raise ValueError(f"{text!r} is no time; expected one like {times[0]}")
     row = int(np.argmin(np.abs(times - time)))
     if abs(times[row] - time) > _HALF_HOUR:
         raise ValueError(

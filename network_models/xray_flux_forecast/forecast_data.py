@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from dataset_models.GOES.flare_record import FLARE_PEAKS, FLUX_SERIES, FlareReco
 from dataset_models.GOES.side_columns import read_side_columns
 from dataset_models.GOES.xrs import read_xrs
 from dataset_models.GOES.xrs_merge import join_xrs
+from dataset_models.reading_summary import ReadingSummary
+from dataset_models.solar_data import DataIntegrityError
 from dataset_models.splits import Split, by_years, chronological
 from dataset_models.virtual_sun.flux_series import virtual_flux_record
 from dataset_models.virtual_sun.limit import ForecastLimit
 from dataset_models.virtual_sun.parameters import FlareProcessParameters
 from dataset_models.virtual_sun.process import simulate_record
 from dataset_models.virtual_sun.record import virtual_flare_record
+from tools.times import parse_time
 
 __all__ = [
     "DataOptions",
@@ -30,7 +34,9 @@ __all__ = [
     "read_record",
 ]
 
-_XRS_ENDINGS = (".fits", ".fits.gz", ".fit", ".nc")
+logger = logging.getLogger(__name__)
+
+_XRS_ENDINGS = (".fits", ".fits.gz", ".fit", ".nc", ".nc4")
 _TEST_SHARE = 0.4
 _VALIDATION_EVERY = 4  # years
 _FEWEST_YEARS = 6  # of records that are split by years
@@ -55,7 +61,7 @@ class DataOptions:
     side : str
         CSV with side columns, or empty.
     class_scale : {"operational", "true"}
-        Scale on which X-ray files are read; flare lists stand on the operational one.
+        Scale on which X-ray files and flare lists are read.
     gap_limit_s : float
         Longest gap in X-ray samples that is no gap, in seconds.
     virtual_years, virtual_seed
@@ -100,14 +106,22 @@ def open_record(options: DataOptions) -> tuple[FlareRecord, ForecastLimit | None
 def read_record(paths: list[str], *, class_scale: str, gap_limit_s: float = 300.0) -> FlareRecord:
     """Read one flare list, or any number of X-ray Sensor files and folders, as one record.
 
+    An X-ray file that can't be read costs itself: it is left out and named in the record's
+    ``summary``, as long as others can be read.
+
     Raises
     ------
     FileNotFoundError
         If a path does not exist or a folder holds no X-ray file.
     ValueError
-        If lists and X-ray files are mixed, a file can't be read, or the scales don't fit.
+        If lists and X-ray files are mixed, or no file can be read.
     """
-    files = [file for path in paths for file in _files(Path(path))]
+    files, hidden = [], []
+    for path in paths:
+        found, left_out = _files(Path(path))
+        files += found
+        hidden += left_out
+    files = list(dict.fromkeys(files))
     lists = [file for file in files if file.suffix.lower() == ".csv"]
     if lists and len(files) > 1:
         raise ValueError(
@@ -115,15 +129,34 @@ def read_record(paths: list[str], *, class_scale: str, gap_limit_s: float = 300.
             f"{lists[0].name} among them; give the list, or the X-ray files, alone"
         )
     if lists:
-        record = read_flare_list(lists[0])
-        if record.class_scale != class_scale:
-            raise ValueError(
-                f"{lists[0].name} stands on the {record.class_scale} scale; "
-                f"use --class-scale {record.class_scale}"
-            )
+        record = read_flare_list(lists[0], class_scale=class_scale)
+        _report(record.summary, "rows")
         return record
-    series = [read_xrs(file, scaling=class_scale) for file in files]
-    return record_of_series(join_xrs(series), gap_limit_s=gap_limit_s)
+    series, problems = [], []
+    for file in files:
+        try:
+            series.append(read_xrs(file, scaling=class_scale))
+        except DataIntegrityError as error:
+            if len(files) == 1:
+                raise
+            problems.append(str(error))
+    if not series:
+        listed = "\n  ".join(problems[:20])
+        raise DataIntegrityError(f"no X-ray file can be read:\n  {listed}")
+    mended = [f"{s.source}: {repair}" for s in series for repair in s.repairs]
+    summary = ReadingSummary(len(files) + len(hidden), (*problems, *hidden), tuple(mended))
+    _report(summary, "X-ray files")
+    record = record_of_series(join_xrs(series), gap_limit_s=gap_limit_s)
+    faults = record.faults | ({"files left out": len(summary.left_out)} if problems else {})
+    return replace(record, summary=summary, faults=faults)
+
+
+def _report(summary: ReadingSummary | None, what: str) -> None:
+    """Log the summary: as a warning where something was left out."""
+    if summary is not None:
+        level = logging.WARNING if summary.left_out else logging.INFO
+        for line in summary.lines(what=what):
+            logger.log(level, "%s", line)
 
 
 def default_split(
@@ -150,10 +183,9 @@ def default_split(
             validation_from=start + (length * 0.45).astype("timedelta64[s]"),
             test_from=border,
         )
-    try:
-        border = np.datetime64(test_from, "s") if test_from else _first_test_year(start, end)
-    except ValueError:
-        raise ValueError(f"expected a date such as 2011-01-01, got {test_from!r}") from None
+    border = _first_test_year(start, end)
+    if test_from:
+        border = parse_time(test_from, what="--test-from").astype("datetime64[s]")
     if border <= start or border >= end:
         raise ValueError(
             f"the test set must begin within the record, {start} to {end}, not at {border}"
@@ -181,20 +213,23 @@ def _refuse_years(validation_years: tuple[int, ...], why: str) -> None:
         raise ValueError(f"--validation-years can't be used with {why}; leave it out")
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path) -> tuple[list[Path], list[str]]:
+    """Return the X-ray files that a path names, and a sentence for each hidden one."""
     if path.is_file():
-        return [path]
+        return [path], []
     if not path.is_dir():
         raise FileNotFoundError(
             f"no such file or folder: {path}. Expected a flare list (.csv), a GOES X-ray file "
             f"({', '.join(_XRS_ENDINGS)}) or a folder of X-ray files"
         )
     found = sorted(f for f in path.rglob("*") if f.name.lower().endswith(_XRS_ENDINGS))
-    if not found:
+    hidden = [f for f in found if any(p.startswith(".") for p in f.relative_to(path).parts)]
+    used = [f for f in found if f not in set(hidden)]
+    if not used:
         raise FileNotFoundError(
             f"{path} holds no GOES X-ray file ({', '.join('*' + e for e in _XRS_ENDINGS)})"
         )
-    return found
+    return used, [f"{f.name}: a hidden file" for f in hidden]
 
 
 def _span(dataset: PeakFluxSamples) -> tuple[np.datetime64, np.datetime64]:

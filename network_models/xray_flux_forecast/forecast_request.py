@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +18,7 @@ from dataset_models.GOES.side_columns import (
 from network_models.xray_flux_forecast.forecast_data import read_record
 from tools.options import from_plain
 from tools.run_folder import RunFolder
+from tools.times import parse_times
 
 __all__ = ["ForecastRequest", "Forecasts", "request_of", "require_side_columns", "window_of_run"]
 
@@ -182,10 +182,4 @@ def _regular_times(record: FlareRecord, every_h: int) -> np.ndarray:
 
 def _given_times(given: Sequence[str]) -> np.ndarray:
     """Read the times of ``--at``."""
-    for text in given:
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d(:\d\d){0,2}Z?)?", text):
-            raise ValueError(f"--at takes times in UTC such as 2017-09-06T12:00, got {text!r}")
-    try:
-        return np.array([np.datetime64(t.removesuffix("Z"), "s") for t in given])
-    except ValueError as error:
-        raise ValueError(f"--at takes times such as 2017-09-06T12:00 ({error})") from None
+    return parse_times(list(given), what="--at takes times").astype("datetime64[s]")

@@ -20,6 +20,7 @@ from tools.csv_files import read_csv_table
 from tools.random_streams import random_stream
 from tools.score_card import EVENTS, Forecaster, score_card
 from tools.skill import roc_area
+from tools.times import parse_time
 
 __all__ = ["ForeignForecasts", "audit_forecasts", "read_forecasts", "score_forecasts"]
 
@@ -77,7 +78,7 @@ def read_forecasts(path: str | Path) -> ForeignForecasts:
     values = np.empty((len(rows), len(columns)))
     for k, (number, row) in enumerate(rows):
         try:
-            times[k] = np.datetime64(row["time"].strip().removesuffix("Z"), "s")
+            times[k] = parse_time(row["time"]).astype("datetime64[s]")
             values[k] = [float(row[name]) for name in columns]
         except ValueError as error:
             raise ValueError(f"{path.name}, line {number}: {error}") from error
@@ -229,10 +230,7 @@ def _is_coherent(forecasts: ForeignForecasts) -> AuditCheck:
 
 
 def _is_after(forecasts: ForeignForecasts, trained_until: str) -> AuditCheck:
-    try:
-        border = np.datetime64(trained_until, "s")
-    except ValueError:
-        raise ValueError(f"expected a date such as 2010-12-31, got {trained_until!r}") from None
+    border = parse_time(trained_until, what="--trained-until").astype("datetime64[s]")
     early = int((forecasts.times < border).sum())
     detail = f"{early} of {len(forecasts)} forecasts were issued before {border}"
     return AuditCheck("no forecast was issued within the training data", early == 0, detail)

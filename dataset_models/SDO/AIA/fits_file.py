@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from dataset_models.fits_files.cards import HeaderCards, finite_number, integer
-from dataset_models.fits_files.coordinates import celestial_coordinates
 from dataset_models.fits_files.header_time import observation_time
 from dataset_models.fits_files.units import is_per_second, says_normalised
-from dataset_models.SDO.fits_image import ImageHeader
+from dataset_models.SDO.fits_image import ImageHeader, sdo_coordinates
 from dataset_models.solar_data import DataIntegrityError
 from tools.channels import AIA_CHANNELS, CAMERA, aia_degradation
 
@@ -67,7 +66,7 @@ def aia_header(cards: HeaderCards, name: str) -> ImageHeader:
         time = observation_time(cards)
         quality = integer(cards, "QUALITY", 0)
         seconds, per_second, notes = _exposure(cards, channel)
-        wcs = celestial_coordinates(cards, shape)
+        wcs, more = sdo_coordinates(cards, shape)
     except (KeyError, ValueError, TypeError) as error:
         raise DataIntegrityError(
             f"{name}: its header lacks or garbles a value ({error})"
@@ -75,7 +74,6 @@ def aia_header(cards: HeaderCards, name: str) -> ImageHeader:
     if not _SHORTEST_EXPOSURE_S < seconds < _LONGEST_EXPOSURE_S:
         raise DataIntegrityError(f"{name}: its header's exposure time is {seconds} s")
     unit = seconds if per_second else 1.0
-    notes += [f"the card {key} has no usable value and is left out" for key in cards.left_out]
     return ImageHeader(
         channel=channel,
         time=time,
@@ -86,7 +84,7 @@ def aia_header(cards: HeaderCards, name: str) -> ImageHeader:
         wcs=wcs,
         shape=shape,
         limits=(_LEAST_COUNTS / unit, _LARGEST_COUNTS / unit),
-        notes=tuple(f"{name}: {note}" for note in notes),
+        notes=tuple(f"{name}: {note}" for note in notes + more),
     )
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dataset_models.fits_files.cards import HeaderCards, finite_number, integer
-from dataset_models.fits_files.coordinates import celestial_coordinates
 from dataset_models.fits_files.header_time import observation_time
-from dataset_models.SDO.fits_image import ImageHeader
+from dataset_models.SDO.fits_image import ImageHeader, sdo_coordinates
 from dataset_models.solar_data import DataIntegrityError
 from tools.channels import HMI_CHANNELS
 
@@ -45,7 +44,7 @@ def hmi_header(cards: HeaderCards, name: str) -> ImageHeader:
     try:
         shape = (int(cards["NAXIS2"]), int(cards["NAXIS1"]))
         time, quality = observation_time(cards), integer(cards, "QUALITY", 0)
-        wcs = celestial_coordinates(cards, shape)
+        wcs, notes = sdo_coordinates(cards, shape)
         cadence_s = finite_number(cards, "CADENCE", _CADENCE_S)
         if not 0 < cadence_s <= 3600:
             raise ValueError(f"CADENCE is {cadence_s}")
@@ -63,9 +62,7 @@ def hmi_header(cards: HeaderCards, name: str) -> ImageHeader:
         wcs=wcs,
         shape=shape,
         limits=_LIMITS[channel],
-        notes=tuple(
-            f"{name}: the card {key} has no usable value and is left out" for key in cards.left_out
-        ),
+        notes=tuple(f"{name}: {note}" for note in notes),
     )
 
 

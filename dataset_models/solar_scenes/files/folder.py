@@ -27,6 +27,7 @@ from dataset_models.solar_scenes.files.scene_table import (
 )
 from tools.code_dependencies import fingerprint_of_code
 from tools.csv_files import read_csv_table
+from tools.times import parse_time
 
 __all__ = ["SceneFolder"]
 
@@ -287,11 +288,8 @@ def _mask_of(row: dict, place: Path) -> Path | None:
 
 
 def _iso(row: dict) -> str:
-    text = row.get("time", "").strip().removesuffix("Z")
-    try:
-        return str(np.datetime64(text, "ms")) if text else ""
-    except ValueError:
-        raise ValueError(f"expected a time such as 2011-10-08T11:15:33, got {text!r}") from None
+    text = row.get("time", "").strip()
+    return str(parse_time(text)) if text else ""
 
 
 def _table(frames: list[ScannedFrame], labels: list[_Label], base: Path) -> SampleTable:

@@ -215,6 +215,7 @@ class TestBadFiles:
         np.testing.assert_allclose(series.long_flux, flux, rtol=1e-6)
         assert "times ran backwards 2 times, sorted" in series.repairs
 
+    @pytest.mark.parametrize("flux", [np.nan, -9999.0, 9.96921e36])
     def test_nothing_but_missing_flux(self, tmp_path, flux):
         path = write_netcdf(tmp_path / "a.nc", time=np.arange(9.0), long_flux=np.full(9, flux))
         with pytest.raises(DataIntegrityError, match="none of its 9 samples holds a good"):

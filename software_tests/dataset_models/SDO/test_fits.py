@@ -190,7 +190,7 @@ def test_gzipped_and_compressed_files_read_the_same(tmp_path):
         ({"CDELT1": 0.0}, "pixels of size 0"),
         ({"CDELT1": "wide"}, "lacks or garbles"),
         ({"CROTA2": "none"}, "lacks or garbles"),
-        ({"DATE-OBS": "NaT"}, "'NaT' is no time"),
+        ({"DATE-OBS": "NaT"}, "got 'NaT'"),
         ({"EXPTIME": 1e9}, "exposure time is 1000000000.0 s"),
         ({"QUALITY": "good"}, "lacks or garbles"),
         ({"BUNIT": "erg"}, "expected DN or DN / s"),
@@ -308,7 +308,7 @@ def test_times_in_tai_become_utc_and_times_of_two_keywords_one(tmp_path):
     ("changes", "message"),
     [
         ({"DATE-OBS": "2014-01-11"}, "'2014-01-11' is a day without a time of day"),
-        ({"DATE-OBS": "today"}, "'today' is no time"),
+        ({"DATE-OBS": "today"}, "got 'today'"),
         ({"TIMESYS": "TDB"}, "times in TDB"),
         ({"CTYPE1": "HPLT-TAN", "CTYPE2": "HPLN-TAN"}, "not HPLN and HPLT"),
         ({"PC1_1": 0.0, "PC1_2": 0.0, "PC2_1": 0.0, "PC2_2": 0.0}, "both axes into one"),

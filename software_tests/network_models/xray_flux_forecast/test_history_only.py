@@ -234,7 +234,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--test-from", "soon"], "expected a date"),
+            (["--test-from", "soon"], "--test-from: expected a time"),
             (["--test-from", "1999-01-01"], "must begin within the record"),
             (["--validation-years", "1850"], "expected validation years before the test set"),
             (["--test-from", "2105-06-01", "--validation-years", "2102"], "can't be used with"),
