@@ -59,12 +59,8 @@ class ReadingSummary:
         return cls(said["given"], tuple(said["left_out"]), tuple(said["mended"]))
 
     def with_more(self, left_out: Iterable[str], mended: Iterable[str]) -> ReadingSummary:
-        """Return the summary with what was found later; what is known is not said twice."""
-        return ReadingSummary(
-            self.n_given,
-            tuple(dict.fromkeys((*self.left_out, *left_out))),
-            tuple(dict.fromkeys((*self.mended, *mended))),
-        )
+        """Return the summary with what was found when the data were read."""
+        return ReadingSummary(self.n_given, (*self.left_out, *left_out), (*self.mended, *mended))
 
 
 def _cut(word: str, sentences: tuple[str, ...]) -> list[str]:

@@ -87,8 +87,10 @@ def build_store(path: str | Path, source: ImageSource, *, workers: int = 1) -> I
             if others:
                 raise StoreError(f"{path} holds other files ({others[0]}, ...); give an empty one")
             write_json(path / "manifest.json", manifest)
+        summary = source.summary()  # of the headers
         _write_chunks(path, source, manifest, workers)
-        _write_summary(path, source, manifest)
+        if summary is not None:
+            _write_summary(path, summary, manifest)
     return ImageStore(path)
 
 
@@ -295,11 +297,8 @@ def _write_chunks(path: Path, source: ImageSource, manifest: dict, workers: int)
             progress.done(rows.stop, new=n_new)
 
 
-def _write_summary(path: Path, source: ImageSource, manifest: dict) -> None:
+def _write_summary(path: Path, summary: ReadingSummary, manifest: dict) -> None:
     """Keep what became of the files, also of those that an earlier, interrupted build read."""
-    summary = source.summary()
-    if summary is None:
-        return
     known = _read_journal(path, -(-len(manifest["times"]) // manifest["chunk_length"]))
     records = [known[k] for k in sorted(known)]
     left_out = [line for record in records for line in record.get("left_out", ())]

@@ -38,7 +38,7 @@ _CENTURY_FROM = 50  # SolarSoft's two-digit years: 50 to 99 are of the 20th cent
 
 
 def parse_time(
-    text: str, *, what: str = "time", scale: str = "UTC", needs_clock: bool = False
+    text: str, *, what: str = "", scale: str = "UTC", needs_clock: bool = False
 ) -> np.datetime64:
     """Return the time that a text states, datetime64[ms] in UTC.
 
@@ -47,7 +47,7 @@ def parse_time(
     text : str
         See the module. A day alone is its midnight.
     what : str
-        What errors call it, such as ``--time`` or ``DATE-OBS``.
+        What errors call it, such as ``--time`` or ``DATE-OBS``; nothing by default.
     scale : {"UTC", "TAI", "TT"}
         Of texts that don't state their own.
     needs_clock : bool
@@ -58,15 +58,16 @@ def parse_time(
     ValueError
         If the text is no time, is ambiguous, or no calendar has that day.
     """
+    prefix = f"{what}: " if what else ""
     given = str(text).strip().upper()
     match = next((m for m in (form.fullmatch(given) for form in _FORMS) if m), None)
     if match is None:
         raise ValueError(
-            f"{what}: expected a time such as 2014-01-11T08:00 (UTC), got {str(text)!r}"
+            f"{prefix}expected a time such as 2014-01-11T08:00 (UTC), got {str(text)!r}"
         )
     part = match.groupdict()
     if part["hour"] is None and needs_clock:
-        raise ValueError(f"{what}: {str(text)!r} is a day without a time of day")
+        raise ValueError(f"{prefix}{str(text)!r} is a day without a time of day")
     year = int(part["year"])
     if len(part["year"]) == 2:
         year += 1900 if year >= _CENTURY_FROM else 2000
@@ -77,10 +78,10 @@ def parse_time(
         day = np.datetime64(f"{year:04d}-{int(month):02d}-{int(part['day']):02d}", "D")
         return _at(day, part, scale)
     except ValueError as error:
-        raise ValueError(f"{what}: {str(text)!r} is no time that exists ({error})") from None
+        raise ValueError(f"{prefix}{str(text)!r} is no time that exists ({error})") from None
 
 
-def parse_times(texts: list[str], *, what: str = "time") -> np.ndarray:
+def parse_times(texts: list[str], *, what: str = "") -> np.ndarray:
     """Return several times, (time,) datetime64[ms]; raises as ``parse_time``."""
     return np.array([parse_time(text, what=what) for text in texts], _MS)
 

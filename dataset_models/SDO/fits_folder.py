@@ -75,6 +75,7 @@ class FITSImages:
         self.problems: list[str] = []
         self.mended: list[str] = []
         self.n_given = 0
+        self._read: set[int] = set()
         self._corrected = degradation_corrected
         found = self._headers(images)
         if not found:
@@ -94,16 +95,18 @@ class FITSImages:
     def image(self, index: int) -> np.ndarray:
         """Return one image, (channel, y, x) float32, NaN where there is no value."""
         out = np.full((len(self.channels), self.size, self.size), np.nan, np.float32)
+        is_first = index not in self._read
         for place, header in self.files(index):
             try:
                 read = read_image(place, self.size, degradation_corrected=self._corrected)
                 out[self.channels.index(header.channel)] = read.image
-                if read.mended and read.mended not in self.mended:
+                if read.mended and is_first:
                     self.mended.append(read.mended)
             except (DataIntegrityError, OSError) as error:
-                if str(error) not in self.problems:
+                if is_first:
                     self.problems.append(str(error))
                 logger.warning("%s", error)
+        self._read.add(index)
         return out
 
     def files(self, index: int) -> list[tuple[object, ImageHeader]]:

@@ -125,7 +125,6 @@ def plane_cards(cards: HeaderCards, plane: int) -> HeaderCards:
     """Return the cards of one plane of a cube whose planes' wavelengths are WAVE1, WAVE2, ..."""
     out = HeaderCards(cards, cards.left_out)
     out |= {"WAVELNTH": cards[f"WAVE{plane + 1}"], "NAXIS": 2}
-    out.pop("NAXIS3", None)
     return out
 
 

@@ -77,7 +77,13 @@ def read_headers(image: object) -> tuple[list[tuple[object, ImageHeader]], list[
     path, found, left_out = Path(image), [], []
     with opened_hdus(path) as hdus:
         numbers = image_hdus(hdus, path.name)
-        for k in numbers:
+        for k, hdu in enumerate(hdus):
+            if k not in numbers:
+                if hdu.header.get("NAXIS", 0) > 0:
+                    left_out.append(
+                        f"{path.name}[{k}]: {hdu.header.get('XTENSION', 'IMAGE')}, no image"
+                    )
+                continue
             cards = hdu_cards(hdus, k)
             for place, own in _images_of(path, k, cards, alone=len(numbers) == 1):
                 try:
@@ -95,7 +101,7 @@ def read_values(image: object, header: ImageHeader, *, widened: float = 1.0) -> 
     Parameters
     ----------
     widened : float
-        What the limits are multiplied by, for values that were divided by the throughput.
+        What the upper limit is multiplied by, for values that were divided by the throughput.
 
     Raises
     ------
@@ -149,7 +155,7 @@ def _values(
     holder: object,
     widened: float,
 ) -> PixelValues:
-    limits = header.limits[0] * widened, header.limits[1] * widened
+    limits = header.limits[0], header.limits[1] * widened
     plane = image.plane if isinstance(image, ImageInFile) else None
     values = pixel_values(holder, cards, name, shape=header.shape, plane=plane, limits=limits)
     check_field(header, values.data, name)
@@ -160,7 +166,8 @@ def _images_of(
     path: Path, k: int, cards: HeaderCards, *, alone: bool
 ) -> list[tuple[object, HeaderCards]]:
     """Return the images of one HDU with their cards: itself, or a cube's planes."""
-    planes = int(cards.get("NAXIS3", 1)) if cards.get("NAXIS", 2) == 3 else 1
+    outer = [int(cards.get(f"NAXIS{a}", 1)) for a in range(4, int(cards.get("NAXIS", 2)) + 1)]
+    planes = int(cards.get("NAXIS3", 1)) if all(n == 1 for n in outer) else 1
     named = [p for p in range(planes) if f"WAVE{p + 1}" in cards]
     if planes > 1 and len(named) == planes:
         return [(ImageInFile(path, k, p), plane_cards(cards, p)) for p in named]

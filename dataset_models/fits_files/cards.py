@@ -102,8 +102,9 @@ def integer(cards: Mapping, key: str, default: int | None = None) -> int:
     """Return an integer that may be written as text, also hexadecimal; raises as above."""
     value = cards.get(key, default)
     if isinstance(value, str):
-        return int(value.strip(), 0)
-    if value is None or int(value) != value:
+        text = value.strip()
+        return int(text, 16) if text.lower().startswith("0x") else integer({key: float(text)}, key)
+    if value is None or not math.isfinite(value) or int(value) != value:
         raise ValueError(f"{key} is {value}")
     return int(value)
 

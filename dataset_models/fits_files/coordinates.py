@@ -17,7 +17,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS, WcsError
 
-from dataset_models.fits_files.cards import finite_number
+from dataset_models.fits_files.cards import HeaderCards, finite_number
 from dataset_models.fits_files.opening import quietly
 
 __all__ = [
@@ -41,6 +41,8 @@ COORDINATE_KEY = re.compile(
     r"|[AB]P?_ORDER|C[PQ]DIS[12]|D2IMDIS[12]"
 )
 _DISTORTION = re.compile(r"[AB]P?_ORDER|C[PQ]DIS[12]|D2IMDIS[12]")
+_PLACING = re.compile(r"C(RPIX|RVAL|DELT)[12]|(CD|PC)([12]_[12]|00[12]00[12])")
+_ROLL = ("CROTA2", "CROTA", "CROTA1")
 _SOLARSOFT_TYPE = re.compile(r"SOLAR[-_ ]?([XY])")
 _UNIT_NAMES = {"arcs": "arcsec", "seco": "arcsec", "degr": "deg", "arcm": "arcmin", "radi": "rad"}
 _LEAST_FIELD_ARCSEC = 5.0  # no image of the Sun is smaller; numbers so small are degrees
@@ -77,6 +79,7 @@ def celestial_coordinates(
         raise ValueError(
             f"its coordinates are distorted ({', '.join(bent)}), which is not honoured"
         )
+    _refuse_lost_cards(cards)
     kinds = [_axis_type(cards, axis) for axis in "12"]
     pair = tuple(kind[:4] for kind in kinds)
     known = (HELIOPROJECTIVE, *HELIOGRAPHIC) if with_maps else (HELIOPROJECTIVE,)
@@ -106,6 +109,7 @@ def celestial_coordinates(
     for key, value in cards.items():
         if (_EXTRA.fullmatch(key) or key in OBSERVER_KEYS) and _is_number(value):
             out[key] = float(value)
+    _put_scale_into_cdelt(out)
     matrix = pixel_matrix(out)
     if abs(np.linalg.det(matrix)) <= 1e-3 * np.prod(np.linalg.norm(matrix, axis=1)):
         raise ValueError("its coordinates turn both axes into one")
@@ -188,11 +192,33 @@ def _pixel_steps(cards: Mapping) -> tuple[list[float], np.ndarray]:
         raise ValueError("pixels of size 0")
     if pc is not None:
         return scale.tolist(), pc
-    key = next((k for k in ("CROTA2", "CROTA", "CROTA1") if k in cards), None)
+    key = next((k for k in _ROLL if k in cards), None)
     angle = np.radians(finite_number(cards, key)) if key else 0.0
     ratio = scale[1] / scale[0]
     cos, sin = np.cos(angle), np.sin(angle)
     return scale.tolist(), np.array([[cos, -sin * ratio], [sin / ratio, cos]])
+
+
+def _put_scale_into_cdelt(coordinates: dict) -> None:
+    """Make CDELT the size of a pixel where a PC matrix holds a part of it."""
+    matrix = pixel_matrix(coordinates)
+    size = np.hypot(*matrix)
+    given = np.abs([coordinates["CDELT1"], coordinates["CDELT2"]])
+    if np.allclose(size, given, rtol=1e-3) or not (size > 0).all():
+        return
+    for i in (1, 2):
+        coordinates[f"CDELT{i}"] = float(size[i - 1])
+        for j in (1, 2):
+            coordinates[f"PC{i}_{j}"] = float(matrix[i - 1, j - 1] / size[i - 1])
+
+
+def _refuse_lost_cards(cards: Mapping) -> None:
+    """Raise ValueError if a card that places the image is there without a usable value."""
+    lost = cards.left_out if isinstance(cards, HeaderCards) else []
+    has_roll = "CROTA2" in cards or any(re.match(r"(CD|PC)[0-9]", key) for key in cards)
+    for key in lost:
+        if _PLACING.fullmatch(key) or (key in _ROLL and not has_roll):
+            raise ValueError(f"{key} has no usable value")
 
 
 def _spelled_matrix(cards: Mapping, name: str, diagonal: float) -> np.ndarray | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import io
 import lzma
+import re
 import threading
 import warnings
 import zipfile
@@ -37,6 +39,7 @@ _COMPRESSIONS = ("", ".gz", ".bz2", ".xz", ".zip", ".fz")
 FITS_ENDINGS = tuple(kind + packed for kind in _KINDS for packed in _COMPRESSIONS)
 LARGEST_SIDE = 16384  # pixels; more is a damaged header
 _OTHER_COMPRESSIONS = {b"\x1f\x9d": "compress (.Z)", b"\x28\xb5\x2f\xfd": "zstandard (.zst)"}
+_UNREAD = re.compile(r"\.(fits?|fts)\.(z|zst|lzma|lz4?|7z|tar)$|\.ftz$|\.fits?\.tgz$")
 _LOCK = threading.RLock()  # warning filters belong to the process, frames are read in threads
 
 
@@ -89,11 +92,14 @@ def list_fits_files(folder: Path) -> tuple[list[Path], list[str]]:
     -------
     files : list of Path
     left_out : list of str
-        A sentence for each hidden file, such as macOS's ``._`` companions, that is named as FITS.
+        A sentence for each file that is named as FITS but hidden, such as macOS's ``._``
+        companions, or compressed in a way that is not read.
     """
     files, left_out = [], []
     for path in sorted(folder.rglob("*")):
         if not path.name.lower().endswith(FITS_ENDINGS):
+            if _UNREAD.search(path.name.lower()) and path.is_file():
+                left_out.append(f"{path.name}: compressed in a way that is not read; unpack it")
             continue
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             left_out.append(f"{path.name}: a hidden file")
@@ -129,7 +135,7 @@ def opened_stream(path: Path) -> Iterator[IO[bytes]]:
         elif start == b"\xfd7zXZ\0":
             file = stack.enter_context(lzma.open(file))
         elif start[:4] == b"PK\3\4":
-            file = stack.enter_context(_only_member(file, path.name))
+            file = _only_member(file, path.name)
         else:
             for magic, kind in _OTHER_COMPRESSIONS.items():
                 if start.startswith(magic):
@@ -156,6 +162,8 @@ def opened_hdus(path: Path) -> Iterator[fits.HDUList]:
         warnings.filterwarnings("error", "File may have been truncated", AstropyUserWarning)
         file = stack.enter_context(opened_stream(path))
         try:
+            if not isinstance(file, io.BufferedReader):  # checksums stand at the streams' ends
+                file = io.BytesIO(file.read())
             with fits.open(file, memmap=False) as hdus:
                 yield hdus
         except DataIntegrityError:
@@ -170,6 +178,7 @@ def opened_hdus(path: Path) -> Iterator[fits.HDUList]:
             zlib.error,
             lzma.LZMAError,
             fits.VerifyError,
+            OverflowError,
         ) as error:
             raise DataIntegrityError(f"{path.name}: can't be read as FITS ({error})") from error
 
@@ -195,17 +204,17 @@ def image_hdus(hdus: fits.HDUList, name: str) -> list[int]:
     return found
 
 
-@contextlib.contextmanager
-def _only_member(file: IO[bytes], name: str) -> Iterator[IO[bytes]]:
-    """Open the one file of a zip archive."""
+def _only_member(file: IO[bytes], name: str) -> IO[bytes]:
+    """Return the one file of a zip archive, unpacked."""
     try:
-        archive = zipfile.ZipFile(file)
-    except zipfile.BadZipFile as error:
+        with zipfile.ZipFile(file) as archive:
+            members = [m for m in archive.infolist() if not m.is_dir()]
+            if len(members) == 1:
+                return io.BytesIO(archive.read(members[0]))
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataIntegrityError(f"{name}: a damaged zip archive ({error})") from None
-    members = [m for m in archive.infolist() if not m.is_dir()]
-    if len(members) != 1:
-        raise DataIntegrityError(
-            f"{name}: a zip archive of {len(members)} files; expected one FITS file"
-        )
-    with archive, archive.open(members[0]) as member:
-        yield member
+    except (RuntimeError, NotImplementedError) as error:
+        raise DataIntegrityError(f"{name}: a zip archive that can't be read ({error})") from None
+    raise DataIntegrityError(
+        f"{name}: a zip archive of {len(members)} files; expected one FITS file"
+    )

@@ -15,6 +15,10 @@ _NORMALISED = re.compile(
     r"(exposure|exptime|per second|1\.0+ ?s)",
     flags=re.IGNORECASE,
 )
+_DENIED = re.compile(
+    r"\b(not|no|without|never|flat)\b|n't|normali[sz]\w*\s*[=:]\s*(0|f|no|off)\b",
+    flags=re.IGNORECASE,
+)
 
 
 def is_per_second(cards: Mapping) -> bool | None:
@@ -33,15 +37,17 @@ def is_per_second(cards: Mapping) -> bool | None:
         if text:
             said[key] = (text, _of_text(text))
     answers = {answer for _, answer in said.values()}
-    if len(answers) > 1:
+    if len(answers) > 1 and not said["BUNIT"][1]:
         texts = " and ".join(f"{key} {text!r}" for key, (text, _) in said.items())
         raise ValueError(f"its units contradict each other: {texts}")
-    return answers.pop() if answers else None
+    # who divides a map by its exposure writes BUNIT and leaves the older card as it was
+    return said["BUNIT"][1] if "BUNIT" in said else (answers.pop() if answers else None)
 
 
 def says_normalised(cards: Mapping) -> bool:
     """Return whether the header's HISTORY says that values were divided by the exposure time."""
-    return bool(_NORMALISED.search(str(cards.get("HISTORY", ""))))
+    lines = str(cards.get("HISTORY", "")).splitlines()
+    return any(_NORMALISED.search(line) and not _DENIED.search(line) for line in lines)
 
 
 def _of_text(text: str) -> bool:

@@ -19,6 +19,7 @@ __all__ = ["PixelValues", "pixel_values"]
 
 _LARGEST = 1e20  # physical units of solar images stay far below; fills are 9.97e36, 1e30, 3.4e38
 _INTEGER_EXTREMES = (-32768.0, -(2.0**31), 2.0**31 - 1, 2.0**32 - 1)
+_UNSIGNED = (2.0**15, 2.0**31, 2.0**63)  # BZERO of unsigned integers, whose least is 0
 _LARGEST_SHARE = 0.5  # of pixels that no header announces as missing
 
 
@@ -122,21 +123,40 @@ def pixel_values(
 
 def _blank(data: np.ndarray, cards: Mapping) -> np.ndarray:
     """Find what the header declares as missing: BLANK, which integers alone can have."""
-    bits = cards.get("ZBITPIX", cards.get("BITPIX", -32))
     blank = cards.get("ZBLANK", cards.get("BLANK"))
-    if not (isinstance(bits, int) and bits > 0 and isinstance(blank, int)):
+    if not _is_integer(cards) or not isinstance(blank, int):
         return np.zeros(data.shape, bool)
-    return data == blank * _number(cards, "BSCALE", 1.0) + _number(cards, "BZERO", 0.0)
+    return _stored_as(data, float(blank), cards)
 
 
 def _fill_values(data: np.ndarray, kind: np.dtype, cards: Mapping) -> np.ndarray:
     """Find what stands for a missing value without a word: extremes of integers, huge numbers."""
     with np.errstate(invalid="ignore"):
         filled = np.abs(data) >= _LARGEST
-    is_scaled = (_number(cards, "BSCALE", 1.0), _number(cards, "BZERO", 0.0)) != (1.0, 0.0)
-    if np.issubdtype(kind, np.integer) or not is_scaled:
+    scale, zero = _number(cards, "BSCALE", 1.0), _number(cards, "BZERO", 0.0)
+    if (scale, zero) == (1.0, 0.0):
         filled |= np.isin(data, _INTEGER_EXTREMES)
+    elif _is_integer(cards) and _bits(cards) > 8 and scale > 0 and zero not in _UNSIGNED:
+        lowest = -(2.0 ** (_bits(cards) - 1))
+        filled |= _stored_as(data, lowest, cards)
     return filled
+
+
+def _stored_as(data: np.ndarray, number: float, cards: Mapping) -> np.ndarray:
+    """Find what is stored as one integer; physical values are steps of BSCALE apart."""
+    scale = _number(cards, "BSCALE", 1.0)
+    value = number * scale + _number(cards, "BZERO", 0.0)
+    with np.errstate(invalid="ignore"):
+        return np.abs(data - value) < abs(scale) / 4
+
+
+def _is_integer(cards: Mapping) -> bool:
+    return _bits(cards) > 0
+
+
+def _bits(cards: Mapping) -> int:
+    bits = cards.get("ZBITPIX", cards.get("BITPIX", -32))
+    return bits if isinstance(bits, int) else -32
 
 
 def _number(cards: Mapping, key: str, default: float) -> float:

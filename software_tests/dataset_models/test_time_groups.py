@@ -20,7 +20,7 @@ def grouped(frames, spread=60.0):
 
 
 @pytest.mark.parametrize("cadence", [12, 24, 36, 45, 60, 720])
-@pytest.mark.parametrize("phase", [0.0, 1.0])
+@pytest.mark.parametrize("phase", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("missing", [(0, 94), (0, 335), (3, 171), (5, 94)])
 def test_one_missing_file_leaves_one_gap(cadence, phase, missing, generator):
     frames = [
@@ -36,7 +36,24 @@ def test_one_missing_file_leaves_one_gap(cadence, phase, missing, generator):
     for cycle, group in enumerate(found):
         wanted = {c for c in CHANNELS if (cycle, c) != missing}
         assert {c for _, c in group} == wanted
-        assert all(abs(s - cycle * cadence) < 6 for s, _ in group)
+        assert all(-1 < s - cycle * cadence < 11 for s, _ in group)
+
+
+@pytest.mark.parametrize("missing", [(1, 335), (19, 335), (0, 94), (7, 193)])
+def test_channels_that_fill_the_whole_cycle_are_not_shifted(missing):
+    frames = [
+        (12.0 * cycle + 2 * k, channel)
+        for cycle in range(20)
+        for k, channel in enumerate(CHANNELS)
+        if (cycle, channel) != missing
+    ]
+    found = grouped(frames)
+    assert [len(group) for group in found] == [5 if c == missing[0] else 6 for c in range(20)]
+
+
+def test_a_second_frame_within_seconds_is_a_copy():
+    frames = [(2.0 * k, channel) for k, channel in enumerate(CHANNELS)]
+    assert [len(group) for group in grouped([*frames, (2.0 * 2 + 0.5, 171)])] == [7]
 
 
 def test_the_whole_first_and_last_channels_may_lack_cycles():

@@ -135,7 +135,7 @@ class DatImages:
         try:
             image = read_dat(self._paths[index])
         except (DataIntegrityError, OSError) as error:
-            if str(error) not in self.problems:
+            if index not in self._unreadable:
                 self.problems.append(str(error))
             logger.warning("%s", error)
             self._unreadable.add(index)

@@ -17,7 +17,7 @@ __all__ = ["aia_header", "aia_throughput"]
 
 _SHORTEST_EXPOSURE_S, _LONGEST_EXPOSURE_S = 1e-3, 600.0
 _LEAST_THROUGHPUT = 0.02  # below, the extrapolated calibration says nothing
-_LEAST_COUNTS = -199.0  # DN; read noise is 1.15 DN, -200 and less are fill values
+_LEAST = -199.0  # DN, or DN / s; read noise is 1.15 DN, -200 and less are fill values
 _LARGEST_COUNTS = 10 * 16383.0  # DN; sharpening raises what a 14-bit converter gives, not tenfold
 _COMMANDED = "AIMGSHCE"  # exposure that the camera was told to take, ms
 
@@ -83,7 +83,7 @@ def aia_header(cards: HeaderCards, name: str) -> ImageHeader:
         is_per_second=per_second,
         wcs=wcs,
         shape=shape,
-        limits=(_LEAST_COUNTS / unit, _LARGEST_COUNTS / unit),
+        limits=(_LEAST, _LARGEST_COUNTS / unit),
         notes=tuple(f"{name}: {note}" for note in notes + more),
     )
 
@@ -92,13 +92,16 @@ def _refuse_other_kinds(cards: Mapping, name: str) -> None:
     """Raise DataIntegrityError if a file shows something else than the calibrated Sun."""
     kind = str(cards.get("IMG_TYPE", "LIGHT")).strip().upper()
     filter_name = str(cards.get("WAVE_STR", "")).upper()
-    level = cards.get("LVL_NUM", 1)
+    try:
+        level = finite_number(cards, "LVL_NUM", 1.0)
+    except ValueError:
+        level = 1.0  # a name instead of a number
     what = ""
     if kind not in ("LIGHT", ""):
         what = f"its IMG_TYPE is {kind}"
     elif "THICK" in filter_name:
         what = f"its filter is {filter_name}, the calibration is that of the thin ones"
-    elif isinstance(level, (int, float)) and level < 1:
+    elif level < 1:
         what = f"its LVL_NUM is {level:g}: neither dark current nor flat field are corrected"
     if what:
         raise DataIntegrityError(f"{name}: expected a calibrated image of the Sun, but {what}")

@@ -147,7 +147,7 @@ class FITSTimes:
             self._n_given += len(usable) + len(left_out) - 1
             for place, header in usable:
                 if header.channel in RESPONSE_CHANNELS:
-                    found.append((header.time, header.channel, place))
+                    found.append((header.time, header.channel, place, header.quality != 0))
                     self._mended += header.notes
                 else:
                     self.unused.append(
@@ -159,12 +159,20 @@ class FITSTimes:
                 f"no image of {', '.join(map(str, RESPONSE_CHANNELS))} angstrom can be used:\n  "
                 f"{listed}"
             )
-        found = sorted(found, key=lambda f: (f[0], str(f[2])))
-        times = np.array([time for time, _, _ in found])
-        channels = [channel for _, channel, _ in found]
+        found = sorted(found, key=lambda f: (f[3], f[0], str(f[2])))  # good ones first
+        times = np.array([time for time, *_ in found])
+        channels = [channel for _, channel, *_ in found]
         rows = group_by_time(times, channels, largest_spread_s=largest_spread_s)
-        self._groups = [[found[k] for k in group] for group in rows]
-        self.times = np.array([group[0][0] for group in self._groups])
+        self._groups = [self._one_per_channel([found[k] for k in group]) for group in rows]
+        self.times = np.array([min(frame[0] for frame in group) for group in self._groups])
+
+    def _one_per_channel(self, frames: list) -> list:
+        """Keep the first frame of each channel; name the others."""
+        first: dict = {}
+        for frame in frames:
+            if first.setdefault(frame[1], frame) is not frame:
+                self.unused.append(f"{name_of(frame[2])}: another frame of {frame[1]} at its time")
+        return list(first.values())
 
     def leave_out(self, sentences: list[str]) -> None:
         """Count files that are not used, a sentence each."""
@@ -178,7 +186,7 @@ class FITSTimes:
 
     def item(self, index: int) -> FITSTime:
         """Give one of the times."""
-        files = tuple(path for _, _, path in self._groups[index])
+        files = tuple(frame[2] for frame in self._groups[index])
         return FITSTime(str(self.times[index]), files, tuple(sorted(self._options.items())))
 
 

@@ -15,7 +15,7 @@ __all__ = ["check_field", "hmi_header"]
 _CONTENT = {"magnetogram": "B_los", "continuum": "continuum"}
 _UNITS = {"B_los": ("gauss", "g", "mx/cm^2", "mx cm-2"), "continuum": ("dn/s", "dn / s", "ct / s")}
 _OTHER_FIELDS = ("vector", "strength", "inclination", "azimuth", "disambig", "error")
-_LIMITS = {"B_los": (-1e4, 1e4), "continuum": (-1e3, 3e5)}  # G; DN / s, the quiet Sun has 6e4
+_LIMITS = {"B_los": (-1e4, 1e4), "continuum": (-999.0, 3e5)}  # G; DN / s, the quiet Sun has 6e4
 _FEWEST_SIGNED = 1000  # pixels of which some lie below 0, if both polarities can be seen
 _CADENCE_S = 45.0  # an observable is known when its last filtergram is in
 

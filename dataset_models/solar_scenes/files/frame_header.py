@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
-import numpy as np
 from astropy.wcs import WCS
 
 from dataset_models.fits_files.coordinates import (
@@ -18,7 +17,7 @@ from dataset_models.fits_files.header_time import TIME_KEYS, observation_time
 __all__ = ["frame_time", "frame_wcs", "instrument_of", "is_needed", "region_number"]
 
 _SCANNED = {*TIME_KEYS, "TIMESYS", "TELESCOP", "INSTRUME", "NOAA_AR", "NOAA_NUM"}
-_SCANNED |= {"XCEN", "YCEN", "XTENSION", "COMMENT", "HISTORY"}
+_SCANNED |= {"XCEN", "YCEN", "XTENSION", "COMMENT", "HISTORY", "INHERIT"}
 _FIRST_REGION = 100  # smaller numbers count regions in SHARP headers, 0 is none
 
 
@@ -44,7 +43,7 @@ def instrument_of(cards: Mapping) -> str:
 def region_number(cards: Mapping) -> int:
     """Return NOAA's number of the active region, 0 where the header names none."""
     for key in ("NOAA_AR", "NOAA_NUM"):
-        with contextlib.suppress(TypeError, ValueError):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
             number = int(cards.get(key, 0))
             if number >= _FIRST_REGION:
                 return number
@@ -58,17 +57,10 @@ def frame_wcs(cards: Mapping, shape: tuple[int, int]) -> WCS | None:
     Carrington's or Stonyhurst's. Only the cards of the coordinates are taken, so that others,
     however damaged, do no harm. A scale that is missing is not invented.
     """
-    usable = {key: value for key, value in cards.items() if _is_usable(value)}
     try:
-        coordinates = celestial_coordinates(usable, shape, with_maps=True)
+        coordinates = celestial_coordinates(cards, shape, with_maps=True)
         wcs = astropy_wcs(coordinates, time=frame_time(cards))
     except (KeyError, ValueError):
         return None
     wcs.pixel_shape = shape[::-1]
     return wcs
-
-
-def _is_usable(value: object) -> bool:
-    if isinstance(value, str):
-        return value.strip().lower() not in ("", "nan")
-    return not isinstance(value, bool) and isinstance(value, (int, float)) and np.isfinite(value)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 from astropy.wcs import WCS
 
 from dataset_models.fits_files.cards import HeaderCards, hdu_cards
+from dataset_models.fits_files.coordinates import COORDINATE_KEY
 from dataset_models.fits_files.opening import FITS_ENDINGS, LARGEST_SIDE, opened_hdus, quietly
 from dataset_models.fits_files.values import pixel_values
 from dataset_models.plain_arrays import open_array
@@ -36,6 +37,8 @@ __all__ = [
     "refuse_picture",
     "repaired",
 ]
+
+logger = logging.getLogger(__name__)
 
 SMALLEST_SIDE = 32  # pixels; a smaller frame shows no class of scene
 _LARGEST_BAD_SHARE = 0.5
@@ -159,6 +162,8 @@ def list_frames(*places: str | Path) -> tuple[list[Path], list[tuple[Path, str]]
         if place.is_dir():
             for path in sorted(p for p in place.rglob("*") if p.is_file()):
                 if any(part.startswith(".") for part in path.relative_to(place).parts):
+                    if path.name.lower().endswith(FRAME_ENDINGS):
+                        skipped.append((path, f"{path.name}: a hidden file"))
                     continue
                 if path.name.lower().endswith(FRAME_ENDINGS):
                     frames.setdefault(path)
@@ -255,16 +260,30 @@ def _npy(path: Path) -> np.ndarray:
 
 def _fits(path: Path) -> tuple[np.ndarray, HeaderCards]:
     with quietly(), opened_hdus(path) as hdus:
-        k = _first_image(hdus, path.name)
+        numbers = [k for k, hdu in enumerate(hdus) if hdu.is_image and hdu.header.get("NAXIS", 0)]
+        if not numbers:
+            raise DataIntegrityError(f"{path.name}: holds no image")
+        k = next((n for n in numbers if _is_frame(hdus[n].shape)), numbers[0])
         shape, cards = check_shape(hdus[k].shape, path.name), hdu_cards(hdus, k)
-        return pixel_values(hdus[k], cards, path.name, shape=shape).data, cards
+        values = pixel_values(hdus[k], cards, path.name, shape=shape)
+    others = [str(n) for n in numbers if n != k]
+    if others:
+        logger.warning("%s: HDU %d is read, left out: HDU %s", path.name, k, ", ".join(others))
+    lost = [key for key in cards.left_out if COORDINATE_KEY.fullmatch(key)]
+    if lost:
+        logger.warning("%s: without a usable value: %s", path.name, ", ".join(lost))
+    if values.mended(path.name):
+        logger.warning("%s", values.mended(path.name))
+    return values.data, cards
 
 
-def _first_image(hdus: fits.HDUList, name: str) -> int:
-    for k, hdu in enumerate(hdus):
-        if hdu.is_image and hdu.header.get("NAXIS", 0) > 0:
-            return k
-    raise DataIntegrityError(f"{name}: holds no image")
+def _is_frame(shape: tuple[int, ...]) -> bool:
+    """Return whether an image can be a frame."""
+    try:
+        check_shape(shape, "")
+    except DataIntegrityError:
+        return False
+    return True
 
 
 def _is_real(dtype: np.dtype) -> bool:

@@ -127,20 +127,33 @@ def _scanned(path: Path) -> ScannedFrame | str:
 def _first_image(stream: IO[bytes], path: Path) -> tuple[dict, tuple[int, int]]:
     """Return the cards and the shape of the first image, found by the headers' sizes alone."""
     is_plain, is_primary = isinstance(stream, io.BufferedReader), True
+    primary: dict = {}
+    refused: DataIntegrityError | None = None
     while True:
         with quietly():
-            header = fits.Header.fromstring(_header_bytes(stream, path.name, is_primary))
+            try:
+                block = _header_bytes(stream, path.name, is_primary)
+            except DataIntegrityError as error:
+                raise (refused or error) from None
+            header = fits.Header.fromstring(block)
             n_axes, is_packed = header.get("NAXIS", 0), header.get("ZIMAGE", False)
             axis = "ZNAXIS" if is_packed else "NAXIS"
             sides = [header.get(f"{axis}{k}", 0) for k in range(header.get(axis, 0), 0, -1)]
             size = _data_size(header) if n_axes else 0
             cards = header_cards(header, needed=is_needed)
         is_image = is_packed or is_primary or cards.get("XTENSION", "").strip() == "IMAGE"
+        primary = cards if is_primary else primary
         if n_axes and is_image:
-            shape = check_shape(tuple(sides), path.name)
+            try:
+                shape = check_shape(tuple(sides), path.name)
+            except DataIntegrityError as error:  # a preview, a spectrum: the image may follow
+                refused, shape = refused or error, None
+        else:
+            shape = None
+        if shape is not None:
             if is_plain and stream.tell() + size > path.stat().st_size:
                 raise DataIntegrityError(f"{path.name}: cut off, it holds less than it declares")
-            return cards, shape
+            return ({**primary, **cards} if cards.get("INHERIT") is True else cards), shape
         stream.seek(-(-size // _BLOCK) * _BLOCK, 1)
         is_primary = False
 

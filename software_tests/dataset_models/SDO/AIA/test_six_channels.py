@@ -180,7 +180,7 @@ def test_a_time_is_found_or_the_nearest_is_named():
         nearest_time(times, "", 60.0)
     with pytest.raises(ValueError, match="nearest of 2 times.* is that of 2014-01-11T08:00:00"):
         nearest_time(times, "2014-01-11T08:20", 60.0)
-    with pytest.raises(ValueError, match="is no time such as"):
+    with pytest.raises(ValueError, match="expected a time such as"):
         nearest_time(times, "noon", 60.0)
     with pytest.raises(ValueError, match="known from 2101-01-01T00:00:00 to 2101-01-01T23:00:00"):
         virtual_time("2102-01-01", 24)

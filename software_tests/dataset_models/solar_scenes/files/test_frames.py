@@ -186,7 +186,8 @@ def test_files_of_folders_are_listed_with_those_left_out(tmp_path, image):
     names = [str(path.relative_to(tmp_path)) for path in frames]
     assert names == ["a.fts.gz", "b/1.FITS", "b/2.fits", "c.npy"]
     assert [(path.name, reason) for path, reason in skipped] == [
-        ("notes.txt", "notes.txt: not FITS, by its name")
+        (".hidden.fits", ".hidden.fits: a hidden file"),
+        ("notes.txt", "notes.txt: not FITS, by its name"),
     ]
     with pytest.raises(FileNotFoundError, match="no such file or folder"):
         list_frames(tmp_path / "nothing")
