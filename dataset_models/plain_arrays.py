@@ -35,6 +35,7 @@ class PlainArrays:
 
     is_corrected = True
     is_synthetic = False
+    calibration = ""
     time = ""
 
     @property

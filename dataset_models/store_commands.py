@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dataset_models.store import ImageSource, ImageStore, build_store
-from tools.channels import channel_name, channel_unit
+from tools.channels import CALIBRATION, CALIBRATIONS, channel_name, channel_unit
 from tools.command_line import make_parser
 from tools.long_work.processes import usable_processes
 
@@ -32,6 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--degradation-corrected",
         action="store_true",
         help="the FITS files were corrected for AIA's loss of throughput before",
+    )
+    build.add_argument(
+        "--calibration",
+        choices=CALIBRATIONS,
+        default=CALIBRATION,
+        help="version of AIA's calibration by which FITS files are corrected",
     )
     build.add_argument("--workers", type=int, default=usable_processes(), help="processes")
     build.add_argument("--size", type=int, default=128, help="pixels along a side")
@@ -59,6 +65,7 @@ def _build(arguments: argparse.Namespace) -> int:
             arguments.size,
             with_hmi=arguments.hmi,
             degradation_corrected=arguments.degradation_corrected,
+            calibration=arguments.calibration,
         )
     else:
         source = _virtual_source(arguments)
@@ -99,6 +106,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
     print(f"  gaps longer than that: {int((steps > 1.5 * usual).sum())}")
     print(f"  marked as bad: {int(store.is_bad.sum())}")
     print(f"  {store.size} x {store.size} pixels")
+    if store.manifest["source"].get("calibration"):
+        print(f"  calibration: {store.manifest['source']['calibration']}")
     print(f"  {size / len(store) / 1e6:.3f} MB per image, fingerprint {store.fingerprint()}")
     sample = np.unique(np.linspace(0, len(store) - 1, 32).astype(int))
     images = store.read(sample)

@@ -11,15 +11,22 @@ from tools.tables import read_table
 
 __all__ = [
     "AIA_CHANNELS",
+    "CALIBRATION",
+    "CALIBRATIONS",
     "CAMERA",
     "HMI_CHANNELS",
     "Camera",
     "aia_degradation",
+    "calibration_of_response",
     "channel_name",
     "channel_unit",
+    "is_extrapolated",
 ]
 
 AIA_CHANNELS = (94, 131, 171, 193, 211, 304, 335, 1600)  # angstrom; the order of all images
+CALIBRATIONS = ("v10", "v8")
+CALIBRATION = CALIBRATIONS[0]
+_ISSUED = {"v10": np.datetime64("2020-11-19"), "v8": np.datetime64("2017-12-10")}
 HMI_CHANNELS = ("B_los", "continuum")  # field along the line of sight, continuum at 6173 angstrom
 
 
@@ -30,7 +37,7 @@ class Camera:
     Attributes
     ----------
     dn_per_photon : float
-        Of the version 8 calibration (2017-12-10).
+        Of the calibration, the same in versions 8 and 10.
     exposure_s : float
         Usual exposure time.
     read_noise_dn : float
@@ -67,9 +74,33 @@ def channel_unit(channel: int | str) -> str:
     return {"B_los": "G", "continuum": "DN s-1"}.get(str(channel), "DN s-1 pix-1")
 
 
+def is_extrapolated(times: np.ndarray, version: str = CALIBRATION) -> np.ndarray:
+    """Return which times lie after the day on which a calibration was issued, (sample,) bool.
+
+    Later losses of throughput are extrapolated, although the tables name later ends.
+    """
+    return np.atleast_1d(np.asarray(times, "datetime64[s]")) > _ISSUED[_known(version)]
+
+
+def calibration_of_response(version: str) -> str:
+    """Return the calibration whose loss of throughput belongs to a version of AIA's response.
+
+    That of version 9, which was never issued for itself here, is version 10's.
+    """
+    return "v8" if version.startswith("v8") else CALIBRATION
+
+
+def _known(version: str) -> str:
+    if version not in CALIBRATIONS:
+        raise ValueError(f"expected a calibration of {', '.join(CALIBRATIONS)}, got {version!r}")
+    return version
+
+
 @cache
-def _epochs(channel: int) -> list[tuple[np.datetime64, np.datetime64, tuple[float, ...]]]:
-    columns, rows = read_table("aia_degradation_v8")
+def _epochs(
+    channel: int, version: str
+) -> list[tuple[np.datetime64, np.datetime64, tuple[float, ...]]]:
+    columns, rows = read_table(f"aia_degradation_{version}")
     found = []
     for row in rows:
         cells = dict(zip(columns, row, strict=True))
@@ -80,16 +111,18 @@ def _epochs(channel: int) -> list[tuple[np.datetime64, np.datetime64, tuple[floa
     return sorted(found)
 
 
-def aia_degradation(channel: int, times: np.ndarray) -> np.ndarray:
+def aia_degradation(channel: int, times: np.ndarray, version: str = CALIBRATION) -> np.ndarray:
     """Return what is left of a channel's throughput, relative to its first calibration epoch.
 
-    Divide data by it. Version 8 of the calibration: fitted until 2017, extrapolated after.
+    Divide data by it. After the day of issue (``is_extrapolated``) it is extrapolated.
 
     Parameters
     ----------
     channel : int
         Angstrom.
     times : (sample,) datetime64
+    version : {"v10", "v8"}
+        Of the calibration: issued in November 2020 and in December 2017.
 
     Returns
     -------
@@ -98,9 +131,9 @@ def aia_degradation(channel: int, times: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the channel has no calibration, or a time lies before 2010-03-24.
+        If the channel or version has no calibration, or a time lies before 2010-03-24.
     """
-    epochs = _epochs(channel)
+    epochs = _epochs(channel, _known(version))
     if not epochs:
         raise ValueError(
             f"no calibration for {channel} angstrom; known are {', '.join(map(str, AIA_CHANNELS))}"

@@ -13,10 +13,11 @@ from dataset_models.fits_files.coordinates import OBSERVER_KEYS
 from dataset_models.fits_files.opening import ImageInFile, list_fits_files, name_of
 from dataset_models.fits_files.time_groups import group_by_time
 from dataset_models.reading_summary import ReadingSummary
+from dataset_models.SDO.AIA.fits_file import extrapolation_warning
 from dataset_models.SDO.fits_image import FIELD_ARCSEC, ImageHeader
 from dataset_models.SDO.image_file import read_headers, read_image
 from dataset_models.solar_data import DataIntegrityError
-from tools.channels import AIA_CHANNELS, HMI_CHANNELS
+from tools.channels import AIA_CHANNELS, CALIBRATION, HMI_CHANNELS, is_extrapolated
 from tools.code_dependencies import fingerprint_of_code
 
 __all__ = ["FITSFolder", "FITSImages"]
@@ -44,6 +45,8 @@ class FITSImages:
         Of ``AIA_CHANNELS`` and ``HMI_CHANNELS``; images of other channels are left out.
     degradation_corrected : bool
         Whether the files were corrected for AIA's loss of throughput before.
+    calibration : str
+        Version by which they are corrected, one of ``CALIBRATIONS``.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class FITSImages:
         *,
         channels: tuple[int | str, ...] = AIA_CHANNELS,
         degradation_corrected: bool = False,
+        calibration: str = CALIBRATION,
         name: str = "FITS files",
     ):
         if size < 8:
@@ -76,7 +80,7 @@ class FITSImages:
         self.mended: list[str] = []
         self.n_given = 0
         self._read: set[int] = set()
-        self._corrected = degradation_corrected
+        self._corrected, self._calibration = degradation_corrected, calibration
         found = self._headers(images)
         if not found:
             listed = "\n  ".join(self.problems[:20]) or "it holds no FITS file"
@@ -88,6 +92,7 @@ class FITSImages:
                     self.problems.append(f"{name_of(place)}: its QUALITY is {header.quality:#x}")
                 else:
                     self.mended += header.notes
+        self.mended += self._extrapolated()
 
     def __len__(self) -> int:
         return len(self._images)
@@ -98,7 +103,12 @@ class FITSImages:
         is_first = index not in self._read
         for place, header in self.files(index):
             try:
-                read = read_image(place, self.size, degradation_corrected=self._corrected)
+                read = read_image(
+                    place,
+                    self.size,
+                    degradation_corrected=self._corrected,
+                    calibration=self._calibration,
+                )
                 out[self.channels.index(header.channel)] = read.image
                 if read.mended and is_first:
                     self.mended.append(read.mended)
@@ -127,11 +137,13 @@ class FITSImages:
             {key: image[0][1].wcs[key] for key in OBSERVER_KEYS if key in image[0][1].wcs}
             for image in self._images
         ]
-        corrected = "corrected before" if self._corrected else "version 8"
+        version = "" if self._corrected else self._calibration
+        corrected = f"version {version[1:]}" if version else "corrected before"
         return {
             "source": f"SDO FITS files ({self.name})",
             "field_arcsec": FIELD_ARCSEC,
             "calibration": f"exposure; degradation {corrected}",
+            "calibration_version": version,
             "files": self._fingerprint(),
             "code": fingerprint_of_code([__file__]),
             "wcs_of_first_files": wcs,
@@ -173,6 +185,12 @@ class FITSImages:
                 else:
                     self.problems.append(f"{name_of(place)}: {header.channel} is not asked for")
         return found
+
+    def _extrapolated(self) -> list[str]:
+        """Return a sentence if AIA's loss of throughput is extrapolated for some of the images."""
+        aia = [h.time for image in self._images for _, h in image if h.channel in AIA_CHANNELS]
+        n = 0 if self._corrected or not aia else int(is_extrapolated(aia, self._calibration).sum())
+        return [extrapolation_warning(n, self._calibration)] if n else []
 
     def _grouped(self, found: list) -> list[list[tuple[object, ImageHeader]]]:
         """Put the frames of one time together, one per channel; name those that are left out."""

@@ -15,7 +15,7 @@ from dataset_models.SDO.AIA.fits_file import aia_header, aia_throughput
 from dataset_models.SDO.fits_image import ImageHeader, average_onto_grid, opened_image, plane_cards
 from dataset_models.SDO.HMI.fits_file import check_field, hmi_header
 from dataset_models.solar_data import DataIntegrityError
-from tools.channels import AIA_CHANNELS
+from tools.channels import AIA_CHANNELS, CALIBRATION
 
 __all__ = ["SDOImage", "read_header", "read_headers", "read_image", "read_values"]
 
@@ -112,7 +112,13 @@ def read_values(image: object, header: ImageHeader, *, widened: float = 1.0) -> 
         return _values(image, header, name, cards, holder, widened)
 
 
-def read_image(image: object, size: int, *, degradation_corrected: bool = False) -> SDOImage:
+def read_image(
+    image: object,
+    size: int,
+    *,
+    degradation_corrected: bool = False,
+    calibration: str = CALIBRATION,
+) -> SDOImage:
     """Read, calibrate and average an image.
 
     Parameters
@@ -123,6 +129,8 @@ def read_image(image: object, size: int, *, degradation_corrected: bool = False)
     degradation_corrected : bool
         Whether AIA's brightness was corrected for the loss of throughput before; a file doesn't
         tell.
+    calibration : str
+        Version by which it is corrected, one of ``CALIBRATIONS``.
 
     Raises
     ------
@@ -134,7 +142,7 @@ def read_image(image: object, size: int, *, degradation_corrected: bool = False)
         header = _checked(cards, name)
         throughput = 1.0
         if header.channel in AIA_CHANNELS and not degradation_corrected:
-            throughput = aia_throughput(header, name)
+            throughput = aia_throughput(header, name, calibration)
         widened = _MOST_CORRECTION if degradation_corrected else 1.0
         values = _values(image, header, name, cards, holder, widened)
     seconds = 1.0 if header.is_per_second else header.exposure_s

@@ -13,7 +13,7 @@ from dataset_models.SDO.AIA.dat_folder import DatFolder, DatImages, list_dat_fil
 from dataset_models.SDO.fits_folder import FITSFolder, FITSImages
 from dataset_models.SDO.fits_image import average_blocks
 from dataset_models.store import ImageSource, ImageStore
-from tools.channels import AIA_CHANNELS, HMI_CHANNELS
+from tools.channels import AIA_CHANNELS, CALIBRATION, HMI_CHANNELS
 
 __all__ = ["StoreImages", "folder_source", "image_source", "is_store"]
 
@@ -77,6 +77,7 @@ def folder_source(
     *,
     with_hmi: bool = False,
     degradation_corrected: bool = False,
+    calibration: str = CALIBRATION,
 ) -> ImageSource:
     """Return the images in a folder of raw or FITS files.
 
@@ -89,6 +90,8 @@ def folder_source(
         Also take HMI's field and continuum from FITS files, as further channels.
     degradation_corrected : bool
         Whether FITS files were corrected for AIA's loss of throughput before; raw files are.
+    calibration : str
+        Version by which FITS files are corrected, one of ``CALIBRATIONS``.
 
     Raises
     ------
@@ -113,7 +116,13 @@ def folder_source(
             raise ValueError("raw .dat files hold AIA's channels only; leave HMI out")
         return DatFolder(folder, size)
     channels = (*AIA_CHANNELS, *HMI_CHANNELS) if with_hmi else AIA_CHANNELS
-    return FITSFolder(folder, size, channels=channels, degradation_corrected=degradation_corrected)
+    return FITSFolder(
+        folder,
+        size,
+        channels=channels,
+        degradation_corrected=degradation_corrected,
+        calibration=calibration,
+    )
 
 
 def image_source(
@@ -122,6 +131,7 @@ def image_source(
     channels: tuple[int | str, ...],
     *,
     degradation_corrected: bool = False,
+    calibration: str = CALIBRATION,
 ) -> ImageSource:
     """Return the images that a list of paths or Maps names, at one size and in some channels.
 
@@ -152,11 +162,21 @@ def image_source(
             return StoreImages(ImageStore(folders[0]), size, channels)
         with_hmi = any(c in HMI_CHANNELS for c in channels)
         return folder_source(
-            folders[0], size, with_hmi=with_hmi, degradation_corrected=degradation_corrected
+            folders[0],
+            size,
+            with_hmi=with_hmi,
+            degradation_corrected=degradation_corrected,
+            calibration=calibration,
         )
     raw = [path for path in paths if path.name.endswith((".dat", ".dat.gz"))]
     if raw and len(raw) < len(given):
         raise ValueError("give .dat files or FITS files, not both")
     if raw:
         return DatImages(raw, size)
-    return FITSImages(given, size, channels=channels, degradation_corrected=degradation_corrected)
+    return FITSImages(
+        given,
+        size,
+        channels=channels,
+        degradation_corrected=degradation_corrected,
+        calibration=calibration,
+    )

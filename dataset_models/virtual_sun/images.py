@@ -18,6 +18,7 @@ __all__ = ["VirtualImages"]
 SCATTERED_SHARE, SCATTERED_ARCSEC = 0.04, 40.0  # wings of the telescope's point spread
 BAD_FRAME_SHARE, MISSING_CHANNEL_SHARE = 0.005, 0.005
 _MISSION_START = np.datetime64("2010-05-13T00:00:00")  # the date at which the virtual camera is new
+_CALIBRATION = "v8"  # by which the virtual camera ages; the packaged networks learned from it
 _MISSION_YEARS = 7.0  # then another camera is flown: the calibration was fitted over this span
 _COARSE_SIDE = 256  # scattered light has no finer detail
 _MANY_PHOTONS = 400  # from here on Poisson noise is drawn as normal
@@ -86,7 +87,8 @@ class VirtualImages:
         since_start = (self.times[index] - VIRTUAL_START) / np.timedelta64(86400, "s")
         days = np.mod(since_start, _MISSION_YEARS * 365.25)
         date = _MISSION_START + (np.array([days]) * 86400).astype("timedelta64[s]")
-        return np.array([aia_degradation(channel, date)[0] for channel in AIA_CHANNELS])
+        left = [aia_degradation(channel, date, _CALIBRATION)[0] for channel in AIA_CHANNELS]
+        return np.array(left)
 
     def summary(self) -> None:
         """Return nothing: no file is read."""
@@ -97,6 +99,7 @@ class VirtualImages:
             "source": f"virtual Sun (synthetic), seed {self._record.seed}",
             "synthetic": True,
             "field_arcsec": FIELD_ARCSEC,
+            "calibration_version": _CALIBRATION,
             "record": self._record.fingerprint(),
             # another look is another source: a store of the old one is not gone on with
             "code": fingerprint_of_code([__file__]),

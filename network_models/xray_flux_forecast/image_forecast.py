@@ -23,7 +23,7 @@ from network_models.xray_flux_forecast.forecast_request import (
     window_of_run,
 )
 from network_models.xray_flux_forecast.novelty import novelty_of_run
-from tools.channels import channel_name
+from tools.channels import CALIBRATION, channel_name
 from tools.options import from_plain
 from tools.run_folder import RunFolder
 
@@ -79,6 +79,7 @@ def image_samples(request: ForecastRequest, folder: Path) -> tuple[FDL1, list[st
         data["size"],
         tuple(data["channels"]),
         degradation_corrected=request.degradation_corrected,
+        calibration=_calibration_of(data),
     )
     store = _store_of(source, folder)
     problems = list(source.problems)
@@ -103,6 +104,17 @@ def image_samples(request: ForecastRequest, folder: Path) -> tuple[FDL1, list[st
         for time in np.setdiff1d(known, dataset.times)
     ]
     return dataset, problems
+
+
+def _calibration_of(data: dict) -> str:
+    """Return the version of AIA's calibration that corrects images for a run.
+
+    A run that learned from real images needs those of its own version; before it was recorded, it
+    was 8. For the virtual Sun's images the version says how its camera ages, nothing else.
+    """
+    if data.get("image_synthetic"):
+        return CALIBRATION
+    return data.get("image_calibration_version") or "v8"
 
 
 def _store_of(source: ImageSource, folder: Path) -> ImageStore:

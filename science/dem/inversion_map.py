@@ -177,6 +177,7 @@ def _cards(given: Observation, plan: InversionPlan, table: ResponseTable) -> dic
         "METHOD": plan.method,
         "RESPONSE": table.name,
         "DEGRADE": corrected,
+        "CALIBRAT": given.calibration or "not known",
         "MODELERR": plan.model_error,
         "SYNTHET": given.is_synthetic,
         "QUANTITY": "emission measure in each bin of log10 T (not per K)",

@@ -9,6 +9,7 @@ import numpy as np
 
 from dataset_models.SDO.AIA.six_channels import Observation
 from science.dem.methods import method_names
+from tools.channels import calibration_of_response
 from tools.emission_measure.response import RESPONSE_VERSIONS
 from tools.emission_measure.response_table import ResponseTable, aia_table, read_response_table
 from tools.long_work.processes import usable_processes
@@ -27,7 +28,9 @@ class InversionPlan:
     method: str = option(method_names()[0], "how to invert", choices=method_names())
     run: str = option("", "a run of dem_regression/train.py, for --method network")
     response: str = option(
-        "v10_evenorm_chiantifix", "which of AIA's own responses", choices=RESPONSE_VERSIONS
+        "v10_evenorm_chiantifix",
+        "which of AIA's own responses; its calibration corrects the data",
+        choices=RESPONSE_VERSIONS,
     )
     response_table: str = option("", "CSV file with a response, instead of AIA's own")
     lowest: float = option(5.45, "log T of the first edge")
@@ -86,7 +89,11 @@ class InversionPlan:
     def reading(self) -> dict:
         """How FITS files are read: options of ``read_six_images``."""
         kind = "before" if self.degradation_corrected else self.degradation
-        return {"degradation": kind, "is_coregistered": self.coregister}
+        return {
+            "degradation": kind,
+            "is_coregistered": self.coregister,
+            "calibration": calibration_of_response(self.response),
+        }
 
     def table(self) -> ResponseTable:
         """Return the response that was asked for, whatever the data.

@@ -11,9 +11,9 @@ from dataset_models.fits_files.header_time import observation_time
 from dataset_models.fits_files.units import is_per_second, says_normalised
 from dataset_models.SDO.fits_image import ImageHeader, sdo_coordinates
 from dataset_models.solar_data import DataIntegrityError
-from tools.channels import AIA_CHANNELS, CAMERA, aia_degradation
+from tools.channels import AIA_CHANNELS, CALIBRATION, CAMERA, aia_degradation
 
-__all__ = ["aia_header", "aia_throughput"]
+__all__ = ["aia_header", "aia_throughput", "extrapolation_warning"]
 
 _SHORTEST_EXPOSURE_S, _LONGEST_EXPOSURE_S = 1e-3, 600.0
 _LEAST_THROUGHPUT = 0.02  # below, the extrapolated calibration says nothing
@@ -22,8 +22,13 @@ _LARGEST_COUNTS = 10 * 16383.0  # DN; sharpening raises what a 14-bit converter 
 _COMMANDED = "AIMGSHCE"  # exposure that the camera was told to take, ms
 
 
-def aia_throughput(header: ImageHeader, name: str) -> float:
+def aia_throughput(header: ImageHeader, name: str, version: str = CALIBRATION) -> float:
     """Return what is left of the channel's throughput at the image's time.
+
+    Parameters
+    ----------
+    version : str
+        Of the calibration, one of ``CALIBRATIONS``.
 
     Raises
     ------
@@ -31,7 +36,7 @@ def aia_throughput(header: ImageHeader, name: str) -> float:
         If the calibration doesn't reach that time.
     """
     try:
-        throughput = float(aia_degradation(header.channel, np.array([header.time]))[0])
+        throughput = float(aia_degradation(header.channel, np.array([header.time]), version)[0])
     except ValueError as error:
         raise DataIntegrityError(f"{name}: {error}") from None
     if throughput < _LEAST_THROUGHPUT:
@@ -40,6 +45,14 @@ def aia_throughput(header: ImageHeader, name: str) -> float:
             f"throughput at {header.time}, too little to correct for"
         )
     return throughput
+
+
+def extrapolation_warning(n_images: int, version: str) -> str:
+    """Return the sentence on images after the day on which a calibration was issued."""
+    return (
+        f"calibration version {version[1:]}: {n_images} images are later than its issue; their "
+        "loss of throughput is extrapolated"
+    )
 
 
 def aia_header(cards: HeaderCards, name: str) -> ImageHeader:

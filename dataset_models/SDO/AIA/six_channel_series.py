@@ -21,7 +21,7 @@ from dataset_models.solar_data import DataIntegrityError
 from dataset_models.store import ImageStore
 from dataset_models.virtual_sun.images import VirtualImages
 from dataset_models.virtual_sun.record import VIRTUAL_START, hour_of_time
-from tools.channels import CAMERA, aia_degradation
+from tools.channels import CALIBRATION, CAMERA, aia_degradation
 from tools.emission_measure.response import RESPONSE_CHANNELS
 from tools.times import parse_time
 
@@ -204,6 +204,7 @@ class ImageTimes:
         self.source, self.problems = said["source"], []
         self.is_synthetic = bool(said.get("synthetic"))
         self._fingerprint = said.get("averaged_from", "")
+        self._calibration = said.get("calibration_version", "v8") or CALIBRATION
 
     def read(self, index: int) -> SixChannels:
         """Give the six channels of a time; raise ValueError if it is bad."""
@@ -223,6 +224,7 @@ class ImageTimes:
             pixels_averaged=self._images.pixels_averaged,
             saturation_dn=0.98 * CAMERA[171].saturation_dn,
             is_synthetic=self.is_synthetic,
+            calibration=self._calibration,
         )
 
     def summary(self) -> ReadingSummary | None:
@@ -239,7 +241,8 @@ class ImageTimes:
         if self.is_synthetic:
             return _VirtualCalendar(self.times).of_channels(index)
         try:
-            left = [aia_degradation(c, self.times[[index]])[0] for c in RESPONSE_CHANNELS]
+            time, version = self.times[[index]], self._calibration
+            left = [aia_degradation(c, time, version)[0] for c in RESPONSE_CHANNELS]
         except ValueError as error:
             raise DataIntegrityError(f"{self.source}: {error}") from None
         return np.clip(left, 0.02, None)  # extrapolated beyond, it says nothing

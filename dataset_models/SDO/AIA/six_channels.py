@@ -13,11 +13,11 @@ import numpy as np
 from dataset_models.fits_files.opening import name_of
 from dataset_models.plain_arrays import load_array
 from dataset_models.SDO.AIA.channel_alignment import corner_offset, resampled
-from dataset_models.SDO.AIA.fits_file import aia_throughput
+from dataset_models.SDO.AIA.fits_file import aia_throughput, extrapolation_warning
 from dataset_models.SDO.fits_image import ImageHeader
 from dataset_models.SDO.image_file import read_headers, read_values
 from dataset_models.solar_data import DataIntegrityError
-from tools.channels import CAMERA
+from tools.channels import CALIBRATION, CAMERA, is_extrapolated
 from tools.emission_measure.noise import aia_noise
 from tools.emission_measure.response import RESPONSE_CHANNELS
 from tools.emission_measure.response_table import AIA
@@ -45,6 +45,7 @@ class Observation(Protocol):
     wcs: dict
     time: str
     names: tuple[str, ...]
+    calibration: str
 
     def tile(self, rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Give brightness, its error of one sigma, and what is saturated, (y, x, channel)."""
@@ -75,6 +76,8 @@ class SixChannels:
     is_corrected : bool
         Whether the loss of throughput was corrected for.
     is_synthetic : bool
+    calibration : str
+        Version of AIA's calibration that the loss of throughput is taken from; empty if unknown.
     """
 
     dn: np.ndarray
@@ -87,6 +90,7 @@ class SixChannels:
     saturation_dn: float = _SATURATED * CAMERA[171].saturation_dn
     is_corrected: bool = True
     is_synthetic: bool = False
+    calibration: str = ""
 
     instrument = AIA
     channels = RESPONSE_CHANNELS
@@ -136,6 +140,7 @@ def read_six_images(
     largest_spread_s: float = _LARGEST_SPREAD_S,
     degradation: str = "data",
     is_coregistered: bool = False,
+    calibration: str = CALIBRATION,
 ) -> SixChannels:
     """Read six FITS files or Maps, one of each channel, of one time and pointing.
 
@@ -149,6 +154,8 @@ def read_six_images(
         file doesn't tell; ``response``: leave the data as they are, the response is scaled.
     is_coregistered : bool
         Whether to interpolate images onto the first one's pixels where their places differ.
+    calibration : str
+        Version of AIA's calibration that they are corrected by, one of ``CALIBRATIONS``.
 
     Raises
     ------
@@ -165,12 +172,15 @@ def read_six_images(
     grid_image, grid = headers[0]
     if not is_coregistered:
         _require_one_grid(ordered, grid_image, grid)
+    late = int(is_extrapolated([h.time for _, h in ordered], calibration).sum())
+    if late and degradation != "before":
+        logger.warning("%s", extrapolation_warning(late, calibration))
     dn = np.empty((*grid.shape, len(ordered)), np.float32)
     seconds, throughputs = [], []
     for k, (image, header) in enumerate(ordered):
         if header.quality:
             logger.warning("%s: its QUALITY is %#x; look at it", name_of(image), header.quality)
-        left, divided = _throughput(header, name_of(image), degradation)
+        left, divided = _throughput(header, name_of(image), degradation, calibration)
         widened = 1 / left if degradation == "before" else 1.0
         dn[..., k] = _rate(image, header, grid, is_coregistered, widened=widened) / divided
         seconds.append(header.exposure_s)
@@ -184,6 +194,7 @@ def read_six_images(
         throughput=np.array(throughputs),
         pixels_averaged=max(abs(grid.wcs["CDELT1"]) / _FULL_PIXEL_ARCSEC, 1.0) ** 2,
         is_corrected=degradation != "response",
+        calibration="" if degradation == "before" else calibration,
     )
 
 
@@ -257,12 +268,14 @@ def _by_channel(headers: list[tuple[object, ImageHeader]]) -> dict[int, tuple[ob
     return found
 
 
-def _throughput(header: ImageHeader, name: str, degradation: str) -> tuple[float, float]:
+def _throughput(
+    header: ImageHeader, name: str, degradation: str, calibration: str
+) -> tuple[float, float]:
     """Give what is, or was, divided by (the noise needs it), and what to divide by now."""
     if degradation == "response":
         return 1.0, 1.0
     try:
-        left = aia_throughput(header, name)
+        left = aia_throughput(header, name, calibration)
     except DataIntegrityError:
         if degradation == "data":
             raise

@@ -13,6 +13,7 @@ import numpy as np
 
 from network_models.training.problem import Problem, ProblemData
 from network_models.xray_flux_forecast.forecast_problem import ForecastConfig, forecast_problem
+from tools.channels import CALIBRATION, CALIBRATIONS
 from tools.options import option, part_of
 from tools.search_range import among, between
 
@@ -50,6 +51,9 @@ class AIAConfig(ForecastConfig):
         "", "image store, or folder of FITS or .dat files; the virtual Sun if not given"
     )
     hmi: bool = option(False, "also take HMI's field and continuum from FITS files")
+    calibration: str = option(
+        CALIBRATION, "version of AIA's calibration that corrects FITS files", choices=CALIBRATIONS
+    )
     degradation_corrected: bool = option(
         False, "the FITS files were corrected for AIA's loss of throughput before"
     )
@@ -217,7 +221,11 @@ def _given_store(config: AIAConfig) -> ImageStore:
             )
         return store
     folder = folder_source(
-        data, config.size, with_hmi=config.hmi, degradation_corrected=config.degradation_corrected
+        data,
+        config.size,
+        with_hmi=config.hmi,
+        degradation_corrected=config.degradation_corrected,
+        calibration=config.calibration,
     )
     store = _made_store(config, folder, f"{data.resolve().name}_{config.size}")
     summary = store.summary()

@@ -49,7 +49,8 @@ def test_brightness_is_counts_over_exposure_and_throughput(tmp_path):
     data = np.full((64, 64), 100.0, np.float32)
     found = read_image(write(tmp_path / "a.fits", data), 64)
     left = aia_degradation(171, np.array(["2014-01-11T08:00"], "datetime64[s]"))[0]
-    assert left == pytest.approx(0.854, abs=1e-3)
+    # version 10, 329.8 days into the epoch: 2.46826 (1 - 0.000030 329.8) / 2.78926
+    assert left == pytest.approx(0.8762, abs=1e-4)
     np.testing.assert_allclose(found.image, 100 / 2.0 / left, rtol=1e-6)
     assert found.throughput == pytest.approx(left)
     assert found.header.wcs["CRPIX1"] == 32.5
@@ -195,7 +196,6 @@ def test_gzipped_and_compressed_files_read_the_same(tmp_path):
         ({"QUALITY": "good"}, "lacks or garbles"),
         ({"BUNIT": "erg"}, "expected DN or DN / s"),
         ({"BUNIT": "DN/sr"}, "expected DN or DN / s"),
-        ({"WAVELNTH": 304, "DATE-OBS": "2022-06-01T00:00:00"}, "too little to correct"),
         ({"CDELT1": 100.0, "CDELT2": 100.0}, "coarser than the"),
         ({"DATE-OBS": "2009-01-01T00:00:00"}, "calibration begins at"),
     ],
@@ -203,6 +203,20 @@ def test_gzipped_and_compressed_files_read_the_same(tmp_path):
 def test_what_is_no_aia_image_is_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         read_image(write(tmp_path / "a.fits", **changes), 64)
+
+
+def test_what_a_calibration_says_nothing_of_is_refused_and_what_it_extrapolates_is_said(tmp_path):
+    path = write(tmp_path / "a.fits", WAVELNTH=304, **{"DATE-OBS": "2022-06-01T00:00:00"})
+    with pytest.raises(DataIntegrityError, match="too little to correct"):
+        read_image(path, 64, calibration="v8")
+    source = FITSFolder(tmp_path, 64)
+    # 0.00569 / 0.10250 from 2018-06-18 on
+    assert read_image(path, 64).throughput == pytest.approx(0.00569 / 0.10250, rel=1e-6)
+    assert source.summary().lines()[1:] == [
+        "  mended: calibration version 10: 1 images are later than its issue; their loss of "
+        "throughput is extrapolated"
+    ]
+    assert source.describe()["calibration_version"] == "v10"
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
@@ -257,8 +271,11 @@ def test_the_real_sun_from_sunpys_wheel():
     path = Path(spec.submodule_search_locations[0]) / "data/test/aia_171_level1.fits"
     found = read_image(path, 64)
     assert (found.header.channel, str(found.header.time)) == (171, "2011-02-15T00:00:00.340")
-    # epoch from 2011-01-27: 3.36139 / 3.46641 (1 - 0.00002 18.4)
-    assert found.throughput == pytest.approx(3.36139 / 3.46641 * (1 - 0.00002 * 18.375), rel=1e-4)
+    # version 10, epoch from 2011-01-27: 2.77160 / 2.78926 (1 - 0.000054 18.4)
+    assert found.throughput == pytest.approx(2.77160 / 2.78926 * (1 - 0.000054 * 18.375), rel=1e-4)
+    # version 8: 3.36139 / 3.46641 (1 - 0.00002 18.4)
+    before = read_image(path, 64, calibration="v8").throughput
+    assert before == pytest.approx(3.36139 / 3.46641 * (1 - 0.00002 * 18.375), rel=1e-4)
     x = (np.arange(64) - 31.5) * FIELD_ARCSEC / 64
     distance = np.hypot(*np.meshgrid(x, x)) / 971.8
     assert np.nanmean(found.image[distance < 1.1]) > 20 * np.nanmean(found.image[distance > 1.25])
