@@ -39,6 +39,12 @@ def shared():
 
 
 @pytest.fixture(scope="session")
+def case_files():
+    """Return what lists the files of a known case (../shared/cases), none where they are absent."""
+    return lambda pattern: sorted((SHARED.parent / "cases").glob(pattern))
+
+
+@pytest.fixture(scope="session")
 def goes_15_day():
     """Give the GOES-15 file of 2011-06-07 from sunpy's own wheel."""
     spec = importlib.util.find_spec("sunpy")

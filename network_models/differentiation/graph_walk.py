@@ -195,7 +195,8 @@ def walk_backwards(steps: Sequence[Step], seed_of: int, seed, wanted: int, mode:
 
 def _add(signals: dict, keys: Sequence[int], parts: Sequence) -> None:
     for key, part in zip(keys, parts, strict=True):
-        signals[key] = signals[key] + part if key in signals else part
+        before = signals.get(key)
+        signals[key] = part if before is None else before + ops.cast(part, before.dtype)
 
 
 def compiled(passes: Callable, network: keras.Model) -> Callable:
@@ -290,9 +291,11 @@ def _split(operation) -> tuple[Callable | None, bool]:
     if isinstance(operation, layers.Activation):
         return _same, True
     if isinstance(operation, layers.Dense):
-        return lambda x: _biased(operation, ops.matmul(x, operation.kernel)), True
+        return lambda x: _biased(operation, ops.matmul(*_in_own_type(operation, x))), True
     if hasattr(operation, "convolution_op"):
-        return lambda x: _biased(operation, operation.convolution_op(x, operation.kernel)), True
+        return lambda x: _biased(
+            operation, operation.convolution_op(*_in_own_type(operation, x))
+        ), True
     if isinstance(operation, layers.DepthwiseConv2D):
         return lambda x: _biased(operation, _depthwise(operation, x)), True
     raise ValueError(
@@ -301,14 +304,18 @@ def _split(operation) -> tuple[Callable | None, bool]:
     )
 
 
+def _in_own_type(layer, value):
+    """Return the input and the kernel in the type that the layer computes in."""
+    return ops.cast(value, layer.compute_dtype), ops.cast(layer.kernel, layer.compute_dtype)
+
+
 def _biased(layer, value):
-    return value + layer.bias if layer.use_bias else value
+    return value + ops.cast(layer.bias, value.dtype) if layer.use_bias else value
 
 
 def _depthwise(layer, value):
     return ops.depthwise_conv(
-        value,
-        layer.kernel,
+        *_in_own_type(layer, value),
         strides=layer.strides,
         padding=layer.padding,
         data_format=layer.data_format,

@@ -43,7 +43,8 @@ def require_allowed_classes(value: object, name: str) -> None:
                 f"{name}: holds a {class_name} layer, which carries code of its author and is not "
                 "loaded; rebuild the network from layers without code"
             )
-        ours = isinstance(registered, str) and registered.startswith("heliolens>")
+        names = [registered, value["config"] if class_name == "function" else None]
+        ours = any(isinstance(n, str) and n.startswith("heliolens>") for n in names)
         if not ours and module is not None and module not in _ALLOWED_MODULES:
             raise ValueError(
                 f"{name}: holds the class {module}.{class_name}, which neither Keras nor this "

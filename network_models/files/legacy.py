@@ -3,6 +3,10 @@
 A file of the years around 2017 tells a network's input by ``batch_input_shape`` in its first layer,
 and a Sequential network's layers as a plain list; Keras 3 reads neither. The configuration is
 rewritten in a copy of the file, which Keras then loads in safe mode. Nothing in it is run.
+
+What Keras 3 would read as something else is converted: Keras 2's hard sigmoid, and the kernels of
+convolutions that Theano computed, which turned them by 180 degrees (Keras 2.15,
+``hdf5_format.preprocess_weights_for_loading``).
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from pathlib import Path
 
 import h5py
 import keras
+import numpy as np
 
 from network_models.files.allowed_classes import require_allowed_classes
 
@@ -21,6 +26,18 @@ __all__ = ["LEGACY_ENDINGS", "load_legacy_network"]
 
 LEGACY_ENDINGS = (".h5", ".hdf5")
 _LARGEST_CONFIG = 16 << 20  # bytes
+_OF_TIME_STEPS = ("recurrent_activation", "activation")
+_HARMLESS = {"sparse", "ragged", "time_major", "renorm", "fused", "virtual_batch_size", "dynamic"}
+_HARMLESS |= {"experimental_autocast", "build_input_shape", "is_placeholder"}
+_HARD_SIGMOID = {
+    "module": "builtins",
+    "class_name": "function",
+    "config": "keras2_hard_sigmoid",
+    "registered_name": "heliolens>keras2_hard_sigmoid",
+}
+_TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Conv3DTranspose")
+_TURNED += ("Convolution1D", "Convolution2D", "Convolution3D")
+_NOT_TURNED = ("SeparableConv", "DepthwiseConv", "ConvLSTM", "LocallyConnected")
 _DISTRIBUTIONS = {"normal": "truncated_normal"}  # what Keras 2.0 called them
 
 
@@ -44,7 +61,9 @@ def load_legacy_network(path: str | Path) -> keras.Model:
         try:
             with h5py.File(copy, "r+") as file:
                 _refuse_pointers(file, path.name)
-                config = _normal(_config_of(file, path.name))
+                stored = _config_of(file, path.name)
+                _turn_theano_kernels(file, stored, path.name)
+                config = _normal(stored)
                 require_allowed_classes(config, path.name)
                 file.attrs["model_config"] = json.dumps(config)
                 if "training_config" in file.attrs:
@@ -100,6 +119,60 @@ def _refuse_pointers(file: h5py.File, name: str) -> None:
     visit(file)
 
 
+def _turn_theano_kernels(file: h5py.File, config: dict, name: str) -> None:
+    """Turn convolutions' kernels by 180 degrees where Theano, which turns them itself, wrote them.
+
+    Raises
+    ------
+    ValueError
+        If a layer is of a kind whose kernels are not known to be stored like that.
+    """
+    weights = file.get("model_weights")
+    backends = [_text(owner.attrs.get("backend", "")) for owner in (file, weights) if owner]
+    if "theano" not in backends:
+        return
+    version = _text(weights.attrs.get("keras_version", file.attrs.get("keras_version", "")))
+    kinds = _kinds(config)
+    odd = sorted({kind for kind in kinds.values() if kind.startswith(_NOT_TURNED)})
+    if odd or version.startswith("1"):
+        what = ", ".join(odd) if odd else f"Keras {version}"
+        raise ValueError(
+            f"{name}: written by {what} with Theano, whose kernels are not converted; load it in "
+            "Keras 2 with TensorFlow, and save it again"
+        )
+
+    def turn(path: str, item: object) -> None:
+        if not isinstance(item, h5py.Dataset) or item.ndim < 3:
+            return
+        owners = [kinds[part] for part in path.split("/") if part in kinds]
+        if not owners or owners[-1] not in _TURNED:
+            raise ValueError(f"{name}: {path} belongs to no convolution that is known from Theano")
+        item[...] = np.flip(item[...], tuple(range(item.ndim - 2)))
+
+    if weights is not None:
+        weights.visititems(turn)
+
+
+def _kinds(config: dict) -> dict[str, str]:
+    """Return the class of every layer by its name, also of networks within the network."""
+    inner = config["config"]
+    layers = inner if isinstance(inner, list) else inner.get("layers", [])
+    found: dict[str, str] = {}
+    for layer in layers:
+        own = layer["config"]
+        if isinstance(own, list) or "layers" in own:
+            found |= _kinds(layer)
+        elif isinstance(own, dict) and isinstance(own.get("layer"), dict):  # TimeDistributed, ...
+            found[own.get("name", "")] = own["layer"]["class_name"]
+        else:
+            found[own.get("name", layer.get("name", ""))] = layer["class_name"]
+    return found
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
 def _normal(config: dict) -> dict:
     """Return a configuration in the words of Keras 3."""
     name, inner = config["class_name"], config["config"]
@@ -114,6 +187,8 @@ def _normal(config: dict) -> dict:
                 (rest[key],) = rest[key]
         layers = [{**layer, **_normal(layer)} for layer in inner["layers"]]
         return {"class_name": "Functional", "config": {**rest, "layers": layers}}
+    if name == "GRU" and isinstance(inner, dict):
+        inner = {"reset_after": False, **inner}  # the default of Keras 2, which early files omit
     return {**config, "config": _values(inner)}
 
 
@@ -139,7 +214,14 @@ def _values(value: object) -> object:
         return [_values(item) for item in value]
     if not isinstance(value, dict):
         return value
-    out = {k: _values(v) for k, v in value.items() if k not in ("sparse", "ragged")}
+    out = {k: _values(v) for k, v in value.items() if k not in _HARMLESS}
+    for key in _OF_TIME_STEPS:
+        if out.get(key) == "hard_sigmoid":
+            out[key] = dict(_HARD_SIGMOID)
+    if isinstance(out.get("dtype"), dict) and out["dtype"].get("class_name") == "Policy":
+        out["dtype"] = str(out["dtype"].get("config", {}).get("name", "float32"))
+    if isinstance(out.get("axis"), list) and len(out["axis"]) == 1:
+        (out["axis"],) = out["axis"]
     if "distribution" in out:
         out["distribution"] = _DISTRIBUTIONS.get(str(out["distribution"]), out["distribution"])
     return out

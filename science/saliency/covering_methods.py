@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from keras import ops
 
@@ -23,7 +25,7 @@ def occlusion(question: Question, options: AttributionOptions) -> Attribution:
     A patch of one frame is replaced by the baseline in all channels at once, since a place that is
     dark in one channel only is like nothing on the Sun; the loss is shared by its pixels.
     """
-    image, baseline = question.given, baseline_of(question.given, options.baseline)
+    targets, image, baseline = _covered(question, options)
     height, width = image.shape[-3:-1]
     rows = np.array_split(np.arange(height), min(options.blocks, height))
     columns = np.array_split(np.arange(width), min(options.blocks, width))
@@ -34,7 +36,7 @@ def occlusion(question: Question, options: AttributionOptions) -> Attribution:
         for r in rows
         for c in columns
     ]
-    value = float(question.targets(image[None])[0])
+    value = float(targets(image[None])[0])
     out = np.zeros((*image.shape[:-1], 1), np.float32)
     news = Progress(len(patches), "patches")
     for first in range(0, len(patches), question.rows_at_once):
@@ -42,11 +44,11 @@ def occlusion(question: Question, options: AttributionOptions) -> Attribution:
         covered = np.repeat(image[None], len(some), axis=0)
         for one, patch in zip(covered, some, strict=True):
             one[patch] = baseline[patch]
-        for lost, patch in zip(value - question.targets(covered), some, strict=True):
+        for lost, patch in zip(value - targets(covered), some, strict=True):
             out[patch] = lost / out[patch].size
         news.done(first + len(some))
     notes = {"blocks": options.blocks, "baseline": options.baseline}
-    return Attribution(out, value, "target", notes)
+    return Attribution(out.reshape(*question.given.shape[:-1], 1), value, "target", notes)
 
 
 def rise(question: Question, options: AttributionOptions) -> Attribution:
@@ -54,10 +56,10 @@ def rise(question: Question, options: AttributionOptions) -> Attribution:
 
     Less the mean target, so that a place that doesn't matter has 0.
     """
-    image, baseline = question.given, baseline_of(question.given, options.baseline)
+    targets_of, image, baseline = _covered(question, options)
     height, width = image.shape[-3:-1]
     generator = random_stream(options.seed, "rise")
-    value = float(question.targets(image[None])[0])
+    value = float(targets_of(image[None])[0])
     weighted, plain, total = np.zeros((height, width)), np.zeros((height, width)), 0.0
     news = Progress(options.masks, "masks")
     for first in range(0, options.masks, question.rows_at_once):
@@ -65,15 +67,35 @@ def rise(question: Question, options: AttributionOptions) -> Attribution:
         masks = _random_masks(generator, n, height, width)
         shape = (n, *[1] * (image.ndim - 3), height, width, 1)
         shown = baseline + masks.reshape(shape) * (image - baseline)
-        targets = question.targets(shown.astype(np.float32))
+        targets = targets_of(shown.astype(np.float32))
         weighted += np.tensordot(targets, masks, axes=1)
         plain += masks.sum(axis=0)
         total += targets.sum()
         news.done(first + n)
     found = weighted / np.maximum(plain, 1e-6) - total / options.masks
     found = np.broadcast_to(found[..., None], (*image.shape[:-1], 1)).astype(np.float32)
+    found = found.reshape(*question.given.shape[:-1], 1)
     notes = {"masks": options.masks, "baseline": options.baseline}
     return Attribution(found, value, "target", notes)
+
+
+def _covered(
+    question: Question, options: AttributionOptions
+) -> tuple[Callable, np.ndarray, np.ndarray]:
+    """Return the targets of images, the image and its baseline; a series is an image of one column.
+
+    The target of series (time, channel), or of single numbers, takes them as (time, 1, channel).
+    """
+    image, baseline = question.given, baseline_of(question.given, options.baseline)
+    if image.ndim >= 3:
+        return question.targets, image, baseline
+    own = image.shape
+    shape = (own[0], 1, own[1] if image.ndim == 2 else 1)
+    return (
+        lambda images: question.targets(images.reshape(len(images), *own)),
+        image.reshape(shape),
+        baseline.reshape(shape),
+    )
 
 
 def _random_masks(

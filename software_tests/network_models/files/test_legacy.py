@@ -62,6 +62,92 @@ def test_a_file_of_2017_loads(of_2017, generator):
     assert path.read_bytes() == before
 
 
+def sequential_of_2017(path, layer, weights, *, backend="tensorflow", version="2.0.8"):
+    """Write a network of one layer as Keras 2 wrote it."""
+    defaults = {"trainable": True, "dtype": "float32", "name": "a", "use_bias": True}
+    config = {"class_name": layer["class_name"], "config": {**defaults, **layer["config"]}}
+    with h5py.File(path, "w") as file:
+        file.attrs["backend"], file.attrs["keras_version"] = backend, version
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": [config]})
+        group = file.create_group("model_weights")
+        group.attrs["keras_version"], group.attrs["backend"] = version, backend
+        group.attrs["layer_names"] = np.array([b"a"])
+        own = group.create_group("a")
+        own.attrs["weight_names"] = np.array([f"a/{n}:0".encode() for n in weights])
+        for name, value in weights.items():
+            own[f"a/{name}:0"] = np.asarray(value, np.float32)
+    return path
+
+
+def test_hard_sigmoid_is_that_of_keras_2(tmp_path, case_files):
+    # Keras 2: 0.2 x + 0.5, cut at 0 and 1; Keras 3: x / 6 + 0.5
+    layer = {"class_name": "Dense", "config": {"units": 1, "activation": "hard_sigmoid"}}
+    layer["config"]["batch_input_shape"] = [None, 1]
+    path = sequential_of_2017(tmp_path / "a.h5", layer, {"kernel": [[1.0]], "bias": [0.0]})
+    paths = [path, *case_files("f24_h5/hard_sigmoid.h5")]
+    for place in paths:
+        network = load_network(place)
+        found = network(np.array([[-9.0], [0.0], [1.0], [9.0]], np.float32))
+        np.testing.assert_allclose(found[:, 0], [0.0, 0.5, 0.7, 1.0], atol=1e-6)
+    network.save(tmp_path / "a.keras")  # the converted network is one of ours
+    again = load_network(tmp_path / "a.keras")(np.array([[1.0]], np.float32))
+    np.testing.assert_allclose(again, 0.7, atol=1e-6)
+
+
+def test_an_lstm_of_keras_2_keeps_its_gates(tmp_path):
+    # one step from a state of 0: c = g(i) tanh(z), h = g(o) tanh(c), with z = x for all four gates
+    config = {"units": 1, "activation": "tanh", "recurrent_activation": "hard_sigmoid"}
+    config |= {"batch_input_shape": [None, 1, 1], "time_major": False, "return_sequences": False}
+    weights = {"kernel": [[1.0] * 4], "recurrent_kernel": [[0.0] * 4], "bias": [0.0] * 4}
+    layer = {"class_name": "LSTM", "config": config}
+    path = sequential_of_2017(tmp_path / "a.h5", layer, weights)
+    gate = 0.2 * 0.8 + 0.5
+    expected = gate * np.tanh(gate * np.tanh(0.8))
+    found = load_network(path)(np.full((1, 1, 1), 0.8, np.float32))
+    np.testing.assert_allclose(found, [[expected]], rtol=1e-6)
+
+
+def test_theano_s_kernels_are_turned(tmp_path, case_files):
+    # Theano convolves: an impulse in the first corner meets the kernel's last element
+    layer = {"class_name": "Conv2D", "config": {"filters": 1, "kernel_size": [3, 3]}}
+    layer["config"] |= {"batch_input_shape": [None, 3, 3, 1], "activation": "linear"}
+    weights = {"kernel": np.arange(9).reshape(3, 3, 1, 1), "bias": [0.0]}
+    image = np.zeros((1, 3, 3, 1), np.float32)
+    image[0, 0, 0, 0] = 1
+    path = sequential_of_2017(tmp_path / "a.h5", layer, weights, backend="theano")
+    for place in [path, *case_files("f24_h5/theano.h5")]:
+        np.testing.assert_allclose(load_network(place)(image).numpy().ravel(), [8.0])
+    plain = sequential_of_2017(tmp_path / "b.h5", layer, weights)
+    np.testing.assert_allclose(load_network(plain)(image).numpy().ravel(), [0.0])
+
+
+def test_what_theano_wrote_otherwise_is_refused_by_name(tmp_path):
+    layer = {"class_name": "SeparableConv2D", "config": {"filters": 1, "kernel_size": [3, 3]}}
+    layer["config"]["batch_input_shape"] = [None, 3, 3, 1]
+    path = sequential_of_2017(tmp_path / "a.h5", layer, {}, backend="theano")
+    with pytest.raises(ValueError, match=r"a\.h5: written by SeparableConv2D with Theano"):
+        load_network(path)
+    layer["class_name"] = "Conv2D"
+    path = sequential_of_2017(tmp_path / "b.h5", layer, {}, backend="theano", version="1.2.2")
+    with pytest.raises(ValueError, match=r"written by Keras 1\.2\.2 with Theano"):
+        load_network(path)
+
+
+def test_policies_and_keys_of_tensorflow_s_keras_are_read(tmp_path):
+    policy = {"class_name": "Policy", "config": {"name": "float32"}}
+    config = {"axis": [1], "momentum": 0.9, "epsilon": 1e-3, "center": True, "scale": True}
+    config |= {"batch_input_shape": [None, 2], "dtype": policy, "renorm": False, "fused": True}
+    layer = {"class_name": "BatchNormalization", "config": config}
+    weights = {"gamma": [1, 1], "beta": [0, 1], "moving_mean": [0, 0], "moving_variance": [1, 1]}
+    path = sequential_of_2017(tmp_path / "a.h5", layer, weights)
+    with h5py.File(path, "r+") as file:
+        stored = json.loads(file.attrs["model_config"])
+        del stored["config"][0]["config"]["use_bias"]
+        file.attrs["model_config"] = json.dumps(stored)
+    found = load_network(path)(np.array([[2.0, 2.0]], np.float32))
+    np.testing.assert_allclose(found, [[2 / np.sqrt(1.001), 2 / np.sqrt(1.001) + 1]], rtol=1e-6)
+
+
 def test_what_can_not_be_loaded_is_said(of_2017, tmp_path):
     path, _ = of_2017
     config = {"class_name": "Sequential", "config": [{"class_name": "Lambda", "config": {}}]}
