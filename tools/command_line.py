@@ -29,6 +29,11 @@ __all__ = [
     "run_script",
 ]
 
+_BACKENDS = ("tensorflow", "jax", "torch")
+_NO_BACKEND = (
+    "Keras finds no backend: install one with pip install -e '.[cpu]' (TensorFlow; '.[cuda]' for a "
+    "GPU, or '.[jax]' with KERAS_BACKEND=jax)"
+)
 EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
 
 
@@ -118,6 +123,11 @@ def run_script(main: Callable[[], int | None], *, resumes: bool = True) -> typin
         print(f"{text}\n{command}", file=sys.stderr)
     except BrokenPipeError:
         status = EXIT_INTERRUPTED
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _BACKENDS:
+            raise
+        print(f"error: {_NO_BACKEND}", file=sys.stderr)
+        status = EXIT_BAD_INPUT
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         status = EXIT_BAD_INPUT
