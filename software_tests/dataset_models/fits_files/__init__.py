@@ -1,0 +1,1 @@
+"""Tests of what reads FITS files of any instrument."""
