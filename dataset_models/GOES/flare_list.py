@@ -196,7 +196,7 @@ def _mend_times(start: datetime, peak: datetime | None, end: datetime, faults: C
     if end < start:
         end += day
         faults["end times carried over midnight"] += 1
-    if end - start > longest:
+    if end < start or end - start > longest:
         raise ValueError(
             f"the flare starts at {start:%Y-%m-%dT%H:%M} and ends at {end:%m-%dT%H:%M}"
         )
