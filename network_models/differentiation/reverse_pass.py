@@ -154,8 +154,10 @@ class ReversePass:
             here = ops.one_hot(place, values.shape[-1], dtype=values.dtype)
             excitation = ops.sum(values * here, axis=-1)
             signal = here if mode == "gradient" else here * values
-            size = ops.abs(excitation)[:, None]  # emission measure in cm-5 would go beyond float32
-            signal = signal / ops.where(size > _LARGEST_SIGNAL, size, ops.ones_like(size))
+            # emission measure in cm-5 would go beyond float32; float16 doesn't hold the limit
+            size = ops.cast(ops.abs(excitation)[:, None], "float32")
+            size = ops.where(size > _LARGEST_SIGNAL, size, ops.ones_like(size))
+            signal = signal / ops.cast(size, signal.dtype)
             filters = ops.one_hot(
                 ops.full((values.shape[0],), filter_index, dtype="int32"),
                 n_filters,
