@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataset_models.reading_summary import ReadingSummary
 from network_models.image_classification.archive.traversal_plan import TraversalPlan
 from tools.command_line import config_from, config_parser, quiet_start, run_script
 from tools.long_work.progress import Progress
 from tools.options import option, part_of
-
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not files:
         raise ValueError(f"no FITS files in {', '.join(arguments.data)}; nothing to classify")
     print(f"{len(files)} files, network {classifier.name} ({classifier.identity})")
-    if skipped:
-        print(f"{len(skipped)} other files skipped, such as {skipped[0][0].name}")
     progress = Progress(len(files), "files", stream=sys.stderr)
     outcome = classify_files(
         classifier,
@@ -75,10 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell=lambda done, new, failed: progress.done(done, new=new, note=f"{failed} failed"),
     )
     progress.close()
-    return _summary(outcome, Path(config.output))
+    return _summary(outcome, Path(config.output), [reason for _, reason in skipped])
 
 
-def _summary(outcome, folder: Path) -> int:
+def _summary(outcome, folder: Path, skipped: list[str]) -> int:
     before = outcome.n_files - outcome.n_new
     print(
         f"{outcome.n_new} files classified, {before} were there, {outcome.n_failed} failed; "
@@ -87,10 +84,13 @@ def _summary(outcome, folder: Path) -> int:
     counts = [f"{n} {name}" for name, n in outcome.classes.items() if n]
     if counts:
         print(f"  whole frames: {', '.join(counts)}")
-    for file, reason in outcome.failed[:_SHOWN]:
-        print(f"  {reason if Path(file).name in reason else f'{file}: {reason}'}")
-    if outcome.n_failed > _SHOWN:
-        print(f"  and {outcome.n_failed - _SHOWN} more, in the catalogue's column reason")
+    failed = [
+        reason if Path(file).name in reason else f"{file}: {reason}"
+        for file, reason in outcome.failed
+    ]
+    left_out = (*skipped, *failed)
+    for line in ReadingSummary(outcome.n_files + len(skipped), left_out).lines():
+        print(line)
     print(f"Catalogue: {folder / 'catalogue.csv'}")
     return 1 if outcome.n_failed == outcome.n_files else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from tools.options import from_plain
 from tools.run_folder import RunFolder
 
 __all__ = ["forecast_images", "image_samples"]
+
+logger = logging.getLogger(__name__)
 
 _HOUR = np.timedelta64(3600, "s")
 
@@ -83,6 +86,9 @@ def image_samples(request: ForecastRequest, folder: Path) -> tuple[FDL1, list[st
     )
     store = _store_of(source, folder)
     problems = list(source.problems)
+    summary = source.summary()
+    if summary is not None:
+        logger.info("%s", summary.lines()[0])
     if store.is_bad.all():
         listed = "\n  ".join(problems[:20]) or "all are flagged as bad"
         raise ValueError(f"no image is good:\n  {listed}")

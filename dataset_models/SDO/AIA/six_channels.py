@@ -12,6 +12,7 @@ import numpy as np
 
 from dataset_models.fits_files.opening import name_of
 from dataset_models.plain_arrays import load_array
+from dataset_models.reading_summary import ReadingSummary
 from dataset_models.SDO.AIA.channel_alignment import corner_offset, resampled
 from dataset_models.SDO.AIA.fits_file import aia_throughput, extrapolation_warning
 from dataset_models.SDO.fits_image import ImageHeader
@@ -165,26 +166,33 @@ def read_six_images(
         If a file is none of AIA, a channel is lacking or there twice, or times, shapes or pointing
         differ.
     """
-    headers = _headers(images)
+    headers, left_out = _headers(images)
     by_channel = _by_channel(headers)
     ordered = [by_channel[channel] for channel in RESPONSE_CHANNELS]
     _require_one_time(ordered, largest_spread_s)
     grid_image, grid = headers[0]
     if not is_coregistered:
         _require_one_grid(ordered, grid_image, grid)
+    mended = [note for _, header in ordered for note in header.notes]
     late = int(is_extrapolated([h.time for _, h in ordered], calibration).sum())
     if late and degradation != "before":
-        logger.warning("%s", extrapolation_warning(late, calibration))
+        mended.append(extrapolation_warning(late, calibration))
     dn = np.empty((*grid.shape, len(ordered)), np.float32)
     seconds, throughputs = [], []
     for k, (image, header) in enumerate(ordered):
         if header.quality:
-            logger.warning("%s: its QUALITY is %#x; look at it", name_of(image), header.quality)
+            mended.append(f"{name_of(image)}: its QUALITY is {header.quality:#x}; look at it")
         left, divided = _throughput(header, name_of(image), degradation, calibration)
         widened = 1 / left if degradation == "before" else 1.0
-        dn[..., k] = _rate(image, header, grid, is_coregistered, widened=widened) / divided
+        values = read_values(image, header, widened=widened)
+        mended += [values.mended(name_of(image))] if values.mended(name_of(image)) else []
+        rate = _rate(values.data, header, grid, is_coregistered, name_of(image))
+        dn[..., k] = rate / divided
         seconds.append(header.exposure_s)
         throughputs.append(left)
+    summary = ReadingSummary(len(ordered) + len(left_out), tuple(left_out), tuple(mended))
+    for line in summary.lines(what="images"):
+        logger.log(logging.WARNING if left_out or mended else logging.INFO, "%s", line)
     return SixChannels(
         dn,
         grid.wcs,
@@ -233,15 +241,14 @@ def read_six_arrays(path: str | Path, *, pixels_averaged: float = 1.0) -> SixCha
     )
 
 
-def _headers(images: Sequence[object]) -> list[tuple[object, ImageHeader]]:
-    """Return all images in the files with their headers; log what is left out or assumed."""
-    headers = []
+def _headers(images: Sequence[object]) -> tuple[list[tuple[object, ImageHeader]], list[str]]:
+    """Return all images in the files with their headers, and a sentence for each left out."""
+    headers, left_out = [], []
     for image in images:
-        found, left_out = read_headers(image)
+        found, unused = read_headers(image)
         headers += found
-        for sentence in (*left_out, *(note for _, header in found for note in header.notes)):
-            logger.warning("%s", sentence)
-    return headers
+        left_out += unused
+    return headers, left_out
 
 
 def _by_channel(headers: list[tuple[object, ImageHeader]]) -> dict[int, tuple[object, ImageHeader]]:
@@ -284,19 +291,10 @@ def _throughput(
 
 
 def _rate(
-    image: object,
-    header: ImageHeader,
-    grid: ImageHeader,
-    is_coregistered: bool,
-    *,
-    widened: float,
+    data: np.ndarray, header: ImageHeader, grid: ImageHeader, is_coregistered: bool, name: str
 ) -> np.ndarray:
     """Give DN s-1 pix-1, (y, x), on the grid; saturated pixels stay so when they are moved."""
-    values, name = read_values(image, header, widened=widened), name_of(image)
-    mended = values.mended(name)
-    if mended:
-        logger.warning("%s", mended)
-    data, seconds = values.data, header.exposure_s
+    seconds = header.exposure_s
     rate = data / seconds if not header.is_per_second else data
     same = header.shape == grid.shape and corner_offset(grid.shape, grid.wcs, header.wcs) < 0.01
     if not is_coregistered or same:

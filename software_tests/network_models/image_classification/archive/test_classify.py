@@ -158,7 +158,7 @@ def test_bad_files_are_listed_and_stop_nothing(model, data, capsys):
     text = capsys.readouterr().out
     assert "10 files" in text
     assert "5 failed" in text
-    assert "1 other files skipped, such as notes.txt" in text
+    assert "left out: notes.txt: not FITS, by its name" in text
     rows = listed(data)
     assert len(rows) == 10
     reasons = {Path(r["file"]).name: r["reason"] for r in rows if r["reason"]}
