@@ -8,7 +8,9 @@ from pathlib import Path
 __all__ = ["read_csv_rows", "read_csv_table"]
 
 
-def read_csv_rows(path: str | Path, what: str) -> list[tuple[int, list[str]]]:
+def read_csv_rows(
+    path: str | Path, what: str, *, by_line: bool = False
+) -> list[tuple[int, list[str]]]:
     """Read the rows of a CSV file that are not empty.
 
     Parameters
@@ -17,6 +19,9 @@ def read_csv_rows(path: str | Path, what: str) -> list[tuple[int, list[str]]]:
         UTF-8, with or without byte-order mark.
     what : str
         What the file should be, such as ``flare list``; used in errors.
+    by_line : bool
+        Whether each line is a row by itself, so that damage costs one line: a quotation mark that
+        nothing closes, a byte that is no UTF-8.
 
     Returns
     -------
@@ -33,8 +38,15 @@ def read_csv_rows(path: str | Path, what: str) -> list[tuple[int, list[str]]]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such {what}: {path}")
+    errors = "replace" if by_line else "strict"
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with open(path, newline="", encoding="utf-8-sig", errors=errors) as file:
+            if by_line:
+                lines = file.read().splitlines()
+                if any("\0" in line for line in lines):
+                    raise csv.Error("it holds NUL bytes")
+                rows = [(k, next(csv.reader([line]), [])) for k, line in enumerate(lines, 1)]
+                return [(k, row) for k, row in rows if any(row)]
             reader = csv.reader(file)
             return [(reader.line_num, row) for row in reader if any(row)]
     except (csv.Error, UnicodeDecodeError) as error:

@@ -34,6 +34,7 @@ _FORMS = tuple(
         (_SOLARSOFT, r"(?:T|_|,?\s+)", _CLOCK),
     )
 )
+_FIRST_YEAR = 1600  # of telescopic observations of the Sun
 _CENTURY_FROM = 50  # SolarSoft's two-digit years: 50 to 99 are of the 20th century
 
 
@@ -69,6 +70,8 @@ def parse_time(
     if part["hour"] is None and needs_clock:
         raise ValueError(f"{prefix}{str(text)!r} is a day without a time of day")
     year = int(part["year"])
+    if len(part["year"]) == 4 and year < _FIRST_YEAR:
+        raise ValueError(f"{prefix}{str(text)!r} is no time that exists (the year {year})")
     if len(part["year"]) == 2:
         year += 1900 if year >= _CENTURY_FROM else 2000
     month = part.get("month") or _MONTHS.index(part["name"]) + 1

@@ -26,6 +26,7 @@ __all__ = ["read_flare_list"]
 logger = logging.getLogger(__name__)
 
 _W_M2 = u.W / u.m**2
+_LARGEST_FLUX = 1e-2  # W m-2, X100; the largest flare since 1975 was about X45
 _TRUE_FROM, _FIRST_TRUE_SATELLITE = datetime(2020, 1, 1), 16
 _EVENT_LIST = ["Flare Class", "Start Time", "Peak Time", "End Time", "Active Region Number"]
 _MEASURED_LIST = ["Year", "Month", "Day", "Hour Start", "Minute Start", "Hour End", "Minute End"]
@@ -76,7 +77,7 @@ def read_flare_list(path: str | Path, *, class_scale: str = OPERATIONAL) -> Flar
         If the columns are unknown, the list is empty, or no row can be read.
     """
     path = Path(path)
-    rows = read_csv_rows(path, "flare list")
+    rows = read_csv_rows(path, "flare list", by_line=True)
     header, body = [name.strip() for name in rows[0][1]] if rows else [], rows[1:]
     if header[: len(_EVENT_LIST)] == _EVENT_LIST:
         parse, name = _parse_event, "GOES event list"
@@ -95,7 +96,7 @@ def read_flare_list(path: str | Path, *, class_scale: str = OPERATIONAL) -> Flar
         tried = Counter(faults)
         try:
             flare, scale = parse(row, header, tried)
-        except (ValueError, IndexError, OverflowError) as error:
+        except (ValueError, IndexError, OverflowError, TypeError) as error:
             left_out.append(f"{path.name}, line {number}: {error}")
             continue
         faults = tried
@@ -160,9 +161,9 @@ def _parse_event(
     if len(name) == 1:
         faults["classes without a number taken as their letter's lower limit"] += 1
     flux = class_to_flux(name, class_scale=OPERATIONAL, flux_scale=OPERATIONAL).value
-    if not flux > 0:
-        raise ValueError(f"expected a class above 0 such as C1.0, got {name!r}")
-    region = int(region_text or 0)
+    if not 0 < flux <= _LARGEST_FLUX:
+        raise ValueError(f"expected a class above 0 such as C1.0, and up to X100, got {name!r}")
+    region = int(float(region_text or 0))
     if start < datetime(2002, 6, 1) and 17000 < region < 20000:
         region -= 10000
         faults["region numbers freed of a leading 1"] += 1
@@ -171,7 +172,7 @@ def _parse_event(
 
 def _scale_of(start: datetime, satellite: str) -> str:
     """Return the scale that NOAA's operational class of a flare stands on."""
-    number = re.search(r"(\d{1,2})\s*$", satellite.strip())
+    number = re.search(r"(?<!\d)(\d{1,2})(?:\.0*)?\s*(?:\(.*\))?$", satellite.strip())
     if number:
         return TRUE if int(number[1]) >= _FIRST_TRUE_SATELLITE else OPERATIONAL
     return TRUE if start >= _TRUE_FROM else OPERATIONAL
@@ -185,8 +186,8 @@ def _parse_measured(
     start = datetime(year, month, day, h0, m0)
     peak, end = start.replace(hour=hp, minute=mp), start.replace(hour=h1, minute=m1)
     flux = float(row[11])
-    if not flux > 0 or not np.isfinite(flux):
-        raise ValueError(f"expected a positive peak flux in W m-2, got {row[11]!r}")
+    if not 0 < flux <= _LARGEST_FLUX:
+        raise ValueError(f"expected a positive peak flux in W m-2, up to 0.01, got {row[11]!r}")
     return (_mend_times(start, peak, end, faults), flux, 0), OPERATIONAL
 
 

@@ -6,6 +6,7 @@ Source: CF Metadata Conventions 1.11, sections 2.5 (missing data), 3.1 (units), 
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import astropy.units as u
@@ -17,10 +18,23 @@ from tools.times import parse_time
 
 __all__ = ["attribute", "good_samples", "read_flux", "read_times", "unknown_flags"]
 
-_NO_DATA = -9990.0  # NOAA's fills are -9999 and -99999, also in files that don't declare them
+_NO_DATA = (-9999.0, -99999.0)  # NOAA's fills, also in files that don't declare them
+_GOOD = ("good_data", "good", "valid", "ok", "good_quality")
+_LONGEST_MS = 100 * 366 * 8.64e7  # a time further from its epoch is a fill, or damage
 _W_M2 = u.W / u.m**2
-_SPELLED = {"watts": "W", "watt": "W", "meter": "m", "meters": "m", "metre": "m"}
-_STEPS_MS = {"milliseconds": 1.0, "seconds": 1e3, "minutes": 6e4, "hours": 3.6e6, "days": 8.64e7}
+_SPELLED = {"watts": "W", "watt": "W", "milliwatts": "mW", "milliwatt": "mW"}
+_SPELLED |= {"meter": "m", "meters": "m", "metre": "m", "metres": "m"}
+_STEPS_MS = {
+    name: step
+    for step, names in (
+        (1.0, "milliseconds millisecond msec ms"),
+        (1e3, "seconds second secs sec s"),
+        (6e4, "minutes minute mins min"),
+        (3.6e6, "hours hour hrs hr h"),
+        (8.64e7, "days day d"),
+    )
+    for name in names.split()
+}
 _FLAGS = (
     "{}_flags",
     "{}_flag",
@@ -29,6 +43,7 @@ _FLAGS = (
     "{}_quality_flags",
     "{}_quality",
 )
+_LIKE_FLAGS = re.compile(r"flag|qual|dqf|(^|_)qc(_|$)|status")
 # of the operational processing, of single detectors, of what an average left out, of the platform
 _OTHER_FLAGS = re.compile(
     r".*_swpc_flags?|xrs[ab][12]_flags?|.*_flag_excluded|yaw_flip_flag|electron_correction_flag"
@@ -54,7 +69,9 @@ def read_flux(variable: h5py.Dataset, name: str) -> np.ndarray:
     text = attribute(variable, "units").strip()
     if not text:
         return values
+    text = text.lower() if text.isupper() and "MW" not in text else text
     spelled = re.sub(r"[A-Za-z]+", lambda m: _SPELLED.get(m[0].lower(), m[0]), text)
+    spelled = re.sub(r"^w\b", "W", spelled)
     spelled = re.sub(r"(?<=[A-Za-z])\^?-?\d", lambda m: m[0].replace("^", ""), spelled)
     try:
         factor = u.Unit(spelled).to(_W_M2)
@@ -78,12 +95,15 @@ def read_times(variable: h5py.Dataset) -> np.ndarray:
     if match is None or match[1].lower() not in _STEPS_MS:
         raise DataIntegrityError(f"unknown time unit {units!r}")
     try:
-        epoch = parse_time(match[2], what="the epoch")
+        padded = re.sub(r"(?<=-)(\d)(?=\D|$)", r"0\1", match[2])
+        epoch = parse_time(padded, what="the epoch")
     except ValueError as error:
         raise DataIntegrityError(f"unknown time unit {units!r} ({error})") from None
     value = _unpacked(variable)
     known = np.isfinite(value)
     steps = np.round(np.where(known, value, 0) * _STEPS_MS[match[1].lower()])
+    known &= np.abs(steps) < _LONGEST_MS
+    steps[~known] = 0
     times = epoch + steps.astype("timedelta64[ms]")
     times[~known] = np.datetime64("NaT")
     return times
@@ -113,9 +133,12 @@ def good_samples(file: h5py.File, names: dict[str, str], channel: str) -> np.nda
         meanings = attribute(file[name], "flag_meanings").split()
         values = np.atleast_1d(_numbers(file[name].attrs.get("flag_values", [0])))
         masks = np.atleast_1d(_numbers(file[name].attrs.get("flag_masks", [-1])))
-        index = meanings.index("good_data") if "good_data" in meanings else 0
-        mask = int(masks[index]) if len(masks) > index else -1
-        is_good = known & ((flags & mask) == int(values[index]))
+        index = next((k for k, word in enumerate(meanings) if word.lower() in _GOOD), None)
+        if index is None or index >= len(values):  # every value that is listed is a fault
+            is_good = known & (flags == 0)
+        else:
+            mask = int(masks[index]) if len(masks) > index else -1
+            is_good = known & ((flags & mask) == int(values[index]))
         fill = file[name].attrs.get("_FillValue")
         if fill is not None:
             is_good &= stored != float(np.ravel(fill)[0])
@@ -129,23 +152,24 @@ def unknown_flags(names: dict[str, str], channels: tuple[str, ...]) -> list[str]
     return sorted(
         name
         for lower, name in names.items()
-        if ("flag" in lower or "qual" in lower)
-        and lower not in known
-        and not _OTHER_FLAGS.fullmatch(lower)
+        if _LIKE_FLAGS.search(lower) and lower not in known and not _OTHER_FLAGS.fullmatch(lower)
     )
 
 
 def _unpacked(variable: h5py.Dataset) -> np.ndarray:
     """Return values as float64: fills as NaN, then scaled and shifted."""
     stored = np.asarray(variable[:])
+    if attribute(variable, "_Unsigned").lower() == "true" and stored.dtype.kind == "i":
+        stored = stored.view(stored.dtype.str.replace("i", "u"))
     values = stored.astype(float)
-    missing = ~np.isfinite(values)
+    missing = ~np.isfinite(values) | np.isin(values, _NO_DATA)
     for name in ("_FillValue", "missing_value"):
         for fill in np.ravel(variable.attrs.get(name, [])):
-            missing |= stored == np.asarray(fill).astype(stored.dtype)
+            with contextlib.suppress(TypeError, ValueError):  # a text is no fill of numbers
+                number = np.asarray(fill).astype(stored.dtype) if stored.dtype.kind == "f" else fill
+                missing |= values == float(number)
     values = values * float(np.ravel(variable.attrs.get("scale_factor", 1.0))[0])
     values = values + float(np.ravel(variable.attrs.get("add_offset", 0.0))[0])
-    missing |= values <= _NO_DATA
     values[missing] = np.nan
     return values
 

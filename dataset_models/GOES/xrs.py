@@ -7,8 +7,10 @@ count days of 86,400 s, as NOAA states for its products; a leap second has no ti
 
 from __future__ import annotations
 
+import lzma
 import re
 import warnings
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
+from dataset_models.fits_files.opening import COMPRESSED_STARTS, opened_whole
 from dataset_models.GOES.netcdf_fields import (
     attribute,
     good_samples,
@@ -30,6 +33,8 @@ from tools.physics.flare_class import OPERATIONAL, TRUE, rescale_flux
 
 __all__ = ["XRSSeries", "find_gaps", "in_order", "read_xrs"]
 
+_FIRST_TIME = np.datetime64("1974-01-01", "ms")  # of the first X-ray Sensor
+_LAST_TIME = np.datetime64("2300-01-01", "ms")  # the virtual Sun's
 _LEAST_FLUX, _LARGEST_FLUX = -1e-6, 1e-2  # W m-2; noise at night, and X100: X45 was the largest
 _PREFIX = re.compile(r"go(\d{2})(?=\d{8}|\d{6}|\b|_)", flags=re.IGNORECASE)
 _MS = "datetime64[ms]"
@@ -151,7 +156,7 @@ def read_xrs(path: str | Path, *, scaling: str | None = None) -> XRSSeries:
     with open(path, "rb") as file:
         start = file.read(8)
     try:
-        if start.startswith(b"SIMPLE") or start.startswith(b"\x1f\x8b"):
+        if start.startswith((b"SIMPLE", *COMPRESSED_STARTS)):
             series = _read_fits(path)
         elif start.startswith(b"\x89HDF"):
             series = _read_netcdf(path)
@@ -166,7 +171,18 @@ def read_xrs(path: str | Path, *, scaling: str | None = None) -> XRSSeries:
             )
     except DataIntegrityError:
         raise
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AstropyUserWarning) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        EOFError,
+        RuntimeError,
+        MemoryError,
+        zlib.error,
+        lzma.LZMAError,
+        AstropyUserWarning,
+    ) as error:
         raise DataIntegrityError(
             f"{path.name}: cannot be read as GOES XRS data ({error})"
         ) from error
@@ -188,7 +204,7 @@ def _read_fits(path: Path) -> XRSSeries:
     """Read an SDAC/GSFC file: one row with all times, and fluxes as (sample, channel)."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", AstropyUserWarning)  # astropy only warns of a truncated file
-        with open(path, "rb") as file, fits.open(file, memmap=False, checksum=True) as hdus:
+        with opened_whole(path) as file, fits.open(file, memmap=False, checksum=True) as hdus:
             if "FLUXES" not in hdus:
                 raise DataIntegrityError(f"{path.name}: this FITS file has no FLUXES table")
             header, table = hdus["FLUXES"].header, hdus["FLUXES"].data
@@ -238,22 +254,24 @@ def _read_netcdf(path: Path) -> XRSSeries:
     """Read a NOAA netCDF-4 file of either naming scheme."""
     with h5py.File(path, "r") as file:
         names = {name.lower(): name for name in file}
-        for long_name, short_name in _FLUX_NAMES:
-            if long_name in names and short_name in names:
-                break
-        else:
+        pair = next((pair for pair in _FLUX_NAMES if pair[0] in names), None)
+        if pair is None:
             raise DataIntegrityError(
                 f"{path.name}: expected the fluxes xrsa_flux and xrsb_flux, or a_flux and b_flux; "
                 f"found {', '.join(sorted(file)) or 'nothing'}"
             )
-        channels = tuple(name.split("_")[0] for name in (long_name, short_name))
-        fluxes = [read_flux(file[names[name]], name) for name in (long_name, short_name)]
+        long_name, short_name = pair
+        channels = tuple(name.split("_")[0] for name in pair)
+        long_flux = read_flux(file[names[long_name]], long_name)
+        short_flux, short_repairs = _short_flux(file, names, short_name, len(long_flux))
+        fluxes = [long_flux, short_flux]
         good = [good_samples(file, names, channel) for channel in channels]
         time_name = names.get("time", names.get("time_tag", "time"))
         time = read_times(file[time_name])
         title = attribute(file, "title")
         satellite, repairs = _satellite(path, attribute(file, "platform"))
         legacy = time_name == "time_tag" or names[long_name].isupper()
+        repairs += short_repairs
         repairs += [f"flag variable {n} not known, ignored" for n in unknown_flags(names, channels)]
     if len(time) == 0:
         raise DataIntegrityError(f"{path.name}: the file holds no samples")
@@ -275,6 +293,18 @@ def _read_netcdf(path: Path) -> XRSSeries:
     )
 
 
+def _short_flux(
+    file: h5py.File, names: dict[str, str], name: str, n: int
+) -> tuple[np.ndarray, list[str]]:
+    """Return the 0.5-4 A flux, NaN where the file has none to use, and what is said of that."""
+    if name not in names:
+        return np.full(n, np.nan), [f"no 0.5-4 A flux ({name})"]
+    try:
+        return read_flux(file[names[name]], name), []
+    except DataIntegrityError as error:
+        return np.full(n, np.nan), [f"0.5-4 A flux not used: {error}"]
+
+
 def _satellite(path: Path, said: str) -> tuple[str, list[str]]:
     """Return the satellite, by the file's name before what the file says; and whether they differ.
 
@@ -290,8 +320,10 @@ def _satellite(path: Path, said: str) -> tuple[str, list[str]]:
 
 def _satellite_name(text: str) -> str:
     """Find a satellite number in ``GOES 15``, ``g16`` or a file name such as ``goes_13_x.nc``."""
-    match = re.search(r"(?:^|[^a-z])g(?:oes)?[ _-]?(\d{1,2})(?!\d)", text, flags=re.IGNORECASE)
-    return f"GOES-{int(match[1])}" if match else "unknown"
+    match = re.search(
+        r"(?:^|[^a-z])(?:goes[ _-]?(\d{1,2})|g[ _-]?(\d\d))(?!\d)", text, flags=re.IGNORECASE
+    )
+    return f"GOES-{int(match[1] or match[2])}" if match else "unknown"
 
 
 def _series(*, time, fluxes, good, repairs, **fields) -> XRSSeries:
@@ -300,13 +332,14 @@ def _series(*, time, fluxes, good, repairs, **fields) -> XRSSeries:
         raise DataIntegrityError("times and fluxes differ in number")
     repairs = list(repairs)
     known = ~np.isnat(time)
+    known[known] = (time[known] > _FIRST_TIME) & (time[known] < _LAST_TIME)
     if not known.all():
         repairs.append(f"{int((~known).sum())} samples without a time left out")
     columns, n_impossible = {}, 0
     for name, flux, is_good in zip(("long", "short"), fluxes, good, strict=True):
         flux, is_good = np.array(flux, float)[known], np.asarray(is_good)[known]
         with np.errstate(invalid="ignore"):
-            missing = ~np.isfinite(flux) | (flux <= -9990)
+            missing = ~np.isfinite(flux) | np.isin(flux, (-9999.0, -99999.0))
             impossible = ~missing & ~((flux >= _LEAST_FLUX) & (flux <= _LARGEST_FLUX))
         n_impossible += int(impossible.sum())
         flux[missing | impossible] = np.nan

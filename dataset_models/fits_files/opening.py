@@ -23,6 +23,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from dataset_models.solar_data import DataIntegrityError
 
 __all__ = [
+    "COMPRESSED_STARTS",
     "FITS_ENDINGS",
     "LARGEST_SIDE",
     "ImageInFile",
@@ -31,12 +32,14 @@ __all__ = [
     "name_of",
     "opened_hdus",
     "opened_stream",
+    "opened_whole",
     "quietly",
 ]
 
 _KINDS = (".fits", ".fit", ".fts")
 _COMPRESSIONS = ("", ".gz", ".bz2", ".xz", ".zip", ".fz")
 FITS_ENDINGS = tuple(kind + packed for kind in _KINDS for packed in _COMPRESSIONS)
+COMPRESSED_STARTS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK\3\4")
 LARGEST_SIDE = 16384  # pixels; more is a damaged header
 _OTHER_COMPRESSIONS = {b"\x1f\x9d": "compress (.Z)", b"\x28\xb5\x2f\xfd": "zstandard (.zst)"}
 _UNREAD = re.compile(r"\.(fits?|fts)\.(z|zst|lzma|lz4?|7z|tar)$|\.ftz$|\.fits?\.tgz$")
@@ -146,6 +149,16 @@ def opened_stream(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
+def opened_whole(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file as ``opened_stream`` does; what is compressed is read to the end, and checked.
+
+    The checksums of gzip, bzip2 and xz stand at the end; who stops before reads damage as data.
+    """
+    with opened_stream(path) as file:
+        yield file if isinstance(file, io.BufferedReader) else io.BytesIO(file.read())
+
+
+@contextlib.contextmanager
 def opened_hdus(path: Path) -> Iterator[fits.HDUList]:
     """Open a FITS file; whatever is wrong with it becomes one kind of error.
 
@@ -160,10 +173,8 @@ def opened_hdus(path: Path) -> Iterator[fits.HDUList]:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         warnings.filterwarnings("error", "File may have been truncated", AstropyUserWarning)
-        file = stack.enter_context(opened_stream(path))
         try:
-            if not isinstance(file, io.BufferedReader):  # checksums stand at the streams' ends
-                file = io.BytesIO(file.read())
+            file = stack.enter_context(opened_whole(path))
             with fits.open(file, memmap=False) as hdus:
                 yield hdus
         except DataIntegrityError:

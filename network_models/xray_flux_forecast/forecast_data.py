@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dataset_models.fits_files.opening import FITS_ENDINGS
 from dataset_models.GOES.flare_finder import record_of_series
 from dataset_models.GOES.flare_history import FlareHistory, HistoryWindow, PeakFluxSamples
 from dataset_models.GOES.flare_list import read_flare_list
@@ -36,7 +37,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_XRS_ENDINGS = (".fits", ".fits.gz", ".fit", ".nc", ".nc4")
+_XRS_ENDINGS = (*FITS_ENDINGS, ".nc", ".nc4")
 _TEST_SHARE = 0.4
 _VALIDATION_EVERY = 4  # years
 _FEWEST_YEARS = 6  # of records that are split by years
@@ -136,7 +137,7 @@ def read_record(paths: list[str], *, class_scale: str, gap_limit_s: float = 300.
     for file in files:
         try:
             series.append(read_xrs(file, scaling=class_scale))
-        except DataIntegrityError as error:
+        except (DataIntegrityError, OSError) as error:
             if len(files) == 1:
                 raise
             problems.append(str(error))
@@ -224,7 +225,7 @@ def _files(path: Path) -> tuple[list[Path], list[str]]:
         )
     found = sorted(f for f in path.rglob("*") if f.name.lower().endswith(_XRS_ENDINGS))
     hidden = [f for f in found if any(p.startswith(".") for p in f.relative_to(path).parts)]
-    used = [f for f in found if f not in set(hidden)]
+    used = [f for f in found if f not in set(hidden) and not f.is_dir()]
     if not used:
         raise FileNotFoundError(
             f"{path} holds no GOES X-ray file ({', '.join('*' + e for e in _XRS_ENDINGS)})"
