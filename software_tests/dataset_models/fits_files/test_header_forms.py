@@ -145,6 +145,7 @@ def test_each_form_gives_each_reader_the_same_places_and_brightness(tmp_path, da
     found[..., 0] = (found[..., 0] + 648000) % 1296000 - 648000
     np.testing.assert_allclose(found, sky, atol=1e-6)
     np.testing.assert_allclose(grid.wcs["CDELT1"], SCALE, rtol=1e-6)
+    np.testing.assert_allclose(grid.wcs["CRVAL1"], X0, atol=1e-6)  # also near 360 degrees
 
 
 @pytest.mark.parametrize(
