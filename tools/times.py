@@ -20,6 +20,7 @@ __all__ = ["parse_time", "parse_times"]
 _MS = "datetime64[ms]"
 _MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
 _CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d(?:\.\d*)?))?"
+_ISO_CLOCK = r"(?P<hour>\d\d)(?::(?P<minute>\d\d)(?::(?P<second>\d\d(?:\.\d*)?))?)?"
 _SHORT_CLOCK = r"(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d(?:\.\d*)?)?"
 _SCALE = r"\s*_?(?P<scale>Z|UTC?|GMT|TAI|TT|[+-]00:?00)?"
 _ISO = r"(?P<year>\d{4})(?P<dash>[-/.])(?P<month>\d\d)(?P=dash)(?P<day>\d\d)"
@@ -28,7 +29,7 @@ _SOLARSOFT = r"(?P<day>\d\d?)-(?P<name>" + "|".join(_MONTHS) + r")-(?P<year>\d{4
 _FORMS = tuple(
     re.compile(rf"{date}(?:{between}{clock}{_SCALE})?")
     for date, between, clock in (
-        (_ISO, r"(?:T|_|\s+)", _CLOCK),
+        (_ISO, r"(?:T|_|\s+)", _ISO_CLOCK),
         (_COMPACT, r"(?:T|_|\s+)", _SHORT_CLOCK),
         (_COMPACT, r"(?:T|_|\s+)", _CLOCK),
         (_SOLARSOFT, r"(?:T|_|,?\s+)", _CLOCK),
@@ -93,7 +94,8 @@ def _at(day: np.datetime64, part: dict, scale: str) -> np.datetime64:
     """Return a time of a day; check the clock, and leap seconds by the table of those that were."""
     if part["hour"] is None:
         return day.astype(_MS)
-    hour, minute, second = int(part["hour"]), int(part["minute"]), float(part["second"] or 0)
+    hour, minute = int(part["hour"]), int(part["minute"] or 0)
+    second = float(part["second"] or 0)
     if hour > 23 or minute > 59 or second >= 61:
         raise ValueError("no clock shows that")
     if second >= 60 and not (scale == "UTC" and (hour, minute) == (23, 59) and _has_leap(day)):
