@@ -29,6 +29,7 @@ __all__ = [
     "SMALLEST_SIDE",
     "Frame",
     "check_shape",
+    "is_beside",
     "list_frames",
     "network_input",
     "position_arcsec",
@@ -263,7 +264,7 @@ def _fits(path: Path) -> tuple[np.ndarray, HeaderCards]:
         numbers = [k for k, hdu in enumerate(hdus) if hdu.is_image and hdu.header.get("NAXIS", 0)]
         if not numbers:
             raise DataIntegrityError(f"{path.name}: holds no image")
-        k = next((n for n in numbers if _is_frame(hdus[n].shape)), numbers[0])
+        k = next((n for n in numbers if not is_beside(hdus[n].shape)), numbers[0])
         shape, cards = check_shape(hdus[k].shape, path.name), hdu_cards(hdus, k)
         values = pixel_values(hdus[k], cards, path.name, shape=shape)
     others = [str(n) for n in numbers if n != k]
@@ -277,13 +278,13 @@ def _fits(path: Path) -> tuple[np.ndarray, HeaderCards]:
     return values.data, cards
 
 
-def _is_frame(shape: tuple[int, ...]) -> bool:
-    """Return whether an image can be a frame."""
-    try:
-        check_shape(shape, "")
-    except DataIntegrityError:
-        return False
-    return True
+def is_beside(shape: tuple[int, ...]) -> bool:
+    """Return whether an image only stands beside a frame: a preview, a spectrum, nothing.
+
+    A cube is what the file is about: its auxiliary arrays are no frames.
+    """
+    sides = [n for n in shape if n != 1]
+    return len(sides) < 2 or (len(sides) == 2 and min(sides) < SMALLEST_SIDE)
 
 
 def _is_real(dtype: np.dtype) -> bool:

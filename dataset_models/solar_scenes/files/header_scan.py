@@ -26,7 +26,7 @@ from dataset_models.solar_scenes.files.frame_header import (
     is_needed,
     region_number,
 )
-from dataset_models.solar_scenes.files.frames import check_shape, refuse_picture
+from dataset_models.solar_scenes.files.frames import check_shape, is_beside, refuse_picture
 from dataset_models.solar_scenes.files.positions import sky_position
 
 __all__ = ["ScannedFrame", "scan_frame", "scan_frames"]
@@ -146,8 +146,10 @@ def _first_image(stream: IO[bytes], path: Path) -> tuple[dict, tuple[int, int]]:
         if n_axes and is_image:
             try:
                 shape = check_shape(tuple(sides), path.name)
-            except DataIntegrityError as error:  # a preview, a spectrum: the image may follow
-                refused, shape = refused or error, None
+            except DataIntegrityError as error:
+                if not is_beside(tuple(sides)):
+                    raise
+                refused, shape = refused or error, None  # the image may follow
         else:
             shape = None
         if shape is not None:

@@ -9,6 +9,7 @@ from dataset_models.SDO.fits_folder import FITSFolder
 from dataset_models.SDO.image_file import read_header, read_image, read_values
 from dataset_models.solar_data import DataIntegrityError
 from dataset_models.solar_scenes.files.frames import read_frame
+from dataset_models.solar_scenes.files.header_scan import scan_frame
 from software_tests.dataset_models.SDO.test_fits import header
 from tools.channels import AIA_CHANNELS, aia_degradation
 
@@ -200,3 +201,19 @@ def test_cards_without_a_value_are_left_out_and_named(tmp_path, plain):
         "a.fits: the card XNAN has no usable value and is left out",
     )
     assert "CRLT_OBS" not in found.wcs
+
+
+def test_a_frame_is_found_behind_a_preview_and_not_beside_a_cube(tmp_path, plain):
+    preview, spectrum = np.ones((8, 8), np.float32), np.ones(40, np.float32)
+    image = fits.ImageHDU(plain.astype(np.float32), header(NAXIS=2))
+    for k, first in enumerate((preview, spectrum)):
+        path = tmp_path / f"{k}.fits"
+        fits.HDUList([fits.PrimaryHDU(first), image]).writeto(path)
+        np.testing.assert_array_equal(read_frame(path).image, plain)
+        assert scan_frame(path).time == "2014-01-11T08:00:00.120"
+    auxiliary = fits.ImageHDU(np.ones((64, 47), np.float32))
+    cube = fits.PrimaryHDU(np.ones((5, 40, 50), np.float32))
+    fits.HDUList([cube, auxiliary]).writeto(tmp_path / "cube.fits")
+    for read in (read_frame, scan_frame):
+        with pytest.raises(DataIntegrityError, match="a cube of the shape"):
+            read(tmp_path / "cube.fits")
