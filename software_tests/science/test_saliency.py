@@ -176,8 +176,10 @@ def test_a_map_on_the_files_own_pixels_is_the_derivative_by_them(image_run, tmp_
 
     _, found, header = value_and_map(data)
     assert found.shape == (100, 100)
-    for key in ("CRPIX1", "CDELT1", "CROTA2", "CRVAL2"):
+    for key in ("CRPIX1", "CDELT1", "CRVAL2"):
         assert header[key] == cards[key]
+    assert header["PC1_1"] == pytest.approx(np.cos(np.radians(20.0)))  # the roll, as a matrix
+    assert header["PC1_2"] == pytest.approx(-np.sin(np.radians(20.0)))
     # all pixels of one cell together, or the difference drowns in rounding
     cell = found == found.flat[np.abs(found).argmax()]
     step = 0.03 * data[cell].mean()  # DN
@@ -299,7 +301,7 @@ def test_targets_are_listed(image_run, capsys):
         (["2014-13-01"], "is no file and no time"),
         (["2414-01-01"], "no sample within half an hour"),
         (["nowhere.fits"], "is no file and no time"),
-        (["NaT"], "'NaT' is no time"),
+        (["NaT"], "'NaT' is no file and no time"),
         (["dataset_models/GOES/flare_history.py", "first"], "take samples of dataset_models/SDO"),
         (["first", "--method", "smoothgrad", "--noise", "nan"], "--noise must be a finite number"),
         (["dataset_models/SDO/AIA/fdl_9.py", "first"], "no such dataset"),
