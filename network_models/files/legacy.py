@@ -35,8 +35,8 @@ _HARD_SIGMOID = {
     "config": "keras2_hard_sigmoid",
     "registered_name": "heliolens>keras2_hard_sigmoid",
 }
-_TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Conv3DTranspose")
-_TURNED += ("Convolution1D", "Convolution2D", "Convolution3D")
+_TURNED = {"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Conv3DTranspose"}
+_TURNED |= {"Convolution1D", "Convolution2D", "Convolution3D"}
 _NOT_TURNED = ("SeparableConv", "DepthwiseConv", "ConvLSTM", "LocallyConnected")
 _DISTRIBUTIONS = {"normal": "truncated_normal"}  # what Keras 2.0 called them
 
@@ -218,10 +218,11 @@ def _values(value: object) -> object:
     for key in _OF_TIME_STEPS:
         if out.get(key) == "hard_sigmoid":
             out[key] = dict(_HARD_SIGMOID)
-    if isinstance(out.get("dtype"), dict) and out["dtype"].get("class_name") == "Policy":
-        out["dtype"] = str(out["dtype"].get("config", {}).get("name", "float32"))
-    if isinstance(out.get("axis"), list) and len(out["axis"]) == 1:
-        (out["axis"],) = out["axis"]
+    dtype, axis = out.get("dtype"), out.get("axis")
+    if isinstance(dtype, dict) and dtype.get("class_name") == "Policy":
+        out["dtype"] = str(dtype.get("config", {}).get("name", "float32"))
+    if isinstance(axis, list) and len(axis) == 1:
+        (out["axis"],) = axis
     if "distribution" in out:
         out["distribution"] = _DISTRIBUTIONS.get(str(out["distribution"]), out["distribution"])
     return out
