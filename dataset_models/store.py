@@ -11,6 +11,7 @@ stopped. Missing or damaged chunks raise; they never read as zeros.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -71,6 +72,7 @@ def build_store(path: str | Path, source: ImageSource, *, workers: int = 1) -> I
     manifest = _manifest_of(source)
     finished = _finished(path, manifest)
     if finished is not None:
+        _renew_summary(finished, source)
         return finished
     path.mkdir(parents=True, exist_ok=True)
     with claim(path / "build.lock") as is_mine:
@@ -295,6 +297,14 @@ def _write_chunks(path: Path, source: ImageSource, manifest: dict, workers: int)
             journal.append([record])
             n_new += len(rows)
             progress.done(rows.stop, new=n_new)
+
+
+def _renew_summary(store: ImageStore, source: ImageSource) -> None:
+    """Keep what became of the files given now, beside a store that an earlier build finished."""
+    summary = source.summary()
+    if summary is not None:
+        with contextlib.suppress(OSError):  # the store may lie on a disk that can't be written
+            _write_summary(store.path, summary, store.manifest)
 
 
 def _write_summary(path: Path, summary: ReadingSummary, manifest: dict) -> None:

@@ -57,6 +57,11 @@ def _build(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--workers takes 1 or more processes, got {arguments.workers}")
     if not arguments.data and (arguments.hmi or arguments.degradation_corrected):
         raise ValueError("--hmi and --degradation-corrected are for FITS files: give --data")
+    is_idle = not arguments.data or arguments.degradation_corrected
+    if arguments.calibration != CALIBRATION and is_idle:
+        raise ValueError(
+            "--calibration corrects FITS files: give --data, without --degradation-corrected"
+        )
     if arguments.data:
         from dataset_models.SDO.sources import folder_source
 

@@ -17,7 +17,6 @@ __all__ = [
     "HMI_CHANNELS",
     "Camera",
     "aia_degradation",
-    "calibration_of_response",
     "channel_name",
     "channel_unit",
     "is_extrapolated",
@@ -80,14 +79,6 @@ def is_extrapolated(times: np.ndarray, version: str = CALIBRATION) -> np.ndarray
     Later losses of throughput are extrapolated, although the tables name later ends.
     """
     return np.atleast_1d(np.asarray(times, "datetime64[s]")) > _ISSUED[_known(version)]
-
-
-def calibration_of_response(version: str) -> str:
-    """Return the calibration whose loss of throughput belongs to a version of AIA's response.
-
-    That of version 9, which was never issued for itself here, is version 10's.
-    """
-    return "v8" if version.startswith("v8") else CALIBRATION
 
 
 def _known(version: str) -> str:

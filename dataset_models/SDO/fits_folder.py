@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from dataset_models.fits_files.coordinates import OBSERVER_KEYS
 from dataset_models.fits_files.opening import ImageInFile, list_fits_files, name_of
 from dataset_models.fits_files.time_groups import group_by_time
-from dataset_models.reading_summary import ReadingSummary
+from dataset_models.reading_summary import ReadingSummary, lost_cards_note
 from dataset_models.SDO.AIA.fits_file import extrapolation_warning
 from dataset_models.SDO.fits_image import FIELD_ARCSEC, ImageHeader
 from dataset_models.SDO.image_file import read_headers, read_image
@@ -80,6 +81,8 @@ class FITSImages:
         self.mended: list[str] = []
         self.n_given = 0
         self._read: set[int] = set()
+        self._header_notes: list[str] = []
+        self._lost: Counter[str] = Counter()
         self._corrected, self._calibration = degradation_corrected, calibration
         found = self._headers(images)
         if not found:
@@ -91,8 +94,8 @@ class FITSImages:
                 if header.quality != 0:
                     self.problems.append(f"{name_of(place)}: its QUALITY is {header.quality:#x}")
                 else:
-                    self.mended += header.notes
-        self.mended += self._extrapolated()
+                    self._header_notes += header.notes
+                    self._lost.update(header.lost_cards)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -152,7 +155,9 @@ class FITSImages:
 
     def summary(self) -> ReadingSummary:
         """Return what became of the files so far."""
-        return ReadingSummary(self.n_given, tuple(self.problems), tuple(self.mended))
+        mended = (*self.mended, *self._header_notes)
+        notes = (*self._extrapolated(), *lost_cards_note(self._lost))
+        return ReadingSummary(self.n_given, tuple(self.problems), mended, notes)
 
     def _fingerprint(self) -> str:
         """Return a hash of all files by name, size and time of change; of maps by their data."""

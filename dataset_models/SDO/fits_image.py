@@ -11,6 +11,7 @@ import numpy as np
 
 from dataset_models.fits_files.cards import HeaderCards, hdu_cards, map_cards
 from dataset_models.fits_files.coordinates import (
+    COORDINATE_KEY,
     celestial_coordinates,
     plane_pixels,
     plane_places,
@@ -27,6 +28,7 @@ __all__ = [
     "opened_image",
     "plane_cards",
     "sdo_coordinates",
+    "unneeded_lost",
 ]
 
 FIELD_ARCSEC = 2457.6  # of a full image: 4096 pixels of 0.6 arcsec
@@ -54,7 +56,9 @@ class ImageHeader:
     limits : (float, float)
         Least and largest value that is possible, in the file's unit.
     notes : tuple of str
-        What was assumed, or left out of the header.
+        What was assumed, or left out of what places and times the image.
+    lost_cards : tuple of str
+        Other cards without a usable value; nothing needs them.
     """
 
     channel: int | str
@@ -67,6 +71,7 @@ class ImageHeader:
     shape: tuple[int, int]
     limits: tuple[float, float]
     notes: tuple[str, ...] = ()
+    lost_cards: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -114,11 +119,17 @@ def sdo_coordinates(cards: HeaderCards, shape: tuple[int, int]) -> tuple[dict, l
 
     Without any CTYPE they are helioprojective, as in all files of SDO.
     """
-    notes = [f"the card {key} has no usable value and is left out" for key in cards.left_out]
+    lost = [key for key in cards.left_out if COORDINATE_KEY.fullmatch(key)]
+    notes = [f"the card {key} has no usable value and is left out" for key in lost]
     if "CTYPE1" not in cards and "CTYPE2" not in cards:
         cards = HeaderCards({**cards, "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN"}, cards.left_out)
         notes.append("no CTYPE, so its coordinates are taken to be helioprojective")
     return celestial_coordinates(cards, shape), notes
+
+
+def unneeded_lost(cards: HeaderCards) -> tuple[str, ...]:
+    """Return the cards without a usable value that say nothing of coordinates."""
+    return tuple(key for key in cards.left_out if not COORDINATE_KEY.fullmatch(key))
 
 
 def plane_cards(cards: HeaderCards, plane: int) -> HeaderCards:

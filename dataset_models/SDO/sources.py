@@ -114,6 +114,8 @@ def folder_source(
     if raw:
         if with_hmi:
             raise ValueError("raw .dat files hold AIA's channels only; leave HMI out")
+        if calibration != CALIBRATION:
+            raise ValueError("raw .dat files are corrected already; leave the calibration out")
         return DatFolder(folder, size)
     channels = (*AIA_CHANNELS, *HMI_CHANNELS) if with_hmi else AIA_CHANNELS
     return FITSFolder(

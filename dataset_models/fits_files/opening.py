@@ -106,6 +106,8 @@ def list_fits_files(folder: Path) -> tuple[list[Path], list[str]]:
             continue
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             left_out.append(f"{path.name}: a hidden file")
+        elif path.is_dir():
+            left_out.append(f"{path.name}: a folder")
         else:
             files.append(path)
     return files, left_out
@@ -177,7 +179,7 @@ def opened_hdus(path: Path) -> Iterator[fits.HDUList]:
             file = stack.enter_context(opened_whole(path))
             with fits.open(file, memmap=False) as hdus:
                 yield hdus
-        except DataIntegrityError:
+        except (DataIntegrityError, FileNotFoundError):
             raise
         except (
             OSError,

@@ -62,4 +62,6 @@ def _of_text(text: str) -> bool:
     for power, answer in ((0, False), (-1, True)):
         if any(unit == base * u.s**power for base in (u.ct, u.ct / u.pix)):
             return answer
+    if unit == u.s**-1:  # of a map without a unit, divided by its exposure
+        return True
     raise ValueError(f"expected DN or DN / s, got {text!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 
@@ -9,13 +10,15 @@ import numpy as np
 
 from dataset_models.SDO.AIA.six_channels import Observation
 from science.dem.methods import method_names
-from tools.channels import calibration_of_response
+from tools.channels import CALIBRATION
 from tools.emission_measure.response import RESPONSE_VERSIONS
 from tools.emission_measure.response_table import ResponseTable, aia_table, read_response_table
 from tools.long_work.processes import usable_processes
 from tools.options import option
 
 __all__ = ["InversionPlan", "MapConfig", "SeriesConfig"]
+
+logger = logging.getLogger(__name__)
 
 _MOST_BINS = 30
 _STALE_DAYS = 30.0  # a response's loss of throughput; 335 angstrom lost 10 % a month in 2010
@@ -29,7 +32,7 @@ class InversionPlan:
     run: str = option("", "a run of dem_regression/train.py, for --method network")
     response: str = option(
         "v10_evenorm_chiantifix",
-        "which of AIA's own responses; its calibration corrects the data",
+        "which of AIA's own responses; the data are corrected by calibration version 10",
         choices=RESPONSE_VERSIONS,
     )
     response_table: str = option("", "CSV file with a response, instead of AIA's own")
@@ -71,6 +74,12 @@ class InversionPlan:
             )
         if not 0 <= self.model_error < 0.5:
             raise ValueError(f"--model-error is a share of 0 to 0.5, got {self.model_error:g}")
+        if self.response.startswith("v9") and not self.degradation_corrected:
+            logger.warning(
+                "%s: the loss of throughput is that of calibration version 10; version 9 has none "
+                "of its own here",
+                self.response,
+            )
         if not self.spread > 0:
             raise ValueError(f"--spread is a positive number of seconds, got {self.spread:g}")
         if self.degradation_corrected and self.degradation == "response":
@@ -92,7 +101,7 @@ class InversionPlan:
         return {
             "degradation": kind,
             "is_coregistered": self.coregister,
-            "calibration": calibration_of_response(self.response),
+            "calibration": CALIBRATION,
         }
 
     def table(self) -> ResponseTable:

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from dataset_models.SDO.fits_folder import FITSFolder
+from dataset_models.store import build_store
+from science.dem.invert import main as invert
 from science.dem.invert_series import main
 from software_tests.dataset_models.SDO.AIA.six_files import write_six
 
@@ -37,6 +40,22 @@ def arguments(folder, *more):
 def listed(folder):
     with open(folder.parent / "out/series.csv", newline="") as file:
         return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_store_of_files_is_inverted_by_both_commands(folder, capsys, corrected):
+    source = FITSFolder(folder, 32, degradation_corrected=corrected)
+    store = build_store(folder.parent / "store", source).path
+    output = folder.parent / "map.fits"
+    assert invert([str(store), "--time", TIMES[0], "--output", str(output)]) == 0
+    # version 10 corrected the store, or somebody did before
+    expected = "not known" if corrected else "v10"
+    assert fits.getheader(output)["CALIBRAT"] == expected
+    capsys.readouterr()
+    assert main(arguments(store)) == 0
+    text = capsys.readouterr().out
+    assert "3 times inverted, 0 were there, 0 failed" in text
+    assert "17 of 17 files read, 0 left out" in text
 
 
 def test_a_bad_time_is_listed_and_stops_nothing(folder, capsys):

@@ -25,7 +25,7 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 
-from tools.channels import aia_degradation, calibration_of_response
+from tools.channels import aia_degradation
 from tools.csv_files import read_csv_rows
 from tools.emission_measure.response import (
     RESPONSE_CHANNELS,
@@ -208,11 +208,7 @@ class ResponseTable:
                 f"{self.name}: the loss of throughput is known for {AIA} only, not for "
                 f"{self.instrument}; give a table that contains it (# degradation: TIME)"
             )
-        times, calibration = (
-            np.array([time], "datetime64[s]"),
-            calibration_of_response(self.version),
-        )
-        left = [aia_degradation(int(c), times, calibration) for c in self.channels]
+        left = [aia_degradation(int(c), np.array([time], "datetime64[s]")) for c in self.channels]
         scaled = self.response * np.array(left)
         return dataclasses.replace(self, response=scaled, degraded_to=str(time), version="")
 

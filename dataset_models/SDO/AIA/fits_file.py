@@ -9,7 +9,7 @@ import numpy as np
 from dataset_models.fits_files.cards import HeaderCards, finite_number, integer
 from dataset_models.fits_files.header_time import observation_time
 from dataset_models.fits_files.units import is_per_second, says_normalised
-from dataset_models.SDO.fits_image import ImageHeader, sdo_coordinates
+from dataset_models.SDO.fits_image import ImageHeader, sdo_coordinates, unneeded_lost
 from dataset_models.solar_data import DataIntegrityError
 from tools.channels import AIA_CHANNELS, CALIBRATION, CAMERA, aia_degradation
 
@@ -98,6 +98,7 @@ def aia_header(cards: HeaderCards, name: str) -> ImageHeader:
         shape=shape,
         limits=(_LEAST, _LARGEST_COUNTS / unit),
         notes=tuple(f"{name}: {note}" for note in notes + more),
+        lost_cards=unneeded_lost(cards),
     )
 
 

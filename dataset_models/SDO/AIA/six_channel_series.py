@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +14,7 @@ import numpy as np
 
 from dataset_models.fits_files.opening import ImageInFile, list_fits_files, name_of
 from dataset_models.fits_files.time_groups import group_by_time
-from dataset_models.reading_summary import ReadingSummary
+from dataset_models.reading_summary import ReadingSummary, lost_cards_note
 from dataset_models.SDO.AIA.six_channels import SixChannels, read_six_images
 from dataset_models.SDO.image_file import read_headers
 from dataset_models.SDO.sources import StoreImages, is_store
@@ -135,6 +136,7 @@ class FITSTimes:
         self.problems: list[str] = []
         self.unused: list[str] = []
         self._n_given, self._mended = len(files), []
+        self._lost: Counter[str] = Counter()
         self.source = f"{len(files)} FITS files"
         found = []
         for path in files:
@@ -149,6 +151,7 @@ class FITSTimes:
                 if header.channel in RESPONSE_CHANNELS:
                     found.append((header.time, header.channel, place, header.quality != 0))
                     self._mended += header.notes
+                    self._lost.update(header.lost_cards)
                 else:
                     self.unused.append(
                         f"{name_of(place)}: {header.channel} is none of the six channels"
@@ -182,7 +185,8 @@ class FITSTimes:
     def summary(self) -> ReadingSummary:
         """Return what became of the files so far; single times may fail later."""
         left_out = (*self.problems, *self.unused)
-        return ReadingSummary(self._n_given, left_out, tuple(self._mended))
+        notes = lost_cards_note(self._lost)
+        return ReadingSummary(self._n_given, left_out, tuple(self._mended), tuple(notes))
 
     def item(self, index: int) -> FITSTime:
         """Give one of the times."""
@@ -204,7 +208,7 @@ class ImageTimes:
         self.source, self.problems = said["source"], []
         self.is_synthetic = bool(said.get("synthetic"))
         self._fingerprint = said.get("averaged_from", "")
-        self._calibration = said.get("calibration_version", "v8") or CALIBRATION
+        self._calibration = said.get("calibration_version", "v8")  # before it was recorded
 
     def read(self, index: int) -> SixChannels:
         """Give the six channels of a time; raise ValueError if it is bad."""
@@ -241,7 +245,7 @@ class ImageTimes:
         if self.is_synthetic:
             return _VirtualCalendar(self.times).of_channels(index)
         try:
-            time, version = self.times[[index]], self._calibration
+            time, version = self.times[[index]], self._calibration or CALIBRATION
             left = [aia_degradation(c, time, version)[0] for c in RESPONSE_CHANNELS]
         except ValueError as error:
             raise DataIntegrityError(f"{self.source}: {error}") from None
@@ -305,7 +309,8 @@ def six_channel_times(
     if stores:
         if len(paths) > 1:
             raise ValueError("give one store alone, or FITS files and folders")
-        changed = {key: value for key, value in options.items() if value not in (False, "data")}
+        given = {key: value for key, value in options.items() if key != "calibration"}
+        changed = {key: value for key, value in given.items() if value not in (False, "data")}
         if changed:
             raise ValueError(
                 f"{stores[0]} holds images on one grid, corrected for the loss of throughput; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from dataset_models.fits_files.opening import name_of
 from dataset_models.plain_arrays import load_array
-from dataset_models.reading_summary import ReadingSummary
+from dataset_models.reading_summary import ReadingSummary, lost_cards_note
 from dataset_models.SDO.AIA.channel_alignment import corner_offset, resampled
 from dataset_models.SDO.AIA.fits_file import aia_throughput, extrapolation_warning
 from dataset_models.SDO.fits_image import ImageHeader
@@ -173,10 +174,11 @@ def read_six_images(
     grid_image, grid = headers[0]
     if not is_coregistered:
         _require_one_grid(ordered, grid_image, grid)
-    mended = [note for _, header in ordered for note in header.notes]
+    mended: list[str] = []
+    notes = lost_cards_note(Counter(key for _, header in ordered for key in header.lost_cards))
     late = int(is_extrapolated([h.time for _, h in ordered], calibration).sum())
     if late and degradation != "before":
-        mended.append(extrapolation_warning(late, calibration))
+        notes.append(extrapolation_warning(late, calibration))
     dn = np.empty((*grid.shape, len(ordered)), np.float32)
     seconds, throughputs = [], []
     for k, (image, header) in enumerate(ordered):
@@ -190,9 +192,12 @@ def read_six_images(
         dn[..., k] = rate / divided
         seconds.append(header.exposure_s)
         throughputs.append(left)
-    summary = ReadingSummary(len(ordered) + len(left_out), tuple(left_out), tuple(mended))
+    mended += [note for _, header in ordered for note in header.notes]
+    n_given = len(ordered) + len(left_out)
+    summary = ReadingSummary(n_given, tuple(left_out), tuple(mended), tuple(notes))
+    level = logging.WARNING if left_out or mended or notes else logging.INFO
     for line in summary.lines(what="images"):
-        logger.log(logging.WARNING if left_out or mended else logging.INFO, "%s", line)
+        logger.log(level, "%s", line)
     return SixChannels(
         dn,
         grid.wcs,

@@ -6,7 +6,7 @@ import numpy as np
 
 from dataset_models.fits_files.cards import HeaderCards, finite_number, integer
 from dataset_models.fits_files.header_time import observation_time
-from dataset_models.SDO.fits_image import ImageHeader, sdo_coordinates
+from dataset_models.SDO.fits_image import ImageHeader, sdo_coordinates, unneeded_lost
 from dataset_models.solar_data import DataIntegrityError
 from tools.channels import HMI_CHANNELS
 
@@ -63,6 +63,7 @@ def hmi_header(cards: HeaderCards, name: str) -> ImageHeader:
         shape=shape,
         limits=_LIMITS[channel],
         notes=tuple(f"{name}: {note}" for note in notes),
+        lost_cards=unneeded_lost(cards),
     )
 
 

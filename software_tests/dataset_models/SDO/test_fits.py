@@ -213,7 +213,7 @@ def test_what_a_calibration_says_nothing_of_is_refused_and_what_it_extrapolates_
     # 0.00569 / 0.10250 from 2018-06-18 on
     assert read_image(path, 64).throughput == pytest.approx(0.00569 / 0.10250, rel=1e-6)
     assert source.summary().lines()[1:] == [
-        "  mended: calibration version 10: 1 images are later than its issue; their loss of "
+        "  note: calibration version 10: 1 images are later than its issue; their loss of "
         "throughput is extrapolated"
     ]
     assert source.describe()["calibration_version"] == "v10"

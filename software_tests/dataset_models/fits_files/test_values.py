@@ -98,6 +98,7 @@ def test_a_frame_that_is_mostly_fill_is_refused_and_named(tmp_path, plain):
         ({"BUNIT": "ct / (pix s)"}, True),
         ({"BUNIT": "DN / s", "PIXLUNIT": "DN"}, True),  # a map divided by its exposure
         ({"BUNIT": "", "PIXLUNIT": "DN"}, False),
+        ({"BUNIT": "1 / s"}, True),  # the same of a map without a unit
     ],
 )
 def test_units(cards, expected):
@@ -196,10 +197,13 @@ def test_cards_without_a_value_are_left_out_and_named(tmp_path, plain):
     assert card in raw
     path.write_bytes(raw.replace(card, card.replace(b"7.0", b"   ")))
     found = read_header(path)
-    assert found.notes == (
-        "a.fits: the card CRLT_OBS has no usable value and is left out",
-        "a.fits: the card XNAN has no usable value and is left out",
-    )
+    assert found.notes == ("a.fits: the card CRLT_OBS has no usable value and is left out",)
+    assert found.lost_cards == ("XNAN",)
+    assert FITSFolder(tmp_path, 64).summary().lines() == [
+        "1 of 1 files read, 0 left out, 1 of those read mended",
+        "  mended: a.fits: the card CRLT_OBS has no usable value and is left out",
+        "  note: cards without a usable value are left out, in up to 1 files: XNAN",
+    ]
     assert "CRLT_OBS" not in found.wcs
 
 
@@ -217,3 +221,17 @@ def test_a_frame_is_found_behind_a_preview_and_not_beside_a_cube(tmp_path, plain
     for read in (read_frame, scan_frame):
         with pytest.raises(DataIntegrityError, match="a cube of the shape"):
             read(tmp_path / "cube.fits")
+
+
+def test_colons_in_names_and_damage_before_remarks(tmp_path, plain):
+    for minute in (10, 30):
+        data = plain.copy()
+        data[:2] = 1e30
+        changes = {"DATE-OBS": f"2014-01-11T08:{minute}:00", "RSUN_OBS": "nan"}
+        save(tmp_path / f"T08:{minute}:00_171.fits", data, **changes)
+    source = FITSFolder(tmp_path, 16)
+    for k in range(2):
+        source.image(k)
+    lines = source.summary().lines()
+    assert lines[0] == "2 of 2 files read, 0 left out, 2 of those read mended"
+    assert "128 pixels of fill values are missing" in lines[1]
