@@ -125,3 +125,15 @@ def test_known_networks(case_files, tmp_path, capsys):
         # dead and one answer with one number whatever comes
         says_nothing = "says nothing" in capsys.readouterr().out
         assert says_nothing == (path.stem in ("dead", "one"))
+
+
+def test_known_arrays(case_files, tmp_path):
+    arrays = case_files("f27_arrays/s00.npy")
+    if not arrays:
+        pytest.skip("the known cases (../shared/cases) are not here")
+    output = ["--perplexity", "5", "--output", str(tmp_path / "out")]
+    (dead,) = case_files("f26_nets/dead.keras")
+    with pytest.raises(ValueError, match="all samples have the same features"):
+        embed([str(dead), str(arrays[0].parent), *output])
+    (one,) = case_files("f26_nets/one.keras")
+    assert embed([str(one), str(arrays[0].parent), *output]) == 0

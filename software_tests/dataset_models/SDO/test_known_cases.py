@@ -120,6 +120,30 @@ def write(path, data, **changes):
     return path
 
 
+def test_known_fill_values_are_missing(case_files):
+    paths = case_files("f07_fill/*.fits")
+    if not paths:
+        pytest.skip("the known cases (../shared/cases) are not here; test_values.py makes them")
+    # 2400, 2800, 1392 and 58 DN are the largest true counts
+    largest_dn = {"u16_171": 2400, "u16_193": 2800, "i16_noblank": 1392, "f4_1e30": 58}
+    for path in paths:
+        read = read_image(path, 64)
+        counts = read.image * read.throughput * read.header.exposure_s
+        assert np.isnan(counts).sum() == 140
+        assert np.nanmin(counts) > 0
+        assert np.nanmax(counts) == pytest.approx(largest_dn[path.stem], rel=1e-5)
+
+
+def test_a_known_card_without_a_value_is_left_out(case_files):
+    paths = case_files("f31_cards/*.fits")
+    if not paths:
+        pytest.skip("the known cases (../shared/cases) are not here; test_values.py makes them")
+    lines = FITSImages(paths, 64, channels=(171,)).summary().lines()
+    assert lines[0] == "1 of 1 files read, 0 left out, 1 of those read mended"
+    assert "the card CRLT_OBS has no usable value and is left out" in lines[1]
+    assert np.isfinite(read_image(paths[0], 64).image).all()
+
+
 def test_a_leap_second_is_read(tmp_path, case_files):
     data = np.full((64, 64), 100.0, np.float32)
     write(tmp_path / "a.fits", data, **{"DATE-OBS": "2012-06-30T23:59:60.62"})
@@ -209,7 +233,7 @@ def test_solarsoft_s_headers(tmp_path, case_files):
         assert read_frame(path).time == "2012-07-01T00:00:00.620"
 
 
-def test_dates_of_labels_are_read_strictly(tmp_path):
+def test_dates_of_labels_are_read_strictly(tmp_path, case_files):
     for k in range(2):
         ssw(tmp_path / f"f{k}.fits", DATE_OBS=None, CRVAL1=100.0 + k)
     for name, text in (("compact", "20111008"), ("iso", "2011-10-08")):
@@ -217,6 +241,9 @@ def test_dates_of_labels_are_read_strictly(tmp_path):
         table.write_text(f"file,label,time\nf0.fits,sunspots,{text}\nf1.fits,quiet,{text}\n")
         days = SceneFolder(table).table.time.astype("datetime64[D]").astype(str)
         assert days.tolist() == ["2011-10-08", "2011-10-08"]
+    for table in case_files("f23_dates/*.csv"):
+        days = SceneFolder(table).table.time.astype("datetime64[D]").astype(str)
+        assert days.tolist() == ["2011-10-08", "2011-10-08", "2011-10-09", "2011-10-09"]
     for text in ("now", "2017", "1318032000"):
         table = tmp_path / "bad.csv"
         table.write_text(f"file,label,time\nf0.fits,sunspots,{text}\n")
