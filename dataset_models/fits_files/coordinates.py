@@ -113,7 +113,8 @@ def celestial_coordinates(
     matrix = pixel_matrix(out)
     if abs(np.linalg.det(matrix)) <= 1e-3 * np.prod(np.linalg.norm(matrix, axis=1)):
         raise ValueError("its coordinates turn both axes into one")
-    _check_geometry(out)
+    if not _is_plain_tan(out):  # of the usual projection the matrix says all
+        _check_geometry(out)
     return out
 
 
@@ -283,10 +284,15 @@ def _unsaid_binning(cards: Mapping, shape: tuple[int, int]) -> tuple[float, floa
 
 def _is_sun_centred(coordinates: Mapping) -> bool:
     """Return whether the image's plane touches the sky at the Sun's centre."""
-    is_tan = coordinates.get("CTYPE1", "HPLN-TAN")[4:] == "-TAN"
+    return _is_plain_tan(coordinates) and coordinates["CRVAL1"] == coordinates["CRVAL2"] == 0
+
+
+def _is_plain_tan(coordinates: Mapping) -> bool:
+    """Return whether the projection is the usual one onto a plane, without further parameters."""
+    kinds = [coordinates.get(f"CTYPE{axis}", "HPLN-TAN")[4:] for axis in "12"]
     extra = [key for key in coordinates if _EXTRA.fullmatch(key)]
     usual = all(key == "LATPOLE" or (key, coordinates[key]) == ("LONPOLE", 180.0) for key in extra)
-    return is_tan and usual and coordinates["CRVAL1"] == coordinates["CRVAL2"] == 0
+    return kinds == ["-TAN", "-TAN"] and usual
 
 
 def _sun_centred_plane() -> WCS:

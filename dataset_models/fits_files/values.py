@@ -135,7 +135,10 @@ def _fill_values(data: np.ndarray, kind: np.dtype, cards: Mapping) -> np.ndarray
         filled = np.abs(data) >= _LARGEST
     scale, zero = _number(cards, "BSCALE", 1.0), _number(cards, "BZERO", 0.0)
     if (scale, zero) == (1.0, 0.0):
-        filled |= np.isin(data, _INTEGER_EXTREMES)
+        low, high = np.fmin.reduce(data, axis=None), np.fmax.reduce(data, axis=None)
+        for extreme in _INTEGER_EXTREMES:
+            if low <= extreme <= high:  # which is rare, and comparing all pixels takes time
+                filled |= data == extreme
     elif _is_integer(cards) and _bits(cards) > 8 and scale > 0 and zero not in _UNSIGNED:
         lowest = -(2.0 ** (_bits(cards) - 1))
         filled |= _stored_as(data, lowest, cards)
