@@ -88,7 +88,7 @@ def pixel_values(
         raise DataIntegrityError(f"{name}: holds no data")
     stored = np.asarray(stored)
     if plane is not None:
-        stored = stored[plane]
+        stored = stored.reshape(-1, *shape)[plane]
     if not (np.issubdtype(stored.dtype, np.floating) or np.issubdtype(stored.dtype, np.integer)):
         raise DataIntegrityError(f"{name}: expected real numbers, got {stored.dtype}")
     if stored.size != np.prod(shape):

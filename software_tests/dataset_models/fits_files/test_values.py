@@ -169,7 +169,8 @@ def test_all_images_of_a_file_count_and_what_is_none_is_named(tmp_path, plain):
     for channel in (171, 193):
         hdus.append(fits.ImageHDU(plain.astype(np.float32) + channel, header(WAVELNTH=channel)))
     cube = header(WAVE1=94, WAVE2=131, WAVELNTH=None)
-    hdus.append(fits.ImageHDU(np.stack([plain, 2 * plain]).astype(np.float32), cube))
+    planes = np.stack([plain, 2 * plain]).astype(np.float32)[None]  # and an axis of length 1
+    hdus.append(fits.ImageHDU(planes, cube))
     hdus.append(fits.ImageHDU(np.ones((3, 64, 64), np.float32), header()))
     hdus.append(fits.BinTableHDU.from_columns([fits.Column("a", "D", array=[1.0])]))
     hdus.writeto(tmp_path / "many.fits")
