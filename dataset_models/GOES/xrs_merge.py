@@ -130,7 +130,7 @@ def _number(satellite: str) -> int:
 
 
 def _merged(ranked: Sequence[_Samples]) -> _Samples:
-    """Give each minute of each channel to one of the sources, the first ones before the others."""
+    """Return the samples by minute and channel, each from one source, the first ones before others."""
     source = np.concatenate([np.full(len(s.time), k) for k, s in enumerate(ranked)])
     time = np.concatenate([s.time for s in ranked])
     minute = np.concatenate([s.minute for s in ranked])

@@ -12,7 +12,7 @@ import numpy as np
 
 from dataset_models.fits_files.coordinates import OBSERVER_KEYS
 from dataset_models.fits_files.opening import ImageInFile, list_fits_files, name_of
-from dataset_models.fits_files.time_groups import group_by_time
+from dataset_models.fits_files.time_groups import group_by_time, one_per_channel
 from dataset_models.reading_summary import ReadingSummary, lost_cards_note
 from dataset_models.SDO.AIA.fits_file import extrapolation_warning
 from dataset_models.SDO.fits_image import FIELD_ARCSEC, ImageHeader
@@ -216,19 +216,13 @@ class FITSImages:
         return kept
 
     def _one_per_channel(self, frames: list) -> list:
-        """Keep the first good frame of each channel, else its first."""
-        first: dict = {}
-        for place, header in frames:
-            before = first.get(header.channel)
-            if before is None:
-                first[header.channel] = (place, header)
-                continue
-            is_better = before[1].quality != 0 and header.quality == 0
-            worse = before[0] if is_better else place
-            self.problems.append(f"{name_of(worse)}: another frame of {header.channel} at its time")
-            if is_better:
-                first[header.channel] = (place, header)
-        return list(first.values())
+        """Keep the first good frame of each channel, else its first; name the others."""
+        kept, others = one_per_channel(
+            frames, channel=lambda f: f[1].channel, is_good=lambda f: f[1].quality == 0
+        )
+        for place, header in others:
+            self.problems.append(f"{name_of(place)}: another frame of {header.channel} at its time")
+        return kept
 
     def _repeats(self, image: list, frames: list) -> bool:
         """Say whether frames only repeat channels of an image near in time; name them if so."""

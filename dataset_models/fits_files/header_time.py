@@ -10,8 +10,9 @@ from tools.times import parse_time
 
 __all__ = ["TIME_KEYS", "observation_time"]
 
-_DAY_AND_CLOCK = (("DATE-OBS", "TIME-OBS"), ("DATE_OBS", "TIME_OBS"))
-TIME_KEYS = ("DATE-OBS", "DATE_OBS", "DATE-BEG", "T_OBS", "T_REC", "TIME-OBS", "TIME_OBS")
+_CLOCKS = {"DATE-OBS": "TIME-OBS", "DATE_OBS": "TIME_OBS"}
+_DAY_KEYS = ("DATE-OBS", "DATE_OBS", "DATE-BEG", "T_OBS", "T_REC")
+TIME_KEYS = (*_DAY_KEYS, *_CLOCKS.values())
 _SYSTEMS = ("UTC", "UT", "GMT", "TAI", "TT")
 
 
@@ -33,14 +34,13 @@ def observation_time(cards: Mapping) -> np.datetime64:
     if system not in _SYSTEMS:
         raise ValueError(f"times in {system}; known are {', '.join(_SYSTEMS)}")
     scale = system if system in ("TAI", "TT") else "UTC"
-    clocks = {day: clock for day, clock in _DAY_AND_CLOCK}
     problem: Exception = KeyError("DATE-OBS")
-    for key in TIME_KEYS[:5]:
+    for key in _DAY_KEYS:
         text = str(cards.get(key, "")).strip()
         if not text:
             continue
-        if ":" not in text and clocks.get(key) in cards:
-            text = f"{text}T{str(cards[clocks[key]]).strip()}"
+        if ":" not in text and _CLOCKS.get(key) in cards:
+            text = f"{text}T{str(cards[_CLOCKS[key]]).strip()}"
         try:
             return parse_time(text, what=key, scale=scale, needs_clock=True)
         except ValueError as error:

@@ -10,12 +10,14 @@ repeats).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["group_by_time"]
+__all__ = ["group_by_time", "one_per_channel"]
 
+_Frame = TypeVar("_Frame")
 _REPEAT_S = 5.0  # frames of one channel so near each other are copies; AIA's cadence is 12 s
 _REGULAR = 0.2  # of the cadence: how far a channel's frames may lie from its usual delay
 _JITTER = 0.02  # of the cadence
@@ -54,6 +56,26 @@ def group_by_time(
     groups = [[int(order[k]) for k in rows] for rows in divided]
     groups = [sorted(rows, key=lambda k: (seconds[k], k)) for rows in groups]
     return sorted(groups, key=lambda rows: seconds[rows[0]])
+
+
+def one_per_channel(
+    frames: Sequence[_Frame], *, channel: Callable, is_good: Callable
+) -> tuple[list[_Frame], list[_Frame]]:
+    """Divide the frames of one time into the first good one of each channel, and all others.
+
+    Where no frame of a channel is good, its first is kept.
+    """
+    kept: dict[Hashable, _Frame] = {}
+    others = []
+    for frame in frames:
+        name = channel(frame)
+        before = kept.setdefault(name, frame)
+        if before is frame:
+            continue
+        if is_good(frame) and not is_good(before):
+            kept[name], frame = frame, before
+        others.append(frame)
+    return list(kept.values()), others
 
 
 def _cadence_s(seconds: np.ndarray, names: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from dataset_models.fits_files.opening import ImageInFile, list_fits_files, name_of
-from dataset_models.fits_files.time_groups import group_by_time
+from dataset_models.fits_files.time_groups import group_by_time, one_per_channel
 from dataset_models.reading_summary import ReadingSummary, lost_cards_note
 from dataset_models.SDO.AIA.six_channels import SixChannels, read_six_images
 from dataset_models.SDO.image_file import read_headers
@@ -162,7 +162,7 @@ class FITSTimes:
                 f"no image of {', '.join(map(str, RESPONSE_CHANNELS))} angstrom can be used:\n  "
                 f"{listed}"
             )
-        found = sorted(found, key=lambda f: (f[3], f[0], str(f[2])))  # good ones first
+        found = sorted(found, key=lambda f: (f[0], str(f[2])))
         times = np.array([time for time, *_ in found])
         channels = [channel for _, channel, *_ in found]
         rows = group_by_time(times, channels, largest_spread_s=largest_spread_s)
@@ -170,12 +170,11 @@ class FITSTimes:
         self.times = np.array([min(frame[0] for frame in group) for group in self._groups])
 
     def _one_per_channel(self, frames: list) -> list:
-        """Keep the first frame of each channel; name the others."""
-        first: dict = {}
-        for frame in frames:
-            if first.setdefault(frame[1], frame) is not frame:
-                self.unused.append(f"{name_of(frame[2])}: another frame of {frame[1]} at its time")
-        return list(first.values())
+        """Keep the first good frame of each channel, else its first; name the others."""
+        kept, others = one_per_channel(frames, channel=lambda f: f[1], is_good=lambda f: not f[3])
+        for _, channel, place, _ in others:
+            self.unused.append(f"{name_of(place)}: another frame of {channel} at its time")
+        return kept
 
     def leave_out(self, sentences: list[str]) -> None:
         """Count files that are not used, a sentence each."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dataset_models.fits_files.time_groups import group_by_time
+from dataset_models.fits_files.time_groups import group_by_time, one_per_channel
 
 CHANNELS = (94, 131, 171, 193, 211, 335)
 START = np.datetime64("2011-06-07T06:00:00", "ms")
@@ -82,3 +82,12 @@ def test_copies_stay_together_and_none_is_lost(generator):
     rows = group_by_time(times, generator.choice(CHANNELS, 60).tolist(), largest_spread_s=60)
     assert sorted(k for group in rows for k in group) == [*range(60)]
     assert group_by_time(times[:0], [], largest_spread_s=60) == []
+
+
+def test_of_copies_the_first_good_one_is_kept_whatever_its_place():
+    frames = [(171, "bad"), (193, "a"), (171, "good"), (171, "late"), (94, "bad"), (94, "worse")]
+    kept, others = one_per_channel(
+        frames, channel=lambda f: f[0], is_good=lambda f: f[1] in ("a", "good", "late")
+    )
+    assert kept == [(171, "good"), (193, "a"), (94, "bad")]
+    assert others == [(171, "bad"), (171, "late"), (94, "worse")]
