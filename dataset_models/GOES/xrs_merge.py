@@ -130,7 +130,7 @@ def _number(satellite: str) -> int:
 
 
 def _merged(ranked: Sequence[_Samples]) -> _Samples:
-    """Return the samples by minute and channel, each from one source, the first ones before others."""
+    """Return the samples, each minute of a channel from one source, the first ones first."""
     source = np.concatenate([np.full(len(s.time), k) for k, s in enumerate(ranked)])
     time = np.concatenate([s.time for s in ranked])
     minute = np.concatenate([s.minute for s in ranked])
