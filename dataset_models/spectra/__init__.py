@@ -1,0 +1,1 @@
+"""Spectra of solar instruments as cubes: wavelengths, Stokes parameters, masks, errors."""
