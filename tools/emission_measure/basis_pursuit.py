@@ -56,7 +56,7 @@ from tools.emission_measure.status import (
     OK,
     UNSOLVED,
 )
-from tools.emission_measure.threads import limited_threads
+from tools.fitting.threads import limited_threads
 
 __all__ = ["TOLERANCES", "basis_functions", "solve_basis_pursuit"]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 import tools.tables
 from tools.emission_measure.pixels import flags_of, is_known, known_of
-from tools.emission_measure.threads import limited_threads
+from tools.fitting.threads import limited_threads
 
 __all__ = ["KNOTS", "TABLE", "apply_factors", "factors_for", "signal_to_noise"]
 

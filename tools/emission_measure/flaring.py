@@ -14,7 +14,7 @@ import numpy as np
 
 from tools.emission_measure.pixels import flags_of, is_known
 from tools.emission_measure.response import RESPONSE_CHANNELS
-from tools.emission_measure.threads import limited_threads
+from tools.fitting.threads import limited_threads
 
 __all__ = ["flare_share"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from tools.emission_measure.pixels import UNIT_CM5, Solution, finish_map, known_of
 from tools.emission_measure.small_systems import solve_positive
 from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK, UNSOLVED
-from tools.emission_measure.threads import limited_threads
+from tools.fitting.threads import limited_threads
 
 __all__ = ["solve_plowman_caspi"]
 

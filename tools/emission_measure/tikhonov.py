@@ -44,7 +44,6 @@ from tools.emission_measure.pixels import (
     write_pixel,
 )
 from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK, UNSOLVED
-from tools.emission_measure.threads import limited_threads
 from tools.emission_measure.tikhonov_lanes import (
     FIRST,
     LEAST_MU,
@@ -60,6 +59,7 @@ from tools.emission_measure.tikhonov_lanes import (
     second_stage,
 )
 from tools.emission_measure.tikhonov_one import NEAR, solve_one
+from tools.fitting.threads import limited_threads
 
 __all__ = ["PRIOR_SLOPE", "TWO_STEP_SIGNAL", "solve_tikhonov"]
 
