@@ -16,6 +16,7 @@ _NO_DATA, _POOR_FIT = int(FitFlag.NO_DATA), int(FitFlag.POOR_FIT)
 _SATURATED, _UNRESOLVED = int(FitFlag.SATURATED), int(FitFlag.UNRESOLVED)
 _NEGATIVE, _DEGENERATE = int(FitFlag.NEGATIVE_CONTINUUM), int(FitFlag.DEGENERATE)
 _CHUNK = 64  # pixels that share a thread's work space
+_NEAR, _CLOSE = 0.08, 0.6  # of the range: beside a given centre; bounds that say where to look
 # a width below the first share of the sampling has one or two values above the continuum; below the
 # second it has if both neighbours are empty: a Gaussian of that width would leave them 36 %
 _SURELY_UNRESOLVED, _MAYBE_UNRESOLVED, _EMPTY = 0.5, 0.7, 0.2
@@ -75,6 +76,21 @@ def _read_pixel(row, error, noise, saturation, data, weight):
             used += 1
             weight[k] = 1.0 if noise == POISSON else 1.0 / (s * s)
     return used, is_full
+
+
+@numba.njit(error_model="numpy")
+def _write_limits(axis, own, lower, upper, n_lines, limits):
+    """Write where lines are looked for: near a centre that is given, or within close bounds."""
+    n = len(axis)
+    span = axis[n - 1] - axis[0]
+    reach = max(3.0 * span / (n - 1), _NEAR * span)
+    for c in range(n_lines):
+        low, high, at = lower[3 * c + 1], upper[3 * c + 1], own[3 * c + 1]
+        limits[c, 0], limits[c, 1] = -np.inf, np.inf
+        if high - low < _CLOSE * span:
+            limits[c, 0], limits[c, 1] = low, high
+        elif not np.isnan(at):
+            limits[c, 0], limits[c, 1] = max(at - reach, low), min(at + reach, high)
 
 
 @numba.njit(error_model="numpy")
@@ -178,7 +194,7 @@ def fit_gaussian_rows(
         )
         data, weight, rest = np.empty(k), np.empty(k), np.empty(k)
         covariance, kept = np.empty((n_free, n_free)), np.empty((n_free, n_free))
-        trial, centres = np.empty(p), np.empty(n_lines)
+        trial, limits = np.empty(p), np.empty((n_lines, 2))
         for i in range(block * _CHUNK, min((block + 1) * _CHUNK, n)):
             axis = axes[i if len(axes) > 1 else 0]
             own = given[i if len(given) > 1 else 0]
@@ -189,15 +205,15 @@ def fit_gaussian_rows(
             if used < n_free:
                 flags[i] = flag | _NO_DATA
                 continue
-            for c in range(n_lines):
-                centres[c] = own[3 * c + 1]
+            _write_limits(axis, own, lower, upper, n_lines, limits)
             best, best_flag = np.inf, _DEGENERATE
             for way in range(starts):
                 write_line_starts(
-                    axis, data, weight, sign, n_lines, n_terms, centres, way, rest, trial
+                    axis, data, weight, sign, n_lines, n_terms, limits, way, rest, trial
                 )
                 for q in range(p):
-                    if not np.isnan(own[q]):
+                    is_place = q < 3 * n_lines and q % 3 == 1 and source[q] >= 0
+                    if not np.isnan(own[q]) and not (is_place and way > 0):
                         trial[q] = own[q]
                 value, state, n_steps = _fit_pixel(
                     axis,

@@ -22,6 +22,7 @@ __all__ = [
 
 LIGHT_SPEED_KM_S = 299792.458  # exact, SI
 _BLOCKS = 8
+_GOLDEN = 0.6180339887498949  # its multiples spread evenly
 _EDGE_SHARE = 0.12  # of the wavelengths on either side that stand for the continuum
 
 
@@ -151,12 +152,12 @@ def _crossing(wavelength: np.ndarray, share: np.ndarray, level: float) -> float:
 
 
 @numba.njit(error_model="numpy")
-def write_line_starts(axis, data, weight, sign, n_lines, n_terms, centres, way, rest, theta):
+def write_line_starts(axis, data, weight, sign, n_lines, n_terms, limits, way, rest, theta):
     """Write the start of a fit of Gaussians; compiled.
 
     Lines are found one after the other in what the former leave, highest first, and then put in
     order of wavelength. Of further ways (for several starts) odd ones split the highest into
-    neighbours, others make all lines wider or narrower.
+    neighbours, even ones make all wider or narrower; lines within limits are spread over these.
 
     Parameters
     ----------
@@ -166,8 +167,8 @@ def write_line_starts(axis, data, weight, sign, n_lines, n_terms, centres, way, 
         1 for emission, -1 for absorption.
     n_lines, n_terms : int
         Gaussians and terms of the continuum.
-    centres : (line,) float64
-        Where lines are looked for; NaN: anywhere.
+    limits : (line, 2) float64
+        Wavelengths between which a line is looked for; infinite: anywhere.
     way : int
         0 is the best guess.
     rest : (wavelength,) float64
@@ -182,26 +183,17 @@ def write_line_starts(axis, data, weight, sign, n_lines, n_terms, centres, way, 
     span = axis[n - 1] - axis[0]
     step = span / (n - 1)
     for c in range(n_lines):
-        height, at, width = _highest_peak(axis, rest, weight, step, centres[c])
+        height, at, width = _highest_peak(axis, rest, weight, step, limits[c])
         theta[3 * c], theta[3 * c + 1], theta[3 * c + 2] = sign * height, at, width
         for k in range(n):
             u = (axis[k] - at) / width
             if weight[k] > 0 and abs(u) < 6:
                 rest[k] -= height * math.exp(-0.5 * u * u)
-    if way > 0 and n_lines > 1 and way % 2 == 1:
-        at, width, height = theta[1], theta[2], theta[0]
-        for c in range(n_lines):
-            if math.isnan(centres[c]):
-                theta[3 * c] = height * (0.8 if c == 0 else 0.6)
-                theta[3 * c + 1] = at + width * (c - 0.5 * (n_lines - 1)) * (1.0 + 0.3 * way)
-                theta[3 * c + 2] = 0.6 * width
-    elif way > 0:
-        factor = 1.0 + 0.5 * way if way % 4 < 2 else 1.0 / (1.0 + 0.5 * way)
-        for c in range(n_lines):
-            theta[3 * c + 2] *= factor
+    if way > 0:
+        _other_way(axis, data, weight, sign * level, sign, theta, n_lines, limits, way)
     for c in range(1, n_lines):  # a few lines: insertion
         for b in range(c, 0, -1):
-            is_free = math.isnan(centres[b]) and math.isnan(centres[b - 1])
+            is_free = math.isinf(limits[b, 0]) and math.isinf(limits[b - 1, 0])
             if is_free and theta[3 * b + 1] < theta[3 * b - 2]:
                 for p in range(3):
                     kept = theta[3 * b + p]
@@ -209,6 +201,30 @@ def write_line_starts(axis, data, weight, sign, n_lines, n_terms, centres, way, 
                     theta[3 * b - 3 + p] = kept
     for term in range(n_terms):
         theta[3 * n_lines + term] = level if term == 0 else 0.0
+
+
+@numba.njit(error_model="numpy")
+def _other_way(axis, data, weight, floor, sign, theta, n_lines, limits, way):
+    """Change the best start into another one."""
+    height, at, width = theta[0], theta[1], theta[2]
+    for c in range(n_lines):
+        if not math.isinf(limits[c, 0]):
+            share = (0.5 + _GOLDEN * (way + n_lines * c)) % 1.0
+            place = limits[c, 0] + share * (limits[c, 1] - limits[c, 0])
+            k = min(max(np.searchsorted(axis, place), 0), len(axis) - 1)
+            excess = sign * data[k] - floor if weight[k] > 0 else 0.0
+            theta[3 * c] = sign * max(excess, 0.1 * abs(height))
+            theta[3 * c + 1] = place
+            theta[3 * c + 2] *= 0.6 + 0.4 * (way % 3)
+        elif way % 2 == 1 and n_lines > 1:
+            theta[3 * c] = height * (0.8 if c == 0 else 0.6)
+            theta[3 * c + 1] = at + width * (c - 0.5 * (n_lines - 1)) * (1.0 + 0.3 * way)
+            theta[3 * c + 2] = 0.6 * width
+        elif way % 2 == 1:  # beside its place, to the red or the blue
+            theta[3 * c + 1] += theta[3 * c + 2] * (0.8 if way % 4 == 1 else -0.8)
+            theta[3 * c + 2] *= 0.7
+        else:
+            theta[3 * c + 2] *= 1.0 + 0.5 * way if way % 4 == 2 else 1.0 / (0.5 * way)
 
 
 @numba.njit(error_model="numpy")
@@ -234,14 +250,12 @@ def _second_lowest_block(data, weight, sign):
 
 
 @numba.njit(error_model="numpy")
-def _highest_peak(axis, rest, weight, step, centre):
-    """Return height, place and width of the highest peak, or of the one near a given centre."""
+def _highest_peak(axis, rest, weight, step, limits):
+    """Return height, place and width of the highest peak within limits."""
     n = len(axis)
-    best, at = -np.inf, n // 2
-    is_near = not math.isnan(centre)
-    reach = max(3.0 * step, 0.08 * (axis[n - 1] - axis[0]))
+    best, at = -np.inf, -1
     for k in range(n):
-        if weight[k] <= 0 or (is_near and abs(axis[k] - centre) > reach):
+        if weight[k] <= 0 or axis[k] < limits[0] or axis[k] > limits[1]:
             continue
         total, used = 2.0 * rest[k], 2.0  # smoothed, so that one noisy value is no line
         if k > 0 and weight[k - 1] > 0:
@@ -252,10 +266,12 @@ def _highest_peak(axis, rest, weight, step, centre):
             used += 1.0
         if total / used > best:
             best, at = total / used, k
+    if at < 0:  # no value there
+        middle = 0.5 * (max(limits[0], axis[0]) + min(limits[1], axis[n - 1]))
+        return 1e-12, middle, 2.0 * step
     height = max(rest[at], best)
     if not height > 0:
-        place = centre if is_near else axis[at]
-        return max(abs(height), 1e-12), place, 2.0 * step
+        return max(abs(height), 1e-12), axis[at], 2.0 * step
     area, first, lo, hi = 0.0, 0.0, at, at
     while lo > 0 and (rest[lo - 1] > 0.3 * height or weight[lo - 1] <= 0):
         lo -= 1
