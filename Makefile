@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 DATA ?=
 LABELS ?=
 
-.PHONY: setup demo smoke-demo test lint figures bench peers dem-peers lock lock-peers clean
+.PHONY: setup demo smoke-demo test lint figures bench peers dem-peers line-peers lock lock-peers clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -66,6 +66,7 @@ peers:
 	.peers/xplique/bin/python $(PEER_PIP) -r $(PEER_LISTS)/xplique.txt
 	.peers/xplique/bin/python $(PEER_PIP) --no-deps xplique==2.0.2
 	$(MAKE) dem-peers
+	$(MAKE) line-peers
 
 dem-peers:
 	$(PYTHON) -m venv .peers/demregpy
@@ -80,6 +81,11 @@ dem-peers:
 	done; \
 	echo "utu is left out: it needs Python 3.12 or 3.13 and none was found; make dem-peers UTU_PYTHON=/path/to/python3.12"
 
+# eispac, whose MPFIT benchmarks/gaussian_fit.py compares itself with
+line-peers:
+	$(PYTHON) -m venv .peers/eispac
+	.peers/eispac/bin/python $(PEER_PIP) -r $(PEER_LISTS)/eispac.txt
+
 lock:
 	uv pip compile pyproject.toml --extra cpu --extra jax --extra test --universal \
 	  --python-version 3.11 --generate-hashes --custom-compile-command "make lock" -o requirements.txt
@@ -90,6 +96,7 @@ lock-peers:
 	echo demregpy==0.6.2 | $(PEER_LOCK) --python-version 3.11 -o $(PEER_LISTS)/demregpy.txt
 	printf 'emtoolkit==0.1.11\nnumpy==2.4.6\nscipy==1.17.1\n' | $(PEER_LOCK) --no-deps --python-version 3.11 -o $(PEER_LISTS)/emtoolkit.txt
 	echo utu==0.5.0 | $(PEER_LOCK) --python-version 3.12 -o $(PEER_LISTS)/utu.txt
+	echo eispac==0.99.4 | $(PEER_LOCK) --python-version 3.11 -o $(PEER_LISTS)/eispac.txt
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
