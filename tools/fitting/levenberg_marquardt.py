@@ -114,8 +114,8 @@ def pixel_fitter(model):
         Parameters
         ----------
         model : compiled function
-            ``model(theta, axis, settings, values, derivatives)`` writes values (datum,) and derivatives
-            (parameter, datum).
+            ``model(theta, axis, settings, values, derivatives)`` writes values (datum,) and
+            derivatives (parameter, datum).
         axis, settings : arrays
             Handed to the model.
         data, weight : (datum,) float64
