@@ -185,6 +185,8 @@ def write_line_starts(axis, data, weight, sign, n_lines, n_terms, limits, way, r
     for c in range(n_lines):
         height, at, width = _highest_peak(axis, rest, weight, step, limits[c])
         theta[3 * c], theta[3 * c + 1], theta[3 * c + 2] = sign * height, at, width
+        if c == n_lines - 1:
+            break  # nothing is looked for in what it leaves
         for k in range(n):
             u = (axis[k] - at) / width
             if weight[k] > 0 and abs(u) < 6:
