@@ -64,42 +64,43 @@ def plot_parameter_maps(
         if kind not in KINDS:
             raise ValueError(f"expected a kind of {', '.join(KINDS)} for {name}, got {kind!r}")
     truth = truth or {}
-    has_truth = bool(truth.keys() & maps.keys())
-    n_columns = min(len(maps), _MOST_COLUMNS)
-    n_blocks = -(-len(maps) // n_columns)
-    n_lines = 3 if has_truth else 1
-    first = next(iter(maps.values()))[0]
-    extent, x_label, y_label = _axes_of(first.shape, wcs or {})
-    ratio = abs((extent[3] - extent[2]) / (extent[1] - extent[0]))
-    height = 2.6 * min(max(ratio, 0.35), 2.2)
+    names = list(maps)
+    n_columns = min(len(names), _MOST_COLUMNS)
+    blocks = [names[k : k + n_columns] for k in range(0, len(names), n_columns)]
+    n_lines = [3 if truth.keys() & set(block) else 1 for block in blocks]
+    extent, x_label, y_label = _axes_of(maps[names[0]][0].shape, wcs or {})
     wide = max(3.5 * n_columns, 4.2)
     figure, grid = new_figure(
         wide,
-        (height + 0.55) * n_lines * n_blocks + 0.6,
-        nrows=n_lines * n_blocks,
+        (2.3 * _height(extent) + 0.65) * sum(n_lines) + 0.4,
+        nrows=sum(n_lines),
         ncols=n_columns,
         squeeze=False,
     )
     for axes in grid.ravel():
         axes.set_axis_off()
-    for index, (name, (values, unit, kind)) in enumerate(maps.items()):
-        block, column = divmod(index, n_columns)
-        lines = grid[n_lines * block : n_lines * (block + 1), column]
+    places = [
+        (name, sum(n_lines[:block]), column)
+        for block, row in enumerate(blocks)
+        for column, name in enumerate(row)
+    ]
+    for name, line, column in places:
+        values, unit, kind = maps[name]
         true = truth.get(name)
         scale = _scale([values] if true is None else [values, true], kind)
-        shown = [(lines[0], name, values, unit, kind, scale)]
+        panels = [(name, values, unit, kind, scale)]
         if true is not None:
             away = _difference(values, true, kind)
-            shown.append((lines[1], f"{name}, truth", true, unit, kind, scale))
+            panels.append((f"{name}, truth", true, unit, kind, scale))
             text = f"{name} $-$ truth"
-            shown.append((lines[2], text, away, unit, "signed", _scale([away], "signed")))
-        for axes, *panel in shown:
-            _draw(axes, *panel, extent=extent)
-            lowest = lines[2] if true is not None else lines[0]
-            axes.set_xlabel(x_label if axes is lowest else "", fontsize=8)
-            axes.set_ylabel(y_label if column == 0 else "", fontsize=8)
+            panels.append((text, away, unit, "signed", _scale([away], "signed")))
+        for k, panel in enumerate(panels):
+            _draw(grid[line + k, column], *panel, extent=extent)
+            is_lowest = k == len(panels) - 1
+            grid[line + k, column].set_xlabel(x_label if is_lowest else "", fontsize=8)
+            grid[line + k, column].set_ylabel(y_label if column == 0 else "", fontsize=8)
     lacking = any(not np.isfinite(values).all() for values, _, _ in maps.values())
-    note = " Grey: no answer." if lacking else ""
+    note = ". Grey: no answer" if lacking else ""
     figure.suptitle("\n".join(textwrap.wrap(title + note, int(15 * wide))), fontsize=9)
     return figure
 
@@ -122,13 +123,12 @@ def plot_flags(flags: np.ndarray, title: str, *, wcs: Mapping[str, object] | Non
     for k, code in enumerate(chosen):
         number[flags == code] = k
     extent, x_label, y_label = _axes_of(flags.shape, wcs or {})
-    ratio = abs((extent[3] - extent[2]) / (extent[1] - extent[0]))
     names = [f"{flag_text(int(code))} ({100 * np.mean(flags == code):.1f} %)" for code in chosen]
     if len(codes) > len(chosen):
         names.append(f"other combinations ({100 * np.mean(number == len(chosen)):.1f} %)")
     names = ["\n".join(textwrap.wrap(name, 60)) for name in names]
-    tall = 4.2 * min(max(ratio, 0.35), 2.2)
-    figure, axes = new_figure(5.6, tall + 0.8 + 0.2 * sum(n.count("\n") + 1 for n in names))
+    tall = 4.4 * _height(extent)
+    figure, axes = new_figure(5.6, tall + 1.1 + 0.2 * sum(n.count("\n") + 1 for n in names))
     colours = ListedColormap(_FLAG_COLOURS)
     axes.imshow(
         number,
@@ -141,7 +141,7 @@ def plot_flags(flags: np.ndarray, title: str, *, wcs: Mapping[str, object] | Non
     )
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    axes.set_title("\n".join(textwrap.wrap(title, 70)), fontsize=9)
+    figure.suptitle("\n".join(textwrap.wrap(title, 70)), fontsize=9)
     marks = [Patch(facecolor=c, edgecolor="0.4") for c in _FLAG_COLOURS[: len(names)]]
     figure.legend(marks, names, loc="outside lower center", fontsize=8)
     return figure
@@ -175,6 +175,12 @@ def _draw(
     bar.set_label(unit or "share" if kind == "share" else unit, fontsize=8)
     if kind == "angle":
         bar.set_ticks(np.arange(0, _HALF_TURN_DEG + 1, 45))
+
+
+def _height(extent: tuple[float, float, float, float]) -> float:
+    """Return the height of a map for a width of 1, within what a page can hold."""
+    ratio = abs((extent[3] - extent[2]) / (extent[1] - extent[0]))
+    return min(max(ratio, 0.35), 2.2)
 
 
 def _scale(arrays: list[np.ndarray], kind: str) -> tuple[float, float]:
