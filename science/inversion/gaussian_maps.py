@@ -154,6 +154,7 @@ def _fit(cube: SpectralCube, plan: GaussianPlan, is_absorption: bool) -> Gaussia
         fixed=plan.fixed,
         start=dict(zip(names, plan.line, strict=False)),
         tied=plan.ties,
+        bounds=plan.bounds,
         starts=plan.starts,
         minimum_width=plan.minimum_width or None,
         is_absorption=is_absorption,
@@ -178,6 +179,8 @@ def _fit_with_prior(cube, plan, prepared, progress):
         is_absorption=prepared.is_absorption,
         noise=plan.noise,
         minimum_width=plan.minimum_width or None,
+        own=plan.bounds,
+        reference=first.reference,
     )
     smooth = fit_lines_with_prior(
         axis,

@@ -14,11 +14,12 @@ __all__ = ["CORES", "GaussianPlan"]
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _TIE = re.compile(rf"(\w+)=(?:({_NUMBER})\*)?([A-Za-z]\w*)([+-](?:\d+\.?\d*|\.\d+))?")
+_BOUND = re.compile(rf"(\w+)=({_NUMBER}|-inf):({_NUMBER}|inf)")
 _FIX = re.compile(rf"(\w+)=({_NUMBER})")
 # wavelength in air (NIST) and the half range in which a Gaussian is near the line's core: angstrom.
 # Beyond it wings of chromospheric lines and neighbours of Fe I 6301 would decide the width.
 CORES = {
-    "H I 6563": (6562.81, 0.7),
+    "H I 6563": (6562.81, 1.2),
     "Ca II 8542": (8542.09, 0.5),
     "Fe I 6301": (6301.50, 0.35),
     "Fe I 6302": (6302.49, 0.3),
@@ -50,6 +51,11 @@ class GaussianPlan(Options):
         (), "as width_2=width_1, centre_2=centre_1+8.995 or amplitude_2=0.5*amplitude_1"
     )
     fix: tuple[str, ...] = option((), "as width=0.06; angstrom or the data's unit")
+    bound: tuple[str, ...] = option(
+        (),
+        "as width=0.03:0.3; amplitude_2=0:inf lets the second line be in emission in a line in "
+        "absorption",
+    )
     noise: str = option(
         "gaussian", "of the data; poisson for counts", choices=("gaussian", "poisson")
     )
@@ -82,7 +88,12 @@ class GaussianPlan(Options):
                 f"--range takes the lowest and the highest wavelength, got {list(self.range)}"
             )
         names = gaussian_names(self.components, self.continuum_terms)
-        for name in (*self.ties, *self.fixed, *(other for other, _, _ in self.ties.values())):
+        for name in (
+            *self.ties,
+            *self.fixed,
+            *self.bounds,
+            *(other for other, _, _ in self.ties.values()),
+        ):
             if name not in names:
                 raise ValueError(f"no parameter {name!r}; there are {', '.join(names)}")
 
@@ -110,4 +121,15 @@ class GaussianPlan(Options):
             if match is None:
                 raise ValueError(f"--fix {text!r} is not of the form width=0.06")
             out[match[1]] = float(match[2])
+        return out
+
+    @property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """What ``--bound`` says: lowest and highest value by name."""
+        out = {}
+        for text in self.bound:
+            match = _BOUND.fullmatch(text.replace(" ", ""))
+            if match is None:
+                raise ValueError(f"--bound {text!r} is not of the form width=0.03:0.3")
+            out[match[1]] = (float(match[2]), float(match[3]))
         return out

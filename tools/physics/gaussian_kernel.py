@@ -94,7 +94,7 @@ def _write_limits(axis, own, lower, upper, n_lines, limits):
 
 
 @numba.njit(error_model="numpy")
-def _width_flag(theta, axis, data, weight, sign, settings, source, has_errors):
+def _width_flag(theta, axis, data, weight, signs, settings, source, has_errors):
     """Return UNRESOLVED if a free width is too small against the sampling to be known."""
     n, n_lines = len(axis), int(settings[0])
     for c in range(n_lines):
@@ -109,6 +109,7 @@ def _width_flag(theta, axis, data, weight, sign, settings, source, has_errors):
             continue
         near = m if abs(axis[m] - centre) < abs(axis[m - 1] - centre) else m - 1
         level = theta[3 * n_lines] if settings[1] > 0 else 0.0
+        sign = signs[c]
         peak, are_empty = sign * (data[near] - level), True
         for k in (near - 1, near + 1):
             if 0 <= k < n and weight[k] > 0:
@@ -181,6 +182,12 @@ def fit_gaussian_rows(
     """
     n, k = rows.shape
     p, n_free, n_lines, n_terms = len(lower), len(free), int(settings[0]), int(settings[1])
+    signs = np.full(n_lines, sign)
+    for c in range(n_lines):  # bounds may let a line go against the others
+        if lower[3 * c] >= 0:
+            signs[c] = 1.0
+        elif upper[3 * c] <= 0:
+            signs[c] = -1.0
     theta, error = np.full((n, p), np.nan), np.full((n, p), np.nan)
     misfit, degrees = np.full(n, np.nan), np.zeros(n, np.int64)
     flags, steps = np.zeros(n, np.uint16), np.zeros(n, np.int64)
@@ -209,7 +216,7 @@ def fit_gaussian_rows(
             best, best_flag = np.inf, _DEGENERATE
             for way in range(starts):
                 write_line_starts(
-                    axis, data, weight, sign, n_lines, n_terms, limits, way, rest, trial
+                    axis, data, weight, signs, n_lines, n_terms, limits, way, rest, trial
                 )
                 for q in range(p):
                     is_place = q < 3 * n_lines and q % 3 == 1 and source[q] >= 0
@@ -250,7 +257,7 @@ def fit_gaussian_rows(
                 if not np.isfinite(error[i, q]):
                     error[i, q] = np.nan
                     flag |= _DEGENERATE
-            flag |= _width_flag(theta[i], axis, data, weight, sign, settings, source, has_errors)
+            flag |= _width_flag(theta[i], axis, data, weight, signs, settings, source, has_errors)
             if _is_poor(best, data, weight, degrees[i], has_errors):
                 flag |= _POOR_FIT
             if sign < 0 and n_terms > 0 and not theta[i, 3 * n_lines] > 0:

@@ -152,7 +152,7 @@ def _crossing(wavelength: np.ndarray, share: np.ndarray, level: float) -> float:
 
 
 @numba.njit(error_model="numpy")
-def write_line_starts(axis, data, weight, sign, n_lines, n_terms, limits, way, rest, theta):
+def write_line_starts(axis, data, weight, signs, n_lines, n_terms, limits, way, rest, theta):
     """Write the start of a fit of Gaussians; compiled.
 
     Lines are found one after the other in what the former leave, highest first, and then put in
@@ -163,8 +163,9 @@ def write_line_starts(axis, data, weight, sign, n_lines, n_terms, limits, way, r
     ----------
     axis, data, weight : (wavelength,) float64
         A weight of 0 marks no value; the axis increases.
-    sign : float
-        1 for emission, -1 for absorption.
+    signs : (line,) float64
+        1 for emission, -1 for absorption. If they differ, the first line is taken to be the broad
+        one in which the others lie.
     n_lines, n_terms : int
         Gaussians and terms of the continuum.
     limits : (line, 2) float64
@@ -177,25 +178,39 @@ def write_line_starts(axis, data, weight, sign, n_lines, n_terms, limits, way, r
         Written, as ``gaussian_kernel`` takes it.
     """
     n = len(axis)
+    sign, is_mixed = signs[0], False
+    for c in range(1, n_lines):
+        is_mixed = is_mixed or signs[c] != sign
     level = _second_lowest_block(data, weight, sign)
     for k in range(n):
         rest[k] = sign * (data[k] - level) if weight[k] > 0 else 0.0
     span = axis[n - 1] - axis[0]
     step = span / (n - 1)
     for c in range(n_lines):
-        height, at, width = _highest_peak(axis, rest, weight, step, limits[c])
-        theta[3 * c], theta[3 * c + 1], theta[3 * c + 2] = sign * height, at, width
+        if is_mixed and c == 0:
+            height, at, width = _broad_line(axis, rest, weight, step)
+        else:
+            height, at, width = _highest_peak(axis, rest, weight, step, limits[c])
+        theta[3 * c], theta[3 * c + 1], theta[3 * c + 2] = signs[c] * height, at, width
         if c == n_lines - 1:
             break  # nothing is looked for in what it leaves
         for k in range(n):
             u = (axis[k] - at) / width
             if weight[k] > 0 and abs(u) < 6:
                 rest[k] -= height * math.exp(-0.5 * u * u)
-    if way > 0:
+        if signs[c + 1] != signs[c]:
+            for k in range(n):
+                rest[k] = -rest[k]
+    if way > 0 and not is_mixed:
         _other_way(axis, data, weight, sign * level, sign, theta, n_lines, limits, way)
+    if way > 0 and is_mixed:
+        theta[0] *= 1.0 + 0.4 * (way % 3)
+        for c in range(1, n_lines):  # from its place to either side, wider or narrower
+            theta[3 * c + 1] += 0.5 * theta[2] * ((_GOLDEN * way) % 1.0 - 0.5)
+            theta[3 * c + 2] *= 0.5 + 0.5 * (way % 4)
     for c in range(1, n_lines):  # a few lines: insertion
         for b in range(c, 0, -1):
-            is_free = math.isinf(limits[b, 0]) and math.isinf(limits[b - 1, 0])
+            is_free = math.isinf(limits[b, 0]) and math.isinf(limits[b - 1, 0]) and not is_mixed
             if is_free and theta[3 * b + 1] < theta[3 * b - 2]:
                 for p in range(3):
                     kept = theta[3 * b + p]
@@ -203,6 +218,23 @@ def write_line_starts(axis, data, weight, sign, n_lines, n_terms, limits, way, r
                     theta[3 * b - 3 + p] = kept
     for term in range(n_terms):
         theta[3 * n_lines + term] = level if term == 0 else 0.0
+
+
+@numba.njit(error_model="numpy")
+def _broad_line(axis, rest, weight, step):
+    """Return height, place and width from the moments of all that stands out."""
+    total, first, second, height = 0.0, 0.0, 0.0, 1e-12
+    for k in range(len(axis)):
+        if weight[k] > 0 and rest[k] > 0:
+            d = 0.5 * (axis[min(k + 1, len(axis) - 1)] - axis[max(k - 1, 0)])
+            total += rest[k] * d
+            first += rest[k] * d * axis[k]
+            second += rest[k] * d * axis[k] ** 2
+            height = max(height, rest[k])
+    if not total > 0:
+        return height, 0.5 * (axis[0] + axis[-1]), 2.0 * step
+    place = first / total
+    return height, place, max(math.sqrt(max(second / total - place**2, 0.0)), step)
 
 
 @numba.njit(error_model="numpy")

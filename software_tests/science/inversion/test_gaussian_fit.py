@@ -175,9 +175,82 @@ def test_the_command_writes_maps_figures_and_resumes(tmp_path, capsys):
         main([*command, "--seed", "5"])
 
 
+def test_a_line_in_emission_in_the_core_of_one_in_absorption():
+    generator = np.random.default_rng(11)
+    wavelength = np.linspace(8540.9, 8543.3, 40)
+    shift = generator.uniform(-0.05, 0.05, (10, 12))
+    height = generator.uniform(0.3, 0.6, (10, 12))
+
+    def part(depth, centre, width):
+        return depth * np.exp(-0.5 * ((wavelength - np.asarray(centre)[..., None]) / width) ** 2)
+
+    values = 1 - part(0.6, np.full((10, 12), 8542.1), 0.35)
+    values = values + height[..., None] * part(1.0, 8542.1 + shift, 0.12)
+    values = values + 0.005 * generator.standard_normal(values.shape)
+    cube = SpectralCube(values[:, :, None], wavelength, unit="continuum")
+    maps = maps_of(
+        cube,
+        components=2,
+        bound=("amplitude_2=0:inf",),
+        profile="absorption",
+        range=(8540.0, 8544.0),
+        rest=(8542.1, 8542.1),
+        starts=4,
+    )
+    found = maps.values["velocity_2"] / LIGHT_SPEED_KM_S * 8542.1
+    # 0.005 over a height of 0.3 and a width of 0.12 angstrom: 0.003
+    assert np.mean(np.abs(found - shift) < 0.02) > 0.95
+    assert np.mean(np.abs(maps.values["amplitude_2"] - height) < 0.1) > 0.95
+
+
+class TestRealSpectra:
+    """Bounds are those of the Sun and of other analyses (benchmarks/real_lines.py)."""
+
+    @pytest.fixture
+    def lines(self, shared):
+        pytest.importorskip("dataset_models.spectra.read_spectra", reason="no readers of spectra")
+        from benchmarks import real_lines
+
+        return real_lines
+
+    def test_granulation_and_evershed_flow(self, lines, shared):
+        found = lines.hinode_sot(shared)
+        # granulation in lines of the middle photosphere
+        assert 0.5 < found["granulation rms km/s"] < 1.5
+        # an outflow: away from us on the limb side, towards us on that of the disc centre
+        assert 0.1 < found["penumbra, limb side km/s"] < 2
+        assert -2 < found["penumbra, disc centre side km/s"] < -0.1
+
+    def test_two_cameras_see_the_same_chromosphere(self, lines, shared):
+        found = lines.fiss(shared)
+        assert found["r at (-2, 9)"] > 0.5
+        # the offset of their continua, within a pixel
+        assert np.abs(np.subtract(found["at"], (-2, 9))).max() <= 1
+        assert 0.5 < found["H alpha rms km/s"] < 2
+        assert 0.5 < found["Ca II 8542 rms km/s"] < 2
+
+    def test_ca_8542_follows_the_published_velocities(self, lines, shared):
+        found = lines.ibis(shared)["bright cores (class 4)"]
+        assert found["pixels"] > 300
+        # a Gaussian pair beside their Voigt pair, where both lines are well seen
+        assert found["r"] > 0.5
+        assert abs(found["offset km/s"]) < 0.5
+
+    def test_8_bits_cost_less_than_granulation(self, lines, shared):
+        found = lines.hinode_sp(shared)
+        assert 0.3 < found["velocity rms km/s"] < 1.5
+        assert found["rounding: velocity rms km/s"] < 0.1 * found["velocity rms km/s"]
+
+    def test_a_raster_of_unresolved_lines_abstains(self, lines, shared):
+        for found in lines.iris(shared).values():
+            assert found["unresolved of these"] > 0.85
+            assert found["claimed and unflagged"] < 0.1
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
+        ({"bound": ("width=0.1",)}, "not of the form"),
         ({"line": (1393.7, 1402.8)}, "one wavelength for each component"),
         ({"range": (1394.0, 1393.0)}, "lowest and the highest"),
         ({"tie": ("width_2~width_1",)}, "not of the form"),
