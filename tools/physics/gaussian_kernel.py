@@ -200,7 +200,7 @@ def fit_gaussian_rows(
             np.empty((4, p)),
         )
         data, weight, rest = np.empty(k), np.empty(k), np.empty(k)
-        covariance, kept = np.empty((n_free, n_free)), np.empty((n_free, n_free))
+        covariance, kept = np.empty((n_free, n_free)), np.empty(n_free)
         trial, limits = np.empty(p), np.empty((n_lines, 2))
         for i in range(block * _CHUNK, min((block + 1) * _CHUNK, n)):
             axis = axes[i if len(axes) > 1 else 0]
@@ -242,8 +242,10 @@ def fit_gaussian_rows(
                 )
                 if value < best:
                     best, best_flag, steps[i] = value, state, n_steps
-                    theta[i] = trial
-                    kept[:] = covariance
+                    for q in range(p):
+                        theta[i, q] = trial[q]
+                    for a in range(n_free):
+                        kept[a] = covariance[a, a]
             degrees[i] = used - n_free
             flag |= best_flag
             if not best < np.inf:
@@ -253,7 +255,7 @@ def fit_gaussian_rows(
             unit = 1.0 if has_errors else np.sqrt(best / max(degrees[i], 1))
             for q in range(p):
                 s = source[q]
-                error[i, q] = abs(scale[q]) * np.sqrt(kept[s, s]) * unit if s >= 0 else 0.0
+                error[i, q] = abs(scale[q]) * np.sqrt(kept[s]) * unit if s >= 0 else 0.0
                 if not np.isfinite(error[i, q]):
                     error[i, q] = np.nan
                     flag |= _DEGENERATE
