@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 from tools.fitting.flags import FitFlag
-from tools.fitting.levenberg_marquardt import GAUSSIAN, couple_parameters, pixel_fitter
+from tools.fitting.levenberg_marquardt import GAUSSIAN, Coupling, couple_parameters, pixel_fitter
 from tools.fitting.threads import limited_threads
 from tools.physics.milne_eddington import PARAMETERS, line_settings, milne_eddington_kernel
 from tools.physics.stokes_starts import continuum_of, moment_starts, random_starts
@@ -115,6 +115,9 @@ class MilneEddingtonFit:
     values, errors : (..., 9) float64
         In the order and units of ``PARAMETERS``, errors of one sigma; the source function in the
         unit of the profiles. NaN where there is no answer; errors of fixed parameters are 0.
+    line_of_sight_field, line_of_sight_error : (...) float64
+        B cos(inclination) and its error, gauss; from the whole covariance, as both parameters can
+        be vague where their product is not.
     chi2 : (...) float64
         Over the number of values used less that of the free parameters.
     flags : (...) uint16
@@ -124,6 +127,8 @@ class MilneEddingtonFit:
 
     values: np.ndarray
     errors: np.ndarray
+    line_of_sight_field: np.ndarray
+    line_of_sight_error: np.ndarray
     chi2: np.ndarray
     flags: np.ndarray
     n_starts: np.ndarray
@@ -230,6 +235,7 @@ def fit_atmospheres(
         spread = np.sqrt(np.einsum("nii->ni", covariance))
     for p in np.flatnonzero(coupling.source >= 0):
         errors[:, p] = np.abs(coupling.scale[p]) * spread[:, coupling.source[p]]
+    along, along_error = _line_of_sight(theta, covariance, coupling)
     n_used = is_valid.sum(axis=(1, 2))
     chi2 = misfit / np.maximum(n_used - len(free), 1)
     theta = fold_atmospheres(theta)
@@ -238,7 +244,11 @@ def fit_atmospheres(
     lost = ~is_bright | (n_used < len(free))
     flags[lost] = np.where(has_data & (n_used >= len(free)), FitFlag.NEGATIVE_CONTINUUM, 0)[lost]
     flags[lost & (flags == 0)] = FitFlag.NO_DATA
-    theta[lost], errors[lost], chi2[lost] = np.nan, np.nan, np.nan
+    is_nothing = ~lost & ~np.isfinite(theta).all(axis=1)  # no start gave a finite misfit
+    flags[is_nothing] = FitFlag.NOT_CONVERGED
+    lost |= is_nothing
+    for array in (theta, errors, chi2, along, along_error):
+        array[lost] = np.nan
     for name in _SCALED:
         p = PARAMETERS.index(name)
         theta[:, p] *= level
@@ -246,11 +256,29 @@ def fit_atmospheres(
     return MilneEddingtonFit(
         theta.reshape(*shape, 9),
         errors.reshape(*shape, 9),
+        along.reshape(shape),
+        along_error.reshape(shape),
         chi2.reshape(shape),
         flags.reshape(shape),
         counts[:, 0].reshape(shape),
         counts[:, 1].reshape(shape),
     )
+
+
+def _line_of_sight(
+    theta: np.ndarray, covariance: np.ndarray, coupling: Coupling
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return B cos(inclination) of atmospheres (pixel, 9) and its error; folding keeps both."""
+    gamma = np.radians(theta[:, 1])
+    slopes = np.zeros((len(theta), len(coupling.free)))
+    for p, slope in ((0, np.cos(gamma)), (1, -theta[:, 0] * np.sin(gamma) * np.pi / 180)):
+        if coupling.source[p] >= 0:
+            slopes[:, coupling.source[p]] += coupling.scale[p] * slope
+    both = slopes[:, :, None] * slopes[:, None, :]
+    # what B_los does not depend on may be undetermined, as the inclination without a field
+    variance = np.where(both == 0, 0.0, both * covariance).sum(axis=(1, 2))
+    with np.errstate(invalid="ignore"):
+        return theta[:, 0] * np.cos(gamma), np.sqrt(variance)
 
 
 def fold_atmospheres(theta: np.ndarray) -> np.ndarray:
