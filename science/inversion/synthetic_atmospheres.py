@@ -2,7 +2,7 @@
 
 A spot with an umbra and a penumbra of filaments (radial field, Evershed outflow), plage of the
 other polarity on its side, network in intergranular lanes, granules that are bright where they rise
-and weak fields elsewhere, seen 25 degrees from the disk centre. Figures are round values of the
+and weak fields elsewhere, seen 25 degrees east of the disk centre. Figures are round values of the
 photosphere (Solanki 2003, A&ARv 11, 153; Borrero & Ichimoto 2011, Living Rev. Solar Phys. 8, 4),
 not a simulation.
 """
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 PIXEL_ARCSEC = 0.16  # of Hinode/SP along the slit (Tsuneta et al. 2008, Solar Physics 249, 167)
-_TILT = np.radians(25.0)  # of the surface's normal from the line of sight, towards +x
+_TILT = np.radians(25.0)  # of the surface's normal from the line of sight, towards -x
 _SUN_RADIUS_ARCSEC = 960.0
 _UMBRA = 0.42  # of the spot's radius
 _GRANULE_PIXELS = 1.3 / PIXEL_ARCSEC  # distance of neighbours
@@ -175,13 +175,13 @@ def _step(height: np.ndarray, width: float) -> np.ndarray:
 
 
 def _coordinates(shape: tuple[int, int]) -> dict[str, object]:
-    """Return FITS keywords of a map that is _TILT west of the disk centre."""
+    """Return FITS keywords of a map that is _TILT east of the disk centre."""
     return {
         "CTYPE1": "HPLN-TAN",
         "CTYPE2": "HPLT-TAN",
         "CUNIT1": "arcsec",
         "CUNIT2": "arcsec",
-        "CRVAL1": round(_SUN_RADIUS_ARCSEC * float(np.sin(_TILT)), 2),
+        "CRVAL1": round(-_SUN_RADIUS_ARCSEC * float(np.sin(_TILT)), 2),
         "CRVAL2": 0.0,
         "CRPIX1": (shape[1] + 1) / 2,
         "CRPIX2": (shape[0] + 1) / 2,

@@ -145,7 +145,7 @@ def fit_atmospheres(
     fixed: Mapping[str, float] | None = None,
     tied: Mapping[str, tuple[str, float, float]] | None = None,
     n_starts: int = 4,
-    largest_steps: int = 60,
+    largest_steps: int = 120,
     tolerance: float = 1e-6,
     seed: int = 0,
     n_jobs: int = 2,
