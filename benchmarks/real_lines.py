@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from dataset_models.spectra.read_spectra import read_spectra
 
+from dataset_models.spectra.read_spectra import read_spectra
 from dataset_models.spectra.spectral_cube import SpectralCube
 from science.inversion.gaussian_maps import invert_lines, prepare_lines
 from science.inversion.gaussian_plan import GaussianPlan
@@ -36,7 +36,7 @@ def fit_file(paths: Sequence[Path], **options) -> tuple[SpectralCube, ParameterM
     """Return the cube as it was fitted and its maps."""
     window = options.pop("window", "")
     plan = GaussianPlan(window=window, **options)
-    prepared = prepare_lines(read_spectra(paths, window=window, stokes="I"), plan)
+    prepared = prepare_lines(read_spectra(paths, window=window), plan)
     return prepared.cube, invert_lines(prepared.cube, plan, prepared)
 
 

@@ -80,7 +80,7 @@ def _opened(files: list[str], plan):
         from dataset_models.spectra.read_spectra import read_spectra
 
         return read_spectra(
-            files, window=plan.window, stokes="I", wavelength_unit=plan.wavelength_unit
+            files, window=plan.window, stokes=plan.stokes, wavelength_unit=plan.wavelength_unit
         )
     from science.inversion.synthetic_line_map import synthetic_line_map
 

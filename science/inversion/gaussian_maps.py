@@ -57,8 +57,13 @@ def prepare_lines(cube: SpectralCube, plan: GaussianPlan) -> PreparedLines:
     Raises
     ------
     ValueError
-        If no wavelengths are left, or no pixel can be fitted to find the zero.
+        If the cube lacks Stokes I, or fewer than three wavelengths are left.
     """
+    if "I" not in cube.stokes:
+        raise ValueError(
+            f"expected spectra of Stokes I, got {', '.join(cube.stokes)}: name their order with "
+            "--stokes"
+        )
     index = cube.stokes.index("I")
     cube = replace(
         cube,

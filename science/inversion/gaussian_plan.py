@@ -31,6 +31,9 @@ class GaussianPlan(Options):
     """How lines are fitted and what is written."""
 
     window: str = option("", "spectral window of files with several, as 'Si IV 1394'")
+    stokes: str = option(
+        "", "order of the Stokes parameters of files that do not name theirs, as IQUV; I is fitted"
+    )
     wavelength_unit: str = option("", "of files that do not name theirs")
     line: tuple[float, ...] = option(
         (), "wavelength near which a line is looked for, angstrom; one for each component", above=0
