@@ -144,6 +144,8 @@ def iris(data: Path) -> dict:
     paths, out = sorted((data / "inversion" / "iris").glob("*raster*.fits")), {}
     for window in ("Si IV 1394", "Si IV 1403"):
         cube, maps = fit_file(paths, window=window, profile="emission")
+        if "IRIS" not in cube.instrument.upper():  # another reader knows nothing of its traps
+            raise ValueError(f"expected spectra of a known kind (IRIS), got {cube.instrument!r}")
         bright = _is_bright(cube)
         unresolved = (maps.flags & FitFlag.UNRESOLVED) != 0
         claimed = np.isfinite(maps.values["width"])
