@@ -198,7 +198,7 @@ def fit_atmospheres(
     is_bright = has_data & (continuum > 0)
     level = np.where(is_bright, continuum, 1.0)
     is_valid &= is_bright[:, None, None]
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         data = np.where(is_valid, flat / level[:, None, None], 0.0)
         weight = np.where(is_valid, (level[:, None, None] / error) ** 2, 0.0)
     starts = _starts(wavelength, data, is_valid, lines, first, level, n_starts, seed)
@@ -242,8 +242,8 @@ def fit_atmospheres(
     flags |= np.where(chi2 > _POOR, FitFlag.POOR_FIT, 0).astype(np.uint16)
     flags |= np.where(_is_vague(theta, errors), FitFlag.DEGENERATE, 0).astype(np.uint16)
     lost = ~is_bright | (n_used < len(free))
-    flags[lost] = np.where(has_data & (n_used >= len(free)), FitFlag.NEGATIVE_CONTINUUM, 0)[lost]
-    flags[lost & (flags == 0)] = FitFlag.NO_DATA
+    is_dark = has_data & ~is_bright
+    flags[lost] = np.where(is_dark, FitFlag.NEGATIVE_CONTINUUM, FitFlag.NO_DATA)[lost]
     is_nothing = ~lost & ~np.isfinite(theta).all(axis=1)  # no start gave a finite misfit
     flags[is_nothing] = FitFlag.NOT_CONVERGED
     lost |= is_nothing
