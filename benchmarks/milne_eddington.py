@@ -269,8 +269,9 @@ def _pymilne(arguments: argparse.Namespace) -> dict:
             along = model[0, :, 0] * np.cos(model[0, :, 1])
             quality[n_starts] = _quality(chi2, along, theta)
 
-        def ours(n_starts: int) -> None:
-            own = noisy_profiles(theta, _NOISE)
+        own = noisy_profiles(theta, _NOISE)
+
+        def ours(n_starts: int, own=own) -> None:
             fit_atmospheres(axis, own, _NOISE, n_starts=n_starts, n_jobs=arguments.jobs)
 
         names = {f"pyMilne, {n} starts": lambda n=n: invert(n) for n in starts}
