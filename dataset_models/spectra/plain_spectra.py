@@ -2,138 +2,92 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
-from dataset_models.fits_files.cards import finite_number, hdu_cards
+from dataset_models.fits_files.cards import HeaderCards, hdu_cards
 from dataset_models.fits_files.coordinates import celestial_coordinates
 from dataset_models.fits_files.header_time import observation_time
 from dataset_models.fits_files.opening import opened_hdus
 from dataset_models.fits_files.values import pixel_values
 from dataset_models.reading_summary import ReadingSummary
 from dataset_models.solar_data import DataIntegrityError
+from dataset_models.spectra.npz_archive import opened_npz
 from dataset_models.spectra.spectral_cube import SpectralCube
+from dataset_models.spectra.stokes_axes import STOKES, arranged, stokes_names
 from dataset_models.spectra.wavelength_axis import (
-    STOKES,
-    angstrom,
-    arranged,
+    in_angstrom,
     increasing,
-    stokes_names,
+    linear_axis,
+    read_wavelength_file,
 )
 
-__all__ = ["assembled", "has_wavelengths", "read_npz_spectra", "read_plain_fits"]
+__all__ = ["has_wavelengths", "read_npz_spectra", "read_plain_fits"]
 
 _VALUES = ("values", "data", "stokes", "intensity")
 _WAVELENGTHS = ("wavelength", "wavelengths", "wav")
 _WAVE_TYPES = ("WAVE", "AWAV", "LAMBDA")
+_OTHER_TYPES = ("VELO", "VRAD", "VOPT", "FREQ", "ENER", "WAVN")
 _CONTINUUM = (0.3, 1.5)  # median of Stokes I that is divided by the quiet Sun's continuum
-
-
-def assembled(
-    values: np.ndarray,
-    wavelength: np.ndarray,
-    names: tuple[str, ...],
-    name: str,
-    *,
-    sigma: np.ndarray | None = None,
-    **attributes: object,
-) -> SpectralCube:
-    """Return a cube with wavelengths increasing and Stokes parameters in the order I, Q, U, V.
-
-    Parameters
-    ----------
-    values : (y, x, stokes, wavelength) float
-    wavelength : (wavelength,) float
-        Angstrom, in any order.
-    names : tuple of str
-        Along the Stokes axis.
-    name : str
-        The file's, for messages.
-    sigma : broadcastable to values, optional
-    **attributes
-        Further ones of ``SpectralCube``. Without ``unit``, values whose I has a median from 0.3 to
-        1.5 are in units of the continuum.
-
-    Raises
-    ------
-    DataIntegrityError
-        If a wavelength occurs twice.
-    """
-    order, mended = increasing(wavelength, name)
-    by_name = [k for k in sorted(range(len(names)), key=lambda k: STOKES.index(names[k]))]
-    names = tuple(names[k] for k in by_name)
-    values = values[:, :, by_name][..., order]
-    if sigma is not None:
-        sigma = np.broadcast_to(sigma, (*sigma.shape[:-1], len(order)))[..., order]
-        if sigma.ndim >= 2 and sigma.shape[-2] == len(names):
-            sigma = sigma[..., by_name, :]
-    if not attributes.get("unit") and names[0] == "I":
-        finite = values[:, :, 0][np.isfinite(values[:, :, 0])]
-        if finite.size and _CONTINUUM[0] <= np.median(finite) <= _CONTINUUM[1]:
-            attributes["unit"] = "continuum"
-    summary = attributes.pop("summary", ReadingSummary(1))
-    if mended:
-        summary = summary.with_more((), (mended,))
-    return SpectralCube(
-        values, wavelength[order], names, sigma=sigma, summary=summary, **attributes
-    )
+_CONTINUUM_UNITS = ("continuum", "i/ic", "i/i_c", "ic", "i_c", "relative to continuum")
 
 
 def read_npz_spectra(path: Path, *, stokes: str = "", wavelength_unit: str = "") -> SpectralCube:
     """Read spectra of a .npz file.
 
     Names of its arrays: ``values``, ``data``, ``stokes`` or ``intensity``; ``wavelength``,
-    ``wavelengths`` or ``wav``; optional ``sigma``, ``unit``, ``wavelength_unit``,
-    ``stokes_names`` and ``pixel_size`` (arcsec). Values are (y, x, stokes, wavelength),
-    (y, x, wavelength), (y, wavelength, x) or an order that ``arranged`` knows. Values of 8 bits
-    have a rounding error of one step / sqrt(12); it is the least that sigma can be, and the header
-    says so (``NOISE``).
+    ``wavelengths`` or ``wav``; optional ``sigma`` (one number, one per wavelength, or as the
+    values) and texts ``unit``, ``wavelength_unit``, ``stokes_names``, ``line``. Values are
+    (y, x, stokes, wavelength), (y, x, wavelength), (y, wavelength, x) or an order that ``arranged``
+    knows. Values without a unit whose I has a median from 0.3 to 1.5 are in units of the continuum.
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ValueError
-        If the wavelengths' unit or the Stokes parameters' names are unknown.
+        If the Stokes parameters' names are unknown.
     DataIntegrityError
-        If the file can't be read, lacks an array, or holds no finite value.
+        If the file can't be read, lacks an array, holds no finite value, or the unit of its
+        wavelengths is not clear.
     """
-    arrays = _loaded(path)
-    key = _only(arrays, _VALUES, path.name, "values")
-    wave_key = _only(arrays, _WAVELENGTHS, path.name, "wavelengths")
+    path = Path(path)
+    with opened_npz(path) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    texts = {key: a for key, a in arrays.items() if a.dtype.kind in "US"}
+    listed = [str(word) for word in np.ravel(texts.get("stokes_names", texts.get("stokes", ())))]
+    if "stokes" in texts and len(listed) == 1:
+        listed = list(listed[0])
+    numbers = {key: a for key, a in arrays.items() if key not in texts or key != "stokes"}
+    key = _only(numbers, _VALUES, path.name, "values")
+    wave_key = _only(numbers, _WAVELENGTHS, path.name, "wavelengths")
     stored = arrays[key]
     if stored.dtype.kind not in "fiu":
-        raise DataIntegrityError(f"{path.name}: expected real numbers in {key}, got {stored.dtype}")
-    unit = wavelength_unit or _text(arrays.get("wavelength_unit"))
-    wavelength = angstrom(np.ravel(arrays[wave_key]), unit, path.name)
-    listed = np.ravel(arrays["stokes_names"]) if "stokes_names" in arrays else ()
-    n_stokes = len(listed) or _n_stokes(stored.shape, len(wavelength), stokes)
+        raise DataIntegrityError(
+            f"{path.name}: expected real numbers in {key}, got {stored.dtype}; save it as float"
+        )
+    axis = np.ravel(arrays[wave_key]).astype(float)
+    n_stokes = len(listed) or _n_stokes(stored.shape, len(axis), stokes)
     values, remark = arranged(
-        stored.astype(float), len(wavelength), n_stokes, path.name, wavelength_first=False
+        stored.astype(float), len(axis), n_stokes, path.name, wavelength_first=False
     )
-    values[~np.isfinite(values)] = np.nan
-    if not np.isfinite(values).any():
-        raise DataIntegrityError(f"{path.name}: holds no finite value")
-    header, sigma = {}, None
+    sigma = None
     if "sigma" in arrays:
-        sigma = _sigma(arrays["sigma"], stored.shape, len(wavelength), n_stokes, path.name)
-    elif stored.dtype == np.uint8:
-        sigma = np.full(len(wavelength), 1 / np.sqrt(12))
-        header["NOISE"] = "rounding to 8 bits: one step / sqrt(12); photon noise is unknown"
-    size = arrays.get("pixel_size")
-    if size is not None and size.size == 1 and np.isfinite(float(size)):
-        header["PIXSIZE"] = float(size)
-    return assembled(
+        sigma = _sigma(arrays["sigma"], stored.shape, len(axis), n_stokes, path.name)
+    return _assembled(
         values,
-        wavelength,
-        stokes_names(stokes, [str(word) for word in listed], n_stokes, path.name),
+        axis,
+        wavelength_unit or _text(texts.get("wavelength_unit")),
+        stokes_names(stokes, listed, n_stokes, path.name),
         path.name,
         sigma=sigma,
-        unit=_text(arrays.get("unit")) or ("DN" if stored.dtype.kind in "iu" else ""),
-        header=header,
-        summary=ReadingSummary(1, mended=(remark,) if remark else ()),
+        remarks=[remark],
+        unit=_text(texts.get("unit")) or ("DN" if stored.dtype.kind in "iu" else ""),
+        line=_text(texts.get("line")),
+        instrument=_text(texts.get("instrument")),
     )
 
 
@@ -142,70 +96,129 @@ def has_wavelengths(hdus: fits.HDUList) -> bool:
     k = _cube_hdu(hdus)
     if k is None:
         return False
-    return _wave_axis(hdu_cards(hdus, k)) is not None or _extension(hdus, "WAVELENGTH") is not None
+    return _axis(hdu_cards(hdus, k), _WAVE_TYPES) is not None or "WAVELENGTH" in hdus
 
 
-def read_plain_fits(path: Path, *, stokes: str = "", wavelength_unit: str = "") -> SpectralCube:
+def read_plain_fits(
+    path: Path,
+    *,
+    stokes: str = "",
+    wavelength_unit: str = "",
+    wavelengths: str | Path | None = None,
+) -> SpectralCube:
     """Read a FITS cube: (wavelength, y, x), or with a Stokes axis before or after the wavelength.
 
-    Wavelengths come from an axis WAVE, AWAV or LAMBDA of the header, or from an extension
-    WAVELENGTH (an image, or a table's first column). Errors come from an extension SIGMA.
+    Wavelengths come from the text file that is named, an extension WAVELENGTH (an image, or a
+    table's first column), or an axis WAVE, AWAV or LAMBDA of the header; they stay in vacuum or
+    air as they are. Which axis is which the header's CTYPE says, else the lengths. Errors come from
+    an extension SIGMA. Decreasing wavelengths are turned, others sorted with a remark.
+
+    Parameters
+    ----------
+    path : path
+    stokes : str
+        The order in the file, as "IVQU", where its header has no axis STOKES.
+    wavelength_unit : str
+        As "nm"; goes before the header's CUNIT.
+    wavelengths : path, optional
+        Text, one number on each line.
 
     Raises
     ------
+    FileNotFoundError
+        If a file does not exist.
     ValueError
-        If the wavelengths' unit or the Stokes parameters' names are unknown.
+        If the Stokes parameters' names are unknown.
     DataIntegrityError
-        If the file can't be read, or lacks wavelengths or finite values.
+        If the file can't be read, lacks wavelengths or finite values, or the unit of its
+        wavelengths is not clear.
     """
+    path = Path(path)
     with opened_hdus(path) as hdus:
         k = _cube_hdu(hdus)
-        if k is None or not has_wavelengths(hdus):
+        cards = HeaderCards() if k is None else hdu_cards(hdus, k)
+        if k is None or not (has_wavelengths(hdus) or wavelengths):
+            other = _axis(cards, _OTHER_TYPES)
+            got = f"an axis {cards[f'CTYPE{other}']}" if other else "none of them"
             raise DataIntegrityError(
                 f"{path.name}: expected a cube with an axis WAVE or AWAV, or with an extension "
-                "WAVELENGTH"
+                f"WAVELENGTH, got {got}; name a text file of its wavelengths"
             )
-        cards, shape = hdu_cards(hdus, k), hdus[k].shape
-        wavelength = _wavelengths(hdus, cards, shape, wavelength_unit, path.name)
-        n_stokes = _n_stokes(shape, len(wavelength), stokes)
+        shape = hdus[k].shape
+        axis, unit = _wavelengths(hdus, cards, shape, wavelengths, path.name)
         read = pixel_values(hdus[k], cards, path.name, shape=shape)
-        values, remark = arranged(
-            read.data, len(wavelength), n_stokes, path.name, wavelength_first=True
-        )
         noise = _extension(hdus, "SIGMA")
-        sigma = None
-        if noise is not None:
-            sigma = _sigma(noise, shape, len(wavelength), n_stokes, path.name, first=True)
+    places = [_axis(cards, _WAVE_TYPES), _axis(cards, ("STOKES",))]
+    listed = _header_stokes(cards, places[1], shape, path.name)
+    n_stokes = len(listed) or _n_stokes(shape, len(axis), stokes)
+    values, remark = _placed(read.data, len(axis), n_stokes, places, path.name)
+    sigma = None
+    if noise is not None:
+        sigma = _sigma(noise, shape, len(axis), n_stokes, path.name, places=places)
     notes, wcs = [], {}
-    if len(shape) > 2 and "CTYPE1" in cards:
+    if "CTYPE1" in cards:
         try:
             wcs = celestial_coordinates(cards, values.shape[:2])
         except (KeyError, ValueError) as error:
             notes.append(f"{path.name}: its place on the Sun is not used ({error})")
-    return assembled(
+    told = "" if len(listed) == n_stokes and len(stokes) == n_stokes and places[1] else stokes
+    return _assembled(
         values,
-        wavelength,
-        stokes_names(stokes, (), n_stokes, path.name),
+        axis,
+        wavelength_unit or unit,
+        stokes_names(told, listed, n_stokes, path.name),
         path.name,
         sigma=sigma,
+        remarks=[remark, read.mended(path.name)],
+        notes=notes,
         unit=str(cards.get("BUNIT", "")).strip(),
         instrument=str(cards.get("INSTRUME", "")).strip(),
+        line=str(cards.get("LINE", "")).strip(),
         time=_time(cards),
         wcs=wcs,
-        summary=ReadingSummary(
-            1, mended=tuple(s for s in (remark, read.mended(path.name)) if s), notes=tuple(notes)
-        ),
     )
 
 
-def _loaded(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no such file: {path}") from None
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-        raise DataIntegrityError(f"{path.name}: can't be read as .npz ({error})") from error
+def _assembled(
+    values: np.ndarray,
+    axis: np.ndarray,
+    axis_unit: str,
+    names: tuple[str, ...],
+    name: str,
+    *,
+    sigma: np.ndarray | None,
+    remarks: list[str],
+    notes: list[str] | None = None,
+    **attributes: object,
+) -> SpectralCube:
+    """Return a cube with wavelengths increasing and Stokes parameters as I, Q, U, V."""
+    wavelength, said = in_angstrom(axis, axis_unit, name, said=str(attributes.get("line", "")))
+    wavelength, order, unordered = increasing(wavelength, name)
+    by_name = sorted(range(len(names)), key=lambda k: STOKES.index(names[k]))
+    names = tuple(names[k] for k in by_name)
+    values = np.array(values[:, :, by_name][..., order], order="C")
+    values[~np.isfinite(values)] = np.nan
+    if not np.isfinite(values).any():
+        raise DataIntegrityError(
+            f"{name}: holds no finite value; expected some, check how it was written"
+        )
+    if sigma is not None:
+        sigma = sigma[..., order] if sigma.shape[-1] == len(order) else sigma
+        if sigma.ndim >= 2 and sigma.shape[-2] == len(names):
+            sigma = sigma[..., by_name, :]
+    unit, guessed = str(attributes.pop("unit", "")), ""
+    if unit.lower() in _CONTINUUM_UNITS:
+        unit = "continuum"
+    elif not unit and names[0] == "I":
+        middle = np.nanmedian(values[:, :, 0]) if np.isfinite(values[:, :, 0]).any() else np.nan
+        if _CONTINUUM[0] <= middle <= _CONTINUUM[1]:
+            unit = "continuum"
+            guessed = f"{name}: values near 1 without a unit are taken as parts of the continuum"
+    mended = tuple(text for text in (*remarks, said, unordered, guessed) if text)
+    summary = ReadingSummary(1, mended=mended, notes=tuple(notes or ()))
+    return SpectralCube(
+        values, wavelength, names, sigma=sigma, unit=unit, summary=summary, **attributes
+    )
 
 
 def _only(arrays: Mapping, names: tuple[str, ...], name: str, what: str) -> str:
@@ -213,7 +226,7 @@ def _only(arrays: Mapping, names: tuple[str, ...], name: str, what: str) -> str:
     if len(found) != 1:
         raise DataIntegrityError(
             f"{name}: expected {what} as one array named {', '.join(names)}; it holds "
-            f"{', '.join(arrays) or 'nothing'}"
+            f"{', '.join(arrays) or 'nothing'}; rename them"
         )
     return found[0]
 
@@ -230,17 +243,61 @@ def _n_stokes(shape: tuple[int, ...], n_wavelengths: int, told: str) -> int:
     return next((n for n in (4, 1, 2, 3) if n in rest), len(told) or 4)
 
 
+def _placed(
+    array: np.ndarray, n: int, n_stokes: int, places: list[int | None], name: str
+) -> tuple[np.ndarray, str]:
+    """Return a FITS array as (y, x, stokes, wavelength) by CTYPE where it says all, by lengths."""
+    wave, stokes = places
+    if wave is None or (array.ndim == 4 and stokes is None) or array.ndim not in (3, 4):
+        return arranged(array, n, n_stokes, name, wavelength_first=True)
+    last = [array.ndim - axis for axis in (stokes, wave) if axis is not None]
+    rest = [axis for axis in range(array.ndim) if axis not in last]
+    if array.ndim == 3 and stokes is not None:
+        return arranged(array, n, n_stokes, name, wavelength_first=True)
+    if array.shape[last[-1]] != n:
+        raise DataIntegrityError(
+            f"{name}: expected {n} wavelengths along its axis WAVE, got {array.shape[last[-1]]}; "
+            "give those of this cube"
+        )
+    turned = array.transpose(*rest, *last)
+    return (turned if array.ndim == 4 else turned[:, :, None]), ""
+
+
+def _header_stokes(
+    cards: Mapping, axis: int | None, shape: tuple[int, ...], name: str
+) -> tuple[str, ...]:
+    """Return the names by FITS' numbers along an axis STOKES, () if the header has none."""
+    if axis is None or f"CRVAL{axis}" not in cards:
+        return ()
+    numbers = linear_axis({f"CDELT{axis}": 1.0, **cards}, axis, shape[len(shape) - axis], name)
+    if not np.isin(numbers, (1, 2, 3, 4)).all():
+        raise DataIntegrityError(
+            f"{name}: expected Stokes numbers 1 to 4 for I, Q, U, V, got "
+            f"{', '.join(f'{v:g}' for v in numbers)}; mend CRVAL{axis}"
+        )
+    return tuple(STOKES[int(v) - 1] for v in numbers)
+
+
 def _sigma(
-    stored: np.ndarray, shape: tuple, n: int, n_stokes: int, name: str, *, first: bool = False
+    stored: np.ndarray,
+    shape: tuple,
+    n: int,
+    n_stokes: int,
+    name: str,
+    *,
+    places: list[int | None] | None = None,
 ) -> np.ndarray:
     """Return errors in the order of the cube: one for all, one for each wavelength or value."""
     stored = np.asarray(stored, float)
+    if stored.shape == shape and places is not None:
+        return _placed(stored, n, n_stokes, places, name)[0]
     if stored.shape == shape:
-        return arranged(stored, n, n_stokes, name, wavelength_first=first)[0]
+        return arranged(stored, n, n_stokes, name, wavelength_first=False)[0]
     if stored.size == 1 or stored.shape == (n,):
         return np.broadcast_to(stored.ravel(), (n,))
     raise DataIntegrityError(
-        f"{name}: expected sigma of shape {shape}, ({n},) or one number, got {stored.shape}"
+        f"{name}: expected sigma of shape {shape}, ({n},) or one number, got {stored.shape}; turn "
+        "its axes"
     )
 
 
@@ -256,11 +313,10 @@ def _cube_hdu(hdus: fits.HDUList) -> int | None:
     return None
 
 
-def _wave_axis(cards: Mapping) -> int | None:
-    """Return the FITS number of the axis of wavelengths."""
+def _axis(cards: Mapping, types: tuple[str, ...]) -> int | None:
+    """Return the FITS number of the axis of one of these types."""
     for axis in range(1, int(cards.get("NAXIS", 0)) + 1):
-        kind = str(cards.get(f"CTYPE{axis}", "")).strip().upper()
-        if kind.startswith(_WAVE_TYPES):
+        if str(cards.get(f"CTYPE{axis}", "")).strip().upper().startswith(types):
             return axis
     return None
 
@@ -274,30 +330,18 @@ def _extension(hdus: fits.HDUList, wanted: str) -> np.ndarray | None:
 
 
 def _wavelengths(
-    hdus: fits.HDUList, cards: Mapping, shape: tuple, told_unit: str, name: str
-) -> np.ndarray:
+    hdus: fits.HDUList, cards: Mapping, shape: tuple, wavelengths: str | Path | None, name: str
+) -> tuple[np.ndarray, str]:
+    """Return wavelengths, and their unit as it is written."""
+    if wavelengths:
+        return read_wavelength_file(wavelengths), ""
     listed = _extension(hdus, "WAVELENGTH")
     if listed is not None:
         own = hdus["WAVELENGTH"].header
-        unit = told_unit or str(own.get("BUNIT", own.get("TUNIT1", "")))
-        return angstrom(np.ravel(listed), unit, name)
-    axis = _wave_axis(cards)
-    try:
-        start, step, pixel = (
-            finite_number(cards, f"{key}{axis}", default)
-            for key, default in (
-                ("CRVAL", None),
-                ("CDELT", cards.get(f"CD{axis}_{axis}")),
-                ("CRPIX", 1.0),
-            )
-        )
-    except (KeyError, ValueError) as error:
-        raise DataIntegrityError(
-            f"{name}: its axis of wavelengths is not defined ({error})"
-        ) from None
-    n = shape[len(shape) - axis]
-    values = start + step * (np.arange(1, n + 1) - pixel)
-    return angstrom(values, told_unit or str(cards.get(f"CUNIT{axis}", "")), name)
+        return np.ravel(listed), str(own.get("BUNIT", own.get("TUNIT1", "")))
+    axis = _axis(cards, _WAVE_TYPES)
+    values = linear_axis(cards, axis, shape[len(shape) - axis], name)
+    return values, str(cards.get(f"CUNIT{axis}", ""))
 
 
 def _time(cards: Mapping) -> str:

@@ -44,6 +44,13 @@ class SpectralCube:
     truth : dict of (y, x) float64
         Of synthetic cubes: each parameter by its name.
     summary : ReadingSummary
+    wavelength_shift : (y, x) float64, optional
+        Angstrom. What is added to ``wavelength`` to get a pixel's own wavelengths, where the
+        instrument's zero drifts along the slit or in time (EIS); None where one axis fits all.
+    times : (x,) datetime64[ms], optional
+        Start of the exposure of each slit position, UTC; NaT where unknown.
+    pointing : (x, 2) float64, optional
+        Solar x and y of the slit's centre at each slit position, arcsec.
     """
 
     values: np.ndarray
@@ -60,6 +67,9 @@ class SpectralCube:
     is_synthetic: bool = False
     truth: dict[str, np.ndarray] = field(default_factory=dict)
     summary: ReadingSummary = field(default_factory=lambda: ReadingSummary(1))
+    wavelength_shift: np.ndarray | None = None
+    times: np.ndarray | None = None
+    pointing: np.ndarray | None = None
 
     def __post_init__(self):
         n = len(self.stokes), len(self.wavelength)
@@ -72,6 +82,11 @@ class SpectralCube:
             raise ValueError("wavelengths must be finite and increase")
         if self.sigma is not None:
             np.broadcast_shapes(self.sigma.shape, self.values.shape)
+        if self.wavelength_shift is not None and self.wavelength_shift.shape != self.shape:
+            raise ValueError(
+                f"expected wavelength_shift (y, x) {self.shape}, one number for each pixel, got "
+                f"{self.wavelength_shift.shape}"
+            )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -114,5 +129,6 @@ class SpectralCube:
             values=self.values[part],
             sigma=sigma,
             saturated=cut(self.saturated),
+            wavelength_shift=cut(self.wavelength_shift),
             truth={name: array[part] for name, array in self.truth.items()},
         )

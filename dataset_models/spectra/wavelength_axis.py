@@ -1,166 +1,151 @@
-"""Converts wavelengths to increasing angstroms and finds the axis of an array they name."""
+"""Turns wavelengths in any unit and order into angstrom that increase, or says why it can't."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 
+from dataset_models.fits_files.cards import finite_number
 from dataset_models.solar_data import DataIntegrityError
 
-__all__ = ["STOKES", "angstrom", "arranged", "increasing", "stokes_names"]
+__all__ = ["WAVELENGTH_TYPES", "in_angstrom", "increasing", "linear_axis", "read_wavelength_file"]
 
-STOKES = ("I", "Q", "U", "V")
-# without a unit, numbers outside may be nanometres (630.2), micrometres (1.083) or metres
-_PLAIN_ANGSTROM = (1100.0, 30000.0)
+WAVELENGTH_TYPES = ("WAVE", "AWAV", "LAMBDA")
+_UNIT_NAMES = {"angstroms": "angstrom", "a": "angstrom", "aa": "angstrom", "å": "angstrom"}
+_METRES = (1e-9, 1e-5)  # what FITS counts wavelengths in where a header has no CUNIT
+_AMBIGUOUS = (100.0, 2000.0)  # extreme ultraviolet in angstrom, visible and infrared light in nm
+_LONGEST = 2e5  # angstrom; the Sun's lines in use end at 4.7 micrometre
+_FEWEST = 2
 
 
-def angstrom(wavelength: np.ndarray, unit: str, name: str) -> np.ndarray:
-    """Return wavelengths in angstrom.
+def in_angstrom(
+    wavelength: np.ndarray, unit: str, name: str, *, said: str = ""
+) -> tuple[np.ndarray, str]:
+    """Return wavelengths in angstrom, and a remark where their unit was inferred.
+
+    Without a unit, numbers below 1e-5 are metres and those above 2,000 are angstrom. Between 100
+    and 2,000 they could be either of angstrom and nanometre, so they are rejected.
 
     Parameters
     ----------
     wavelength : (wavelength,) float
     unit : str
-        As astropy spells it; "" where nothing is known: numbers from 1100 to 30000 are angstrom.
+        As a header or a user writes it; "" where nobody says.
     name : str
-        What the file is called in messages.
+        Of the file, for messages.
+    said : str
+        What the file says of its line, quoted in the message.
 
     Raises
     ------
-    ValueError
-        If the unit is unknown or missing.
     DataIntegrityError
-        If a wavelength is not finite or not positive.
+        If the unit is no length, is missing and not plain, or the numbers are no wavelengths.
     """
     wavelength = np.asarray(wavelength, float)
-    if wavelength.ndim != 1 or not wavelength.size:
+    if not np.isfinite(wavelength).all():
         raise DataIntegrityError(
-            f"{name}: expected one row of wavelengths, got an array of shape {wavelength.shape}"
+            f"{name}: expected finite wavelengths, got {int((~np.isfinite(wavelength)).sum())} "
+            "that are not; mend the file's wavelength axis"
         )
-    if not np.isfinite(wavelength).all() or (wavelength <= 0).any():
-        n = int((~np.isfinite(wavelength) | ~(wavelength > 0)).sum())
+    if (wavelength <= 0).any():
         raise DataIntegrityError(
-            f"{name}: {n} of {wavelength.size} wavelengths are not finite and positive"
+            f"{name}: expected positive wavelengths, got {wavelength.min():g} to "
+            f"{wavelength.max():g}; add the line's wavelength if they count from the line"
         )
     if unit.strip():
+        text = unit.strip().lower()
         try:
-            return wavelength * u.Unit(unit.strip().lower().rstrip("s")).to(u.angstrom)
+            factor = u.Unit(_UNIT_NAMES.get(text, text)).to(u.AA)
         except (ValueError, u.UnitConversionError):
-            raise ValueError(
-                f"{name}: expected a unit of length for wavelengths, got {unit!r}; give "
-                "wavelength_unit (--wavelength-unit) as nm or angstrom"
+            raise DataIntegrityError(
+                f"{name}: expected wavelengths in angstrom, nm or m, got the unit {unit!r}; name "
+                "the right one with wavelength_unit"
             ) from None
-    if wavelength.min() < _PLAIN_ANGSTROM[0] or wavelength.max() > _PLAIN_ANGSTROM[1]:
-        raise ValueError(
-            f"{name}: wavelengths {wavelength.min():g} to {wavelength.max():g} come without a "
-            "unit; give wavelength_unit (--wavelength-unit) as nm or angstrom"
-        )
-    return wavelength
+        return wavelength * factor, ""
+    low, high = wavelength.min(), wavelength.max()
+    if _METRES[0] <= low and high <= _METRES[1]:
+        return wavelength * 1e10, f"{name}: wavelengths have no unit and are taken as metres"
+    if _AMBIGUOUS[1] < low and high <= _LONGEST:
+        return wavelength, f"{name}: wavelengths have no unit and are taken as angstrom"
+    line = f" of {said}" if said else ""
+    raise DataIntegrityError(
+        f"{name}: wavelengths {low:g} to {high:g}{line} have no unit and could be nm or angstrom; "
+        "say which with wavelength_unit, or add CUNIT to the header"
+    )
 
 
-def increasing(wavelength: np.ndarray, name: str) -> tuple[np.ndarray, str]:
-    """Return what sorts wavelengths, and a remark if they were in no order.
-
-    Returns
-    -------
-    order : (wavelength,) int
-    mended : str
-        "" where they increase or decrease.
+def increasing(wavelength: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return wavelengths in increasing order, that order, and a remark if they had none.
 
     Raises
     ------
     DataIntegrityError
-        If a wavelength occurs twice.
+        If fewer than two are left, one is not finite, or one is there twice.
     """
+    wavelength = np.asarray(wavelength, float)
+    if len(wavelength) < _FEWEST or not np.isfinite(wavelength).all():
+        raise DataIntegrityError(
+            f"{name}: expected at least {_FEWEST} finite wavelengths, got {len(wavelength)} with "
+            f"{int((~np.isfinite(wavelength)).sum())} that are not finite; give its wavelengths"
+        )
     order = np.argsort(wavelength, kind="stable")
-    steps = np.diff(wavelength)
-    twice = np.flatnonzero(np.diff(wavelength[order]) == 0)
-    if twice.size:
+    steps = np.diff(wavelength[order])
+    if (steps <= 0).any():
+        twice = wavelength[order][:-1][steps <= 0][0]
         raise DataIntegrityError(
-            f"{name}: wavelength {wavelength[order][twice[0]]:.4f} angstrom occurs twice; expected "
-            "each once"
+            f"{name}: expected each wavelength once, got {twice:g} twice; remove one of them"
         )
-    if (steps > 0).all() or (steps < 0).all():
-        return order, ""
-    return order, f"{name}: wavelengths were in no order and are sorted"
+    given = np.diff(wavelength)
+    remark = ""
+    if not ((given > 0).all() or (given < 0).all()):
+        remark = f"{name}: wavelengths neither increase nor decrease throughout; they are sorted"
+    return wavelength[order], order, remark
 
 
-def arranged(
-    values: np.ndarray, n_wavelengths: int, n_stokes: int, name: str, *, wavelength_first: bool
-) -> tuple[np.ndarray, str]:
-    """Return values as (y, x, stokes, wavelength), and a remark if their order was a choice.
-
-    Axes are told by their lengths. If several orders fit, the first of these counts: with
-    ``wavelength_first`` (stokes, wavelength, y, x), (wavelength, stokes, y, x) or
-    (wavelength, y, x); else (y, x, stokes, wavelength), (y, x, wavelength).
+def linear_axis(cards: Mapping, axis: int, n: int, name: str) -> np.ndarray:
+    """Return the numbers along an axis of a header, CRVAL + (k - CRPIX) CDELT, k from 1.
 
     Raises
     ------
     DataIntegrityError
-        If no order fits.
+        If a card is missing or unusable, or the step is 0.
     """
-    fitting = []
-    for order in _orders(values.ndim, wavelength_first):
-        lengths = dict(zip(order, values.shape, strict=True))
-        if lengths["w"] == n_wavelengths and lengths.get("s", 1) == n_stokes:
-            fitting.append(order)
-    if not fitting:
+    try:
+        value = finite_number(cards, f"CRVAL{axis}")
+        step = finite_number(cards, f"CDELT{axis}", finite_number(cards, f"CD{axis}_{axis}", 0.0))
+        pixel = finite_number(cards, f"CRPIX{axis}", 1.0)
+    except (KeyError, ValueError) as error:
         raise DataIntegrityError(
-            f"{name}: expected axes of {n_wavelengths} wavelengths"
-            + (f" and {n_stokes} Stokes parameters" if n_stokes > 1 else "")
-            + f", got values of shape {values.shape}"
+            f"{name}: expected CRVAL{axis} and CDELT{axis} of its wavelength axis, got "
+            f"{error.args[0]!r}; give the wavelengths in a file"
+        ) from None
+    if step == 0:
+        raise DataIntegrityError(
+            f"{name}: expected CDELT{axis} other than 0 for its wavelengths; give them in a file"
         )
-    order = fitting[0]
-    remark = ""
-    if len(fitting) > 1:
-        names = {"y": "y", "x": "x", "s": "stokes", "w": "wavelength"}
-        said = ", ".join(names[letter] for letter in order)
-        remark = f"{name}: several axes have these lengths; they are taken as ({said})"
-    for letter in "yxs":
-        if letter not in order:
-            order += letter
-            values = values[..., None]
-    return np.transpose(values, [order.index(letter) for letter in "yxsw"]), remark
+    return value + (np.arange(1, n + 1) - pixel) * step
 
 
-def stokes_names(told: str, in_file: Sequence[str], n: int, name: str) -> tuple[str, ...]:
-    """Return the names along the Stokes axis of a file.
-
-    Parameters
-    ----------
-    told : str
-        By the user, as "IVQU"; fewer letters than parameters choose among them and say nothing of
-        the file's order.
-    in_file : sequence of str
-        As the file names them; may be empty.
-    n : int
-        Parameters in the file.
+def read_wavelength_file(path: str | Path) -> np.ndarray:
+    """Return the wavelengths of a text file, the first column, (wavelength,) float64.
 
     Raises
     ------
-    ValueError
-        If a name is unknown or occurs twice, or their number cannot be that of the file.
+    FileNotFoundError
+        If there is no such file.
+    DataIntegrityError
+        If it holds anything but numbers.
     """
-    told = told.upper().replace(",", "").replace(" ", "")
-    if set(told) - set(STOKES) or len(set(told)) < len(told):
-        raise ValueError(f"expected stokes as IQUV or IVQU, each letter once; got {told!r}")
-    if told and len(told) == n:
-        return tuple(told)
-    names = tuple(str(word).strip().upper() for word in in_file)
-    if len(names) == n and not set(names) - set(STOKES) and len(set(names)) == n:
-        return names
-    if len(told) > n:
-        raise ValueError(f"{name}: holds {n} Stokes parameters; stokes={told!r} names {len(told)}")
-    if n in (1, len(STOKES)):
-        return STOKES[:n]
-    raise ValueError(f"{name}: holds {n} Stokes parameters; name them with stokes, as IV")
-
-
-def _orders(n_axes: int, wavelength_first: bool) -> tuple[str, ...]:
-    own = {1: ("w",), 2: ("yw", "wy"), 3: ("yxw", "ywx", "wyx", "ysw"), 4: ("yxsw", "yxws")}
-    fits = {1: ("w",), 2: ("wy", "yw"), 3: ("wyx", "yxw", "ywx", "swy"), 4: ("swyx", "wsyx")}
-    first, second = (fits, own) if wavelength_first else (own, fits)
-    found = (*first.get(n_axes, ()), *second.get(n_axes, ()))
-    return tuple(dict.fromkeys(found))
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file of wavelengths: {path}")
+    try:
+        return np.loadtxt(path, delimiter="," if "," in path.read_text() else None, ndmin=2)[:, 0]
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataIntegrityError(
+            f"{path.name}: expected one wavelength on each line, got {str(error).splitlines()[0]}; "
+            "write plain numbers"
+        ) from None
