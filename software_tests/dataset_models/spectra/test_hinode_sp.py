@@ -110,6 +110,29 @@ def test_what_is_left_out(tmp_path):
     assert "broken.fits" in text
 
 
+def test_a_position_that_is_there_twice_is_read_once(tmp_path):
+    data = np.full((4, N_Y, N_WAVELENGTH), 7, np.int16)
+    paths = [slit(tmp_path, 0), slit(tmp_path, 1), slit(tmp_path, 1, name="z.fits", data=data)]
+    cube = read_hinode_sp(paths)
+    assert cube.values[0, 1, 0, 0] == 1001
+    assert "z.fits: position 1 was read from SP3D001.fits" in cube.summary.left_out[0]
+
+
+def test_decreasing_wavelengths_are_turned(tmp_path):
+    data = np.zeros((4, N_Y, N_WAVELENGTH), np.int16) + np.arange(1, 113, dtype=np.int16)
+    cube = read_hinode_sp([slit(tmp_path, 0, data=data, CDELT1=-0.021549)])
+    assert cube.wavelength[0] == pytest.approx(6302 - 55 * 0.021549)
+    np.testing.assert_array_equal(cube.values[0, 0, 1], np.arange(112, 0, -1))
+
+
+def test_uneven_steps_are_noted(tmp_path):
+    paths = [slit(tmp_path, k, XCEN=100 + 0.3 * k + (k == 4)) for k in range(8)]
+    cube = read_hinode_sp(paths)
+    assert "2 of 7 scan steps differ" in cube.summary.notes[0]
+    assert "XSCALE says 0.150" in cube.summary.notes[1]
+    assert cube.wcs["CDELT1"] == pytest.approx(0.3)
+
+
 def test_standard_grid_and_no_place(tmp_path):
     path = slit(tmp_path, 0)
     with fits.open(path, mode="update") as hdus:
