@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def folded_layers(network: keras.Model) -> dict[str, np.ndarray]:
     """Return a network's dense layers for ``start.network_answers``, float32.
 
-    Profiles are multiplied by ``units`` and go through arsinh; ``mean`` is subtracted. The features'
+    Profiles are multiplied by ``units``, go through arsinh, and lose ``mean``. The features'
     spread is folded into the first layer, whose rows are sorted (stokes, wavelength), and the
     answer's scaling into the last. Folding in the mean as well would cost a digit of float32.
     """
