@@ -180,6 +180,7 @@ def _read_file(path: Path, window: str | float) -> _Raster:
                 "the file again"
             ) from None
         k = chosen_window(window, names, ranges, name, first=1)
+        own = hdu_cards(hdus, k + 1) if k + 1 < len(hdus) else HeaderCards()  # scaling drops cards
         if len(hdus) < n_windows + 2 or hdus[k + 1].data is None or hdus[k + 1].data.ndim != 3:
             raise DataIntegrityError(
                 f"{name}: expected {n_windows} windows (step, slit, wavelength) and auxiliary "
@@ -187,7 +188,6 @@ def _read_file(path: Path, window: str | float) -> _Raster:
             )
         stored = np.asarray(hdus[k + 1].data, float)
         auxiliary = _auxiliary(hdus[n_windows + 1], name, len(stored))
-        own = hdu_cards(hdus, k + 1)
     values, saturated, remarks = _masked(stored, own, name)
     wavelength, decimation, remark = _wavelengths(own, ranges[k], stored.shape[2], name)
     wavelength, order, _ = increasing(wavelength, name)
@@ -259,10 +259,11 @@ def _wavelengths(
     step = axis[1] - axis[0] if n > 1 else np.nan
     n_true = (span[1] - span[0]) / step + 1
     decimation = round(n_true / n) if np.isfinite(n_true) else 0
-    if decimation == 1:
+    # TWMAX may be an edge or a centre, and thinning cuts at most one value from the end
+    fits_span = decimation >= 1 and abs(n_true / decimation - n) <= 1.5
+    if fits_span and decimation == 1:
         return axis, 1, ""
-    # thinning cuts at most one value from the end
-    if not (2 <= decimation <= _LARGEST_DECIMATION and abs(n_true / decimation - n) <= 1.5):
+    if not (fits_span and decimation <= _LARGEST_DECIMATION):
         raise DataIntegrityError(
             f"{name}: expected {n} wavelengths of {step:g} angstrom to span TWMIN to TWMAX, "
             f"{span[0]:.3f} to {span[1]:.3f}, got another span; fetch the file again"
