@@ -69,8 +69,8 @@ def read_ibis_results(path: str | Path) -> dict[str, np.ndarray]:
     """Read what mcalf fitted to a scan: maps (y, x) float64 by name.
 
     ``VLOSA`` (the emission, "active") and ``VLOSQ`` (the absorption, "quiescent") are km/s, > 0
-    away from the observer: v = 300,000 (wavelength - 8542.1) / 8542.1, measured from the file's own
-    PARAMETERS. NaN where there is none: VLOSA in 47 % of the pixels of the published map, whose
+    away from the observer: v = 300,000 (wavelength - 8542.099) / 8542.099, measured from the file's
+    own PARAMETERS. NaN where there is none: VLOSA in 47 % of the pixels of the published map, whose
     VLOSQ is clipped at 5.268. ``CHI2`` is unweighted, in squared counts; ``CLASSIFICATIONS`` are
     classes 0 to 4.
 

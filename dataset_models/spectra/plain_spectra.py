@@ -17,7 +17,7 @@ from dataset_models.reading_summary import ReadingSummary
 from dataset_models.solar_data import DataIntegrityError
 from dataset_models.spectra.npz_archive import opened_npz
 from dataset_models.spectra.spectral_cube import SpectralCube
-from dataset_models.spectra.stokes_axes import STOKES, arranged, stokes_names
+from dataset_models.spectra.stokes_axes import STOKES, arranged, n_stokes_of, stokes_names
 from dataset_models.spectra.wavelength_axis import (
     in_angstrom,
     increasing,
@@ -70,7 +70,7 @@ def read_npz_spectra(path: Path, *, stokes: str = "", wavelength_unit: str = "")
             f"{path.name}: expected real numbers in {key}, got {stored.dtype}; save it as float"
         )
     axis = np.ravel(arrays[wave_key]).astype(float)
-    n_stokes = len(listed) or _n_stokes(stored.shape, len(axis), stokes)
+    n_stokes = len(listed) or n_stokes_of(stored.shape, len(axis), wavelength_first=False)
     values, remark = arranged(
         stored.astype(float), len(axis), n_stokes, path.name, wavelength_first=False
     )
@@ -150,7 +150,9 @@ def read_plain_fits(
         noise = _extension(hdus, "SIGMA")
     places = [_axis(cards, _WAVE_TYPES), _axis(cards, ("STOKES",))]
     listed = _header_stokes(cards, places[1], shape, path.name)
-    n_stokes = len(listed) or _n_stokes(shape, len(axis), stokes)
+    n_stokes = n_stokes_of(shape, len(axis), wavelength_first=True)
+    if places[1] is not None:
+        n_stokes = shape[len(shape) - places[1]]
     values, remark = _placed(read.data, len(axis), n_stokes, places, path.name)
     sigma = None
     if noise is not None:
@@ -229,18 +231,6 @@ def _only(arrays: Mapping, names: tuple[str, ...], name: str, what: str) -> str:
             f"{', '.join(arrays) or 'nothing'}; rename them"
         )
     return found[0]
-
-
-def _n_stokes(shape: tuple[int, ...], n_wavelengths: int, told: str) -> int:
-    """Return how many Stokes parameters an array of this shape holds."""
-    if len(shape) < 4:
-        return 1
-    rest = list(shape)
-    if n_wavelengths in rest:
-        rest.remove(n_wavelengths)
-    if len(told) > 1 and len(told) in rest:
-        return len(told)
-    return next((n for n in (4, 1, 2, 3) if n in rest), len(told) or 4)
 
 
 def _placed(

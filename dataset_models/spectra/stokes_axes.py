@@ -8,7 +8,7 @@ import numpy as np
 
 from dataset_models.solar_data import DataIntegrityError
 
-__all__ = ["STOKES", "arranged", "stokes_names"]
+__all__ = ["STOKES", "arranged", "n_stokes_of", "stokes_names"]
 
 STOKES = ("I", "Q", "U", "V")
 
@@ -49,6 +49,15 @@ def arranged(
             order += letter
             values = values[..., None]
     return np.transpose(values, [order.index(letter) for letter in "yxsw"]), remark
+
+
+def n_stokes_of(shape: tuple[int, ...], n_wavelengths: int, *, wavelength_first: bool) -> int:
+    """Return how many Stokes parameters an array of this shape holds, by the orders above."""
+    for order in _orders(len(shape), wavelength_first):
+        lengths = dict(zip(order, shape, strict=True))
+        if lengths["w"] == n_wavelengths and lengths.get("s", 1) <= len(STOKES):
+            return lengths.get("s", 1)
+    return 1
 
 
 def stokes_names(told: str, in_file: Sequence[str], n: int, name: str) -> tuple[str, ...]:
