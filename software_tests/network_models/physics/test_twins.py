@@ -87,8 +87,8 @@ def twins(kind):
     found["spread"] = ops.convert_to_numpy(point_spread.spread(maps, KERNEL))
     # the derivative of <A x, z> by x is A^T z: (1, y x) parameters of one "pixel"
     _, by = values_and_jacobian(
-        lambda p: ops.reshape(point_spread.spread(ops.reshape(p, (5, 4)), KERNEL), (1, 20))
-    )(generator().normal(size=(1, 20)).astype(kind))
+        lambda p: ops.reshape(point_spread.spread(ops.reshape(p, (3, 2)), KERNEL), (1, 6))
+    )(generator().normal(size=(1, 6)).astype(kind))
     found["spread by"] = ops.convert_to_numpy(by)[0]
     return found
 
@@ -115,8 +115,8 @@ def compiled():
     psf = PointSpread(KERNEL)
     found["spread"] = psf.apply(generator().normal(size=(8, 6, 2)))
     # rows: A^T of unit maps, which are the columns of the derivatives (parameter, value)
-    units = np.eye(20).reshape(5, 4, 20)
-    found["spread by"] = psf.transpose(units).reshape(20, 20)
+    units = np.eye(6).reshape(3, 2, 6)
+    found["spread by"] = psf.transpose(units).reshape(6, 6)
     return found
 
 
