@@ -10,15 +10,23 @@ import numpy as np
 
 from dataset_models.spectra.spectral_cube import SpectralCube
 from science.inversion.atmosphere_plan import AtmospherePlan
+from science.inversion.coupled_atmospheres import fit_coupled_atmospheres
 from science.inversion.results import ParameterMaps
 from tools.fitting.flags import FitFlag
 from tools.fitting.levenberg_marquardt import couple_parameters
 from tools.physics.milne_eddington import PARAMETERS, UNITS
 from tools.physics.milne_eddington_fit import MilneEddingtonFit, fit_atmospheres
+from tools.physics.point_spread import PointSpread
 from tools.physics.stokes_starts import continuum_of
 from tools.physics.zeeman import SpectralLine
 
-__all__ = ["continuum_noise", "fitted_maps", "invert_atmospheres", "prepare_stokes"]
+__all__ = [
+    "continuum_noise",
+    "fitted_maps",
+    "invert_atmospheres",
+    "invert_coupled",
+    "prepare_stokes",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +101,43 @@ def invert_atmospheres(cube: SpectralCube, plan: AtmospherePlan) -> ParameterMap
         n_jobs=plan.jobs,
     )
     return fitted_maps(fit, cube, plan)
+
+
+def invert_coupled(cube: SpectralCube, plan: AtmospherePlan, spread: PointSpread) -> ParameterMaps:
+    """Return maps of a prepared cube whose pixels are coupled by a telescope.
+
+    Parameters
+    ----------
+    cube : SpectralCube
+        Of ``prepare_stokes``.
+    plan : AtmospherePlan
+    spread : PointSpread
+        On the cube's pixels.
+    """
+    found = fit_coupled_atmospheres(
+        cube.wavelength,
+        cube.values,
+        cube.sigma,
+        spread,
+        lines=plan.lines,
+        first=_first_starts(cube, plan),
+        fixed=plan.fixed,
+        tied=plan.ties,
+        prior_weight=plan.prior_weight,
+        n_starts=plan.starts,
+        seed=plan.seed,
+        n_jobs=plan.jobs,
+    )
+    field, inclination = found.values[..., 0], np.radians(found.values[..., 1])
+    along, across = np.cos(inclination), field * np.sin(inclination)
+    error = np.hypot(along * found.errors[..., 0], across * np.radians(found.errors[..., 1]))
+    none = np.zeros(field.shape, np.int64)
+    fit = MilneEddingtonFit(
+        found.values, found.errors, field * along, error, found.chi2, found.flags, none, none
+    )
+    maps = fitted_maps(fit, cube, plan)
+    share = {name: found.prior_share[..., k] for k, name in enumerate(PARAMETERS)}
+    return replace(maps, prior_share={name: share[name] for name in maps.errors if name in share})
 
 
 def fitted_maps(fit: MilneEddingtonFit, cube: SpectralCube, plan: AtmospherePlan) -> ParameterMaps:

@@ -47,6 +47,13 @@ class AtmospherePlan(Options):
     tie: tuple[str, ...] = option(
         (), "as source_gradient=-1*source_constant+1: parameters that follow another"
     )
+    psf: str = option(
+        "", "file of the telescope's point-spread function (FITS or .npy): all pixels together"
+    )
+    psf_scale: float = option(0.0, "arcsec of its pixels, where the file does not say", least=0)
+    prior_weight: float = option(
+        0.0, "with --psf: of differences of neighbours; 0 chooses it by discrepancy", least=0
+    )
     noise: float = option(
         0.0,
         "of one sigma in the unit of the data; 0: what the file says, or estimated from the "
@@ -85,6 +92,8 @@ class AtmospherePlan(Options):
                     f"--fix {name}={value:g} is outside {LOWER[k]:g} to {UPPER[k]:g}, where fits "
                     "are made; give a value within"
                 )
+        if not self.psf and (self.psf_scale or self.prior_weight):
+            raise ValueError("--psf-scale and --prior-weight go with --psf FILE, which is missing")
         both = set(self.fixed) & set(self.ties)
         if both:
             raise ValueError(f"{', '.join(sorted(both))}: both --fix and --tie; give one of them")

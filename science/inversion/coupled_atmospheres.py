@@ -8,7 +8,7 @@ falls by factors of three from one that smooths, each fit starting from the one 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,8 @@ def fit_coupled_atmospheres(
     *,
     lines: Sequence[SpectralLine] = (FE_6301, FE_6302),
     first: np.ndarray | None = None,
+    fixed: Mapping[str, float] | None = None,
+    tied: Mapping[str, tuple[str, float, float]] | None = None,
     prior_weight: float = 0.0,
     power: int = 1,
     n_starts: int = 4,
@@ -91,7 +93,7 @@ def fit_coupled_atmospheres(
     sigma : float, or array that broadcasts to stokes
     point_spread : PointSpread
         On the map's pixels.
-    lines, first, n_starts, n_jobs
+    lines, first, fixed, tied, n_starts, n_jobs
         As for ``fit_atmospheres``.
     prior_weight : float
         Of squared differences in units of ``SCALES``; 0 chooses it by discrepancy.
@@ -109,7 +111,7 @@ def fit_coupled_atmospheres(
     """
     say = progress or logger.info
     alone = fit_atmospheres(
-        wavelength, stokes, sigma, lines=lines, first=first, n_starts=n_starts, seed=seed,
+        wavelength, stokes, sigma, lines=lines, first=first, fixed=fixed, tied=tied, n_starts=n_starts, seed=seed,
         n_jobs=n_jobs,
     )  # fmt: skip
     shape = stokes.shape[:2]
@@ -137,7 +139,7 @@ def fit_coupled_atmospheres(
             linearise,
             data,
             weight,
-            couple_parameters(PARAMETERS),
+            couple_parameters(PARAMETERS, fixed=tuple(fixed or ()), tied=tied),
             SCALES,
             LOWER,
             UPPER,

@@ -4,6 +4,7 @@
     python science/inversion/milne_eddington.py FILES... [--line 6301 6302] [--range 6300.9 6303.2]
     python science/inversion/milne_eddington.py FILES... --fix damping=0.3 --starts 6
     python science/inversion/milne_eddington.py FILES... --start network
+    python science/inversion/milne_eddington.py FILES... --psf PSF.fits --psf-scale 0.16
 
 Without FILES a synthetic active region of known truth is inverted. Writes maps.fits with
 coordinates (nine parameters and the line-of-sight field with their errors, chi2 and flags), figures
@@ -76,9 +77,28 @@ def _inversion(cube, plan) -> tuple[Callable, int | None]:
     Pixel by pixel in blocks of rows. An inversion that couples pixels, as by a point-spread
     function, is chosen here: it returns its function and None, for the whole map at once.
     """
-    from science.inversion.atmosphere_maps import invert_atmospheres
+    from science.inversion.atmosphere_maps import invert_atmospheres, invert_coupled
 
+    if plan.psf:
+        spread = _point_spread(cube, plan)
+        return lambda whole: invert_coupled(whole, plan, spread), None
     return lambda part: invert_atmospheres(part, plan), max(_PIXELS // cube.shape[1], 1)
+
+
+def _point_spread(cube, plan):
+    """Return the telescope's point-spread function, which must be on the map's pixels."""
+    from tools.physics.point_spread import read_point_spread
+
+    spread = read_point_spread(plan.psf, pixel_arcsec=plan.psf_scale or None)
+    for axis in (1, 2):
+        if f"CDELT{axis}" in cube.wcs:
+            spread.require_scale(abs(float(cube.wcs[f"CDELT{axis}"])))
+    if min(cube.shape) < max(spread.kernel.shape) // 2:
+        raise ValueError(
+            f"--psf {plan.psf} has {spread.kernel.shape[0]} x {spread.kernel.shape[1]} pixels, the "
+            f"map {cube.shape[0]} x {cube.shape[1]}; cut the function, or take a larger map"
+        )
+    return spread
 
 
 def _opened(files: list[str], plan):
@@ -92,7 +112,14 @@ def _opened(files: list[str], plan):
     from science.inversion.synthetic_atmospheres import synthetic_active_region
 
     noise = plan.noise or 1e-3  # of the continuum, as Hinode/SP
-    return synthetic_active_region(plan.size, seed=plan.seed, noise=noise, n_jobs=plan.jobs)
+    spread = None
+    if plan.psf:
+        from tools.physics.point_spread import read_point_spread
+
+        spread = read_point_spread(plan.psf, pixel_arcsec=plan.psf_scale or None)
+    return synthetic_active_region(
+        plan.size, seed=plan.seed, noise=noise, point_spread=spread, n_jobs=plan.jobs
+    )
 
 
 def _truth_lines(maps, truth) -> list[str]:

@@ -21,7 +21,7 @@ from scipy.ndimage import uniform_filter
 from tools.fitting.levenberg_marquardt import Coupling
 from tools.physics.point_spread import PointSpread
 
-__all__ = ["CoupledFit", "CoupledProblem", "fit_coupled"]
+__all__ = ["CoupledFit", "CoupledProblem", "fit_coupled", "laplacian_power"]
 
 Linearised = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 _LEAST_DAMPING, _MOST_DAMPING = 1e-6, 1e6
@@ -208,7 +208,7 @@ class _State:
         self.off = np.where(problem.weight > 0, problem.data - self.values, 0).astype(np.float32)
         self.misfit = np.einsum("yxk,yxk->yx", self.off * self.weight, self.off, dtype=float)
         self.prior = problem.prior_weight[own.free]
-        rough = _rough(free, problem.power)
+        rough = laplacian_power(free, problem.power)
         self.objective = float(self.misfit.sum() + np.sum(self.prior * rough * free))
         self._rough_free = rough
         self._blocks: np.ndarray | None = None
@@ -235,7 +235,7 @@ class _State:
         jacobian, weight = self.compact()
         seen = self.problem.seen(_applied(jacobian, u.astype(np.float32)))
         back = self.problem.seen_transposed(seen * weight)
-        return _transposed(jacobian, back) + self.prior * _rough(u, self.problem.power)
+        return _transposed(jacobian, back) + self.prior * laplacian_power(u, self.problem.power)
 
     def solve(self, right: np.ndarray, damping: float, *, tolerance: float = 3e-2) -> np.ndarray:
         """Return the solution of the damped normal equations by conjugate gradients."""
@@ -283,9 +283,10 @@ class _State:
         blocks = _block_normals(jacobian, weight, np.zeros(self.free.shape[-1]))
         energy = 1.0 if self.problem.point_spread is None else self.problem.point_spread.energy
         # what a pixel's data say of a parameter, its other parameters unknown
-        blocks += 1e-12 * np.einsum("yxii->yx", blocks)[..., None, None] * np.eye(blocks.shape[-1])
+        least = 1e-12 * np.einsum("yxii->yx", blocks)[..., None, None] + 1e-30
+        inverse = np.linalg.inv(blocks + least * np.eye(blocks.shape[-1]))
         with np.errstate(divide="ignore"):
-            known = energy / np.einsum("yxii->yxi", np.linalg.inv(blocks + 1e-30))
+            known = energy / np.einsum("yxii->yxi", inverse)
         held = self.prior * _MIDDLE_OF_LAPLACIAN[self.problem.power]
         share = held / np.maximum(held + np.maximum(known, 0.0), 1e-300)
         return variance, share
@@ -322,7 +323,8 @@ def _laplacian(u: np.ndarray) -> np.ndarray:
     return out
 
 
-def _rough(u: np.ndarray, power: int) -> np.ndarray:
+def laplacian_power(u: np.ndarray, power: int) -> np.ndarray:
+    """Return a power of the five-point Laplacian of maps (y, x, ...), with free boundary."""
     for _ in range(power):
         u = _laplacian(u)
     return u
@@ -331,7 +333,7 @@ def _rough(u: np.ndarray, power: int) -> np.ndarray:
 def _rough_root(shape: tuple[int, ...], power: int, generator: np.random.Generator) -> np.ndarray:
     """Return a sample whose covariance is L^power."""
     if power % 2 == 0:
-        return _rough(generator.normal(size=shape), power // 2)
+        return laplacian_power(generator.normal(size=shape), power // 2)
     out = np.zeros(shape)
     down = generator.normal(size=(shape[0] - 1, *shape[1:]))
     right = generator.normal(size=(shape[0], shape[1] - 1, *shape[2:]))
@@ -339,7 +341,7 @@ def _rough_root(shape: tuple[int, ...], power: int, generator: np.random.Generat
     out[1:] += down
     out[:, :-1] -= right
     out[:, 1:] += right
-    return _rough(out, power // 2)
+    return laplacian_power(out, power // 2)
 
 
 @numba.njit(parallel=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
