@@ -24,7 +24,7 @@ import numpy as np
 
 from tools.command_line import config_from, config_parser, quiet_start, run_script
 
-_PIXELS = 20_000  # of a block of rows, about 20 s: what a stopped command loses
+_PIXELS = 5_000  # of a block of rows, about 5 s: what a stopped command loses
 _KINDS = {"velocity": "signed", "line_of_sight_field": "signed", "azimuth": "angle"}
 _FIELD = ("line_of_sight_field", "field_strength", "inclination", "azimuth")
 _LINE = ("velocity", "doppler_width", "eta0", "damping")
