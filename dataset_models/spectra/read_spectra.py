@@ -41,6 +41,7 @@ READ = (
     "or AWAV"
 )
 _ENDINGS = (*FITS_ENDINGS, ".npz", ".h5", ".hdf5")
+_EISPAC_FITS = (".fit.h5", ".template.h5")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\3\4"
 _CALCIUM = (8535.0, 8549.0)  # angstrom; what IBIS scanned where a cube has no header
@@ -87,7 +88,9 @@ def read_spectra(
     DataIntegrityError
         If a file is damaged.
     """
-    files = _listed([paths] if isinstance(paths, (str, Path)) else list(paths))
+    files, is_folder = _listed([paths] if isinstance(paths, (str, Path)) else list(paths))
+    others = _other_files(files, wavelengths) if is_folder else {}
+    files = [path for path in files if path not in others]
     kind = _kind_of_all(files, wavelengths)
     options = {
         "window": window if kind in _WINDOWS else "",
@@ -109,6 +112,9 @@ def read_spectra(
                 f"{value!r}; leave it out"
             )
     cube = _read(kind, files, {k: v for k, v in options.items() if v not in ("", None)})
+    if others:
+        seen = replace(cube.summary, n_given=cube.summary.n_given + len(others))
+        cube = replace(cube, summary=seen.with_more(others.values(), ()))
     wanted = stokes.upper().replace(",", "").replace(" ", "")
     chooses = wanted and (len(wanted) < len(cube.stokes) or kind not in _PLAIN)
     return _chosen(cube, wanted) if chooses else cube
@@ -127,6 +133,23 @@ def _read(kind: str, files: list[Path], options: dict) -> SpectralCube:
         )
     reader = {**_WINDOWS, **_PLAIN, **_SINGLE}[kind]
     return reader(files[0], **options)
+
+
+def _other_files(files: list[Path], wavelengths: str | Path | None) -> dict[Path, str]:
+    """Return the files of a folder that hold no spectra, with the reason, unless all are such."""
+    out = {}
+    for path in files:
+        name = path.name.lower()
+        if name.endswith(_EISPAC_FITS):
+            out[path] = f"{path.name}: a fit or template of eispac, not spectra"
+        elif not _is_companion(path):
+            try:
+                _kind(path, wavelengths)
+            except DataIntegrityError:
+                continue
+            except ValueError:
+                out[path] = f"{path.name}: holds no spectra of a known kind"
+    return out if len(out) < len(files) else {}
 
 
 def _kind_of_all(files: list[Path], wavelengths: str | Path | None) -> str:
@@ -198,8 +221,8 @@ def _stem(path: Path) -> str:
     return path.name.replace(".head.h5", ".data.h5").replace("_p.f", "_c.f")
 
 
-def _listed(paths: list[str | Path]) -> list[Path]:
-    """Return the files of a folder, or those named."""
+def _listed(paths: list[str | Path]) -> tuple[list[Path], bool]:
+    """Return the files of a folder, or those named, and whether it is a folder."""
     if not paths:
         raise ValueError("expected files of spectra, or one folder; got none")
     files = [Path(path) for path in paths]
@@ -210,7 +233,7 @@ def _listed(paths: list[str | Path]) -> list[Path]:
     if folders and len(files) > 1:
         raise ValueError(f"expected files or one folder, got {len(files)} paths with {folders[0]}")
     if not folders:
-        return sorted(set(files))
+        return sorted(set(files)), False
     found = sorted(
         path
         for path in folders[0].iterdir()
@@ -218,7 +241,7 @@ def _listed(paths: list[str | Path]) -> list[Path]:
     )
     if not found:
         raise ValueError(f"{folders[0]}: expected files of spectra, found none; read are {READ}")
-    return found
+    return found, True
 
 
 def _start(path: Path) -> bytes:

@@ -119,3 +119,17 @@ def test_python_objects_are_not_run(tmp_path):
     np.savez(path, data=np.array([{1: 2}], dtype=object), wav=np.arange(1))
     with pytest.raises(DataIntegrityError, match=r"a.npz: expected an .npz archive of plain"):
         read_spectra(path)
+
+
+def test_a_folder_may_hold_other_files(tmp_path):
+    plain(tmp_path / "a.fits")
+    fits.writeto(tmp_path / "results.fits", np.ones((4, 5)))
+    (tmp_path / "eis_20210306.fe_12.1c-0.fit.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    summary = read_spectra(tmp_path).summary
+    assert (summary.n_given, summary.n_read) == (3, 1)
+    text = " ".join(summary.left_out)
+    assert "results.fits: holds no spectra" in text
+    assert "a fit or template of eispac" in text
+    # who names a file wants it
+    with pytest.raises(ValueError, match=r"results.fits: expected spectra of a known kind"):
+        read_spectra([tmp_path / "a.fits", tmp_path / "results.fits"])
