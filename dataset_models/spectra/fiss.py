@@ -74,8 +74,11 @@ def read_fiss(path: str | Path) -> SpectralCube:
             f"{vectors_path.name}: expected {n} eigenvectors for {path.name}, got {vectors.shape}; "
             "give the files of one scan"
         )
+    n_x, n_y = found.data.shape[:2]
+    # as one product: numpy's product of stacks of matrices is many times slower
+    values = (found.data[..., :n].reshape(-1, n) @ vectors[:n]).reshape(n_x, n_y, -1)
     with np.errstate(over="ignore"):
-        values = (found.data[..., :n] @ vectors[:n]) * 10.0 ** found.data[..., n:]
+        values *= 10.0 ** found.data[..., n:]
     values[~np.isfinite(values)] = np.nan
     original = _original_cards(str(cards.get("COMMENT", "")))
     try:
