@@ -45,12 +45,12 @@ def gaussian_spectra(
             f"{continuum_terms} terms of the continuum (0 to 3), got {parameters.shape[-1]}; "
             "set n_components and continuum_terms as the parameters are"
         )
-    lines = ops.reshape(
-        parameters[..., : 3 * n_components], (*parameters.shape[:-1], n_components, 3)
+    height, centre, width = (
+        ops.expand_dims(parameters[..., k : 3 * n_components : 3], -1) for k in range(3)
     )
     axis = ops.convert_to_tensor(np.asarray(wavelength, standardize_dtype(parameters.dtype)))
-    distance = (axis - lines[..., 1:2]) / lines[..., 2:3]
-    spectra = ops.sum(lines[..., 0:1] * ops.exp(-0.5 * ops.square(distance)), axis=-2)
+    distance = (axis - centre) / width
+    spectra = ops.sum(height * ops.exp(-0.5 * ops.square(distance)), axis=-2)
     power = None
     for term in range(continuum_terms):
         power = ops.ones_like(axis) if power is None else power * axis
