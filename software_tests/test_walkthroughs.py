@@ -14,6 +14,7 @@ SMOKE = {"WALKTHROUGH_SIZE": "48", "WALKTHROUGH_EPOCHS": "3"}
 SAID = {  # by each notebook, at the latest in its last cells
     "classification.ipynb": ("balanced accuracy", "of the map's energy lies on it"),
     "dem.ipynb": ("our network    L1", "A adds"),
+    "inversions.ipynb": ("prior and width  answers", "every piece was exchanged once"),
 }
 
 
