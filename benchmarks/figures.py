@@ -29,6 +29,15 @@ from benchmarks.figure_dem import (
     emission_networks,
     intervals,
 )
+from benchmarks.figure_inversions import (
+    coherent_dem,
+    derivatives,
+    gaussian_fit,
+    milne_eddington,
+    neural_field,
+    real_lines,
+    weak_field,
+)
 from benchmarks.figure_scenes import regions, scene_maps, scenes, slic_speed
 from benchmarks.figure_search import robust_search, search, searches
 from benchmarks.figure_text import listed, markdown, processor, verdicts
@@ -336,6 +345,16 @@ PARTS = {
     "deepem": ("Training DeepEM by its own recipe (synthetic)", deepem),
     "distillation": ("Networks of emission measure that imitate solvers (synthetic)", distillation),
     "intervals": ("Intervals of the networks, and random curves (synthetic)", intervals),
+    "weak-field": ("Magnetic field in weak fields (synthetic)", weak_field),
+    "gaussian-fit": (
+        "Gaussian fits of lines, compared with other programs (synthetic)",
+        gaussian_fit,
+    ),
+    "milne-eddington": ("Milne-Eddington inversions (synthetic)", milne_eddington),
+    "coherent-dem": ("Emission measure coherent in time (synthetic)", coherent_dem),
+    "neural-field": ("Neural fields of maps (synthetic)", neural_field),
+    "derivatives": ("Derivatives of the forward models", derivatives),
+    "real-lines": ("Gaussian fits of real lines", real_lines),
     "scenes": ("Classes of solar scenes (synthetic training)", scenes),
     "scene-maps": (
         "The packaged classifier of scenes, and where its maps lie",
