@@ -28,7 +28,7 @@ __all__ = [
 
 _DATA = ROOT.parent / "shared" / "data"
 _PICTURES = ROOT / "docs" / "pictures"
-_WIDEST = 800  # pixels
+_WIDEST = 700  # pixels
 _LARGEST_PICTURE = 150_000  # bytes: what a repository can bear
 
 
@@ -186,12 +186,13 @@ def _picture(command: str, figure: str, folder: Path, *options: str) -> list[str
 
 
 def _small(path: Path) -> bytes:
-    """Return a figure as a PNG of at most 800 pixels along a side and 64 colours."""
+    """Return a figure as a PNG of at most 700 pixels along a side and 256 colours."""
     with Image.open(path) as figure:
         small = figure.convert("RGB")
     small.thumbnail((_WIDEST, _WIDEST))
     buffer = io.BytesIO()
-    small.quantize(64).save(buffer, "PNG", optimize=True)
+    # median cut takes yellow for pink where it is rare
+    small.quantize(256, method=Image.Quantize.FASTOCTREE).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
