@@ -24,18 +24,13 @@ import numpy as np
 
 from tools.physics import milne_eddington, weak_field
 from tools.physics.gaussian_kernel import gaussian_kernel
+from tools.physics.voigt import WEIDEMAN_LENGTH, WEIDEMAN_TERMS
 from tools.physics.zeeman import FE_6301, FE_6302, zeeman_pattern
 
 __all__ = ["complex_atmosphere", "main"]
 
 _ROOT = Path(__file__).parents[1]
 _REPEATS = 3
-# Hui, Armstrong & Wray (1978, JQSRT 19, 509), order 6, highest power first
-_NUMERATOR = (0.564189583562615, 5.912626209773153, 30.180142196210589, 93.155580458138441)
-_NUMERATOR += (181.928533092181549, 214.382388694706425, 122.607931777104326)
-_DENOMINATOR = (1.0, 10.479857114260399, 53.992906912940207, 170.354001821091472)
-_DENOMINATOR += (348.703917719495792, 457.334478783897737, 352.730625110963558)
-_DENOMINATOR += (122.607931773875350,)
 _TINY = 1e-30  # of a complex step, times the parameter's size: nothing is subtracted
 _STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)  # of numerical derivatives, times the size
 _AXIS = np.linspace(-1.0, 1.0, 64)
@@ -103,13 +98,22 @@ def complex_atmosphere(theta: np.ndarray) -> np.ndarray:
 
 def _complex_voigt(a: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return H and F, analytic in both: real and imaginary parts are kept apart, each complex."""
-    (p_real, p_imaginary), (q_real, q_imaginary) = (
-        _polynomial(coefficients, a, -v) for coefficients in (_NUMERATOR, _DENOMINATOR)
+    x, y = a + WEIDEMAN_LENGTH, v
+    q_real, q_imaginary = x / (x**2 + y**2), y / (x**2 + y**2)
+    z_real, z_imaginary = 2 * WEIDEMAN_LENGTH * q_real - 1, 2 * WEIDEMAN_LENGTH * q_imaginary
+    real, imaginary = WEIDEMAN_TERMS[0] + 0 * z_real, 0 * z_imaginary
+    for term in WEIDEMAN_TERMS[1:]:
+        real, imaginary = (
+            real * z_real - imaginary * z_imaginary + term,
+            real * z_imaginary + imaginary * z_real,
+        )
+    real, imaginary = (
+        2 * (real * q_real - imaginary * q_imaginary) + 1 / np.sqrt(np.pi),
+        2 * (real * q_imaginary + imaginary * q_real),
     )
-    size = q_real**2 + q_imaginary**2
     return (
-        (p_real * q_real + p_imaginary * q_imaginary) / size,
-        (p_imaginary * q_real - p_real * q_imaginary) / size,
+        real * q_real - imaginary * q_imaginary,
+        real * q_imaginary + imaginary * q_real,
     )
 
 
@@ -158,13 +162,6 @@ _HAND = {
     "weak field": _hand_weak,
     "Milne-Eddington": lambda t: milne_eddington.synthesise_with_derivatives(t, _HINODE),
 }
-
-
-def _polynomial(coefficients, x, y):
-    real, imaginary = coefficients[0] + 0 * x, 0 * y
-    for c in coefficients[1:]:
-        real, imaginary = real * x - imaginary * y + c, real * y + imaginary * x
-    return real, imaginary
 
 
 def main(argv: Sequence[str] | None = None) -> int:

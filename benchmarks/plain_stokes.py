@@ -15,21 +15,22 @@ import numpy as np
 
 from tools.physics.zeeman import SpectralLine
 
-__all__ = ["hui_function", "plain_stokes", "wigner_3j", "zeeman_components"]
+__all__ = ["weideman_function", "plain_stokes", "wigner_3j", "zeeman_components"]
 
 _LIGHT_KM_S = 299792.458
 _SPLITTING = 4.66864e-13  # e / (4 pi m c^2), angstrom^-1 gauss^-1
-# of Hui, Armstrong & Wray (1978), order 6, lowest power first
-_NUMERATOR = (122.607931777104326, 214.382388694706425, 181.928533092181549, 93.155580458138441)
-_NUMERATOR += (30.180142196210589, 5.912626209773153, 0.564189583562615)
-_DENOMINATOR = (122.607931773875350, 352.730625110963558, 457.334478783897737, 348.703917719495792)
-_DENOMINATOR += (170.354001821091472, 53.992906912940207, 10.479857114260399, 1.0)
+_TERMS = 16
 
 
-def hui_function(z: np.ndarray) -> np.ndarray:
-    """Return the rational approximation of w(z) = H + iF, z = v + ia."""
-    s = -1j * z
-    return np.polyval(_NUMERATOR[::-1], s) / np.polyval(_DENOMINATOR[::-1], s)
+def weideman_function(z: np.ndarray) -> np.ndarray:
+    """Return the expansion of w(z) = H + iF, z = v + ia, of Weideman (1994), table I."""
+    half = 2 * _TERMS
+    length = np.sqrt(_TERMS / np.sqrt(2))
+    t = length * np.tan(np.arange(1 - half, half) * np.pi / half / 2)
+    samples = np.concatenate([[0.0], np.exp(-(t**2)) * (length**2 + t**2)])
+    terms = np.fft.fft(np.fft.fftshift(samples)).real / (2 * half)
+    polynomial = np.polyval(terms[_TERMS:0:-1], (length + 1j * z) / (length - 1j * z))
+    return 2 * polynomial / (length - 1j * z) ** 2 + 1 / (np.sqrt(np.pi) * (length - 1j * z))
 
 
 def wigner_3j(a: float, b: float, c: float, x: float, y: float, z: float) -> float:
@@ -73,7 +74,7 @@ def plain_stokes(
     wavelength: np.ndarray,
     lines: Sequence[SpectralLine],
     *,
-    plasma_function: Callable[[np.ndarray], np.ndarray] = hui_function,
+    plasma_function: Callable[[np.ndarray], np.ndarray] = weideman_function,
 ) -> np.ndarray:
     """Return Stokes profiles (4, wavelength) of one atmosphere.
 
@@ -85,7 +86,7 @@ def plain_stokes(
         Angstrom.
     lines : sequence of SpectralLine
     plasma_function : callable
-        w(z) of complex z: ``hui_function`` or ``scipy.special.wofz``.
+        w(z) of complex z: ``weideman_function`` or ``scipy.special.wofz``.
     """
     field, inclination, azimuth, speed, width, eta0, damping, constant, gradient = parameters
     gamma, chi = math.radians(inclination), math.radians(azimuth)

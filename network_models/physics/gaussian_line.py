@@ -49,10 +49,10 @@ def gaussian_spectra(
         ops.expand_dims(parameters[..., k : 3 * n_components : 3], -1) for k in range(3)
     )
     axis = ops.convert_to_tensor(np.asarray(wavelength, standardize_dtype(parameters.dtype)))
-    distance = (axis - centre) / width
+    distance = ops.subtract(axis, centre) / width  # JAX arrays refuse symbolic tensors
     spectra = ops.sum(height * ops.exp(-0.5 * ops.square(distance)), axis=-2)
     power = None
     for term in range(continuum_terms):
-        power = ops.ones_like(axis) if power is None else power * axis
+        power = ops.ones_like(axis) if power is None else ops.multiply(power, axis)
         spectra = spectra + parameters[..., 3 * n_components + term, None] * power
     return spectra

@@ -98,7 +98,9 @@ def _opacities(field, velocity, width, damping, wavelength, lines) -> tuple[list
     distance = constant((np.asarray(wavelength) - centre[:, None]) * scale[:, None])
     by_field = constant((_ZEEMAN * centre**2 * shift * scale)[:, None])
     by_speed = lines[0].wavelength / _LIGHT_KM_S
-    moved = distance - by_field * field[..., None] - by_speed * velocity[..., None]
+    # operators of JAX arrays refuse symbolic tensors, functions don't
+    split = ops.multiply(by_field, field[..., None])
+    moved = ops.subtract(distance, split) - by_speed * velocity[..., None]
     profiles = voigt_faraday(damping[..., None], moved * (1e3 / width[..., None]))
     sums = constant(np.stack([weight * (kind == own) for own in range(3)]))
     h, f = (ops.matmul(sums, profile) for profile in profiles)
