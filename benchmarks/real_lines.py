@@ -28,7 +28,7 @@ from tools.physics.line_moments import LIGHT_SPEED_KM_S
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 _SPOT, _RING, _FAR = (200, 132), (45, 75), 140  # row and column; pixels: PROVENANCE.md, measured
-_FISS_OFFSET = (-2, 9)  # rows, columns of Ca II against H alpha: PROVENANCE.md
+_FISS_OFFSET = (9, -2)  # slit, scan of Ca II against H alpha
 _IBIS_REST = 8542.099  # angstrom: what the published velocities vanish at
 
 
@@ -67,12 +67,12 @@ def fiss(data: Path) -> dict:
         out[f"{name} rms km/s"] = _rms(velocities[-1])
         out[f"{name} flags"] = flag_shares(maps.flags)
     best, place = -1.0, (0, 0)
-    for shift in np.ndindex(21, 31):
-        offset = (shift[0] - 10, shift[1] - 5)
+    for shift in np.ndindex(21, 21):
+        offset = (shift[0] - 5, shift[1] - 10)
         r = _correlation(*_overlap(*velocities, offset))
         if r > best:
             best, place = r, offset
-    out["r at (-2, 9)"] = _correlation(*_overlap(*velocities, _FISS_OFFSET))
+    out["r at (9, -2)"] = _correlation(*_overlap(*velocities, _FISS_OFFSET))
     out["largest r"], out["at"] = best, place
     return out
 

@@ -29,8 +29,9 @@ logger = logging.getLogger(__name__)
 
 # typical changes over an active region, in which priors count; the source function in continua
 SCALES = np.array([500.0, 20.0, 20.0, 1.0, 10.0, 5.0, 0.2, 0.1, 0.1])
-_WEIGHTS = (1e3, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
-_LARGEST_CHI2 = 1.01  # per value used: data that are reached, with a percent for errors of sigma
+_WEIGHTS = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+_LARGEST_CHI2 = 1.02  # per value used: data that are reached, and 2 % for steps still to come
+_SETTLED = 1e-3  # share of the objective that a last step may gain
 _STEPS_BETWEEN = 4  # with weights that are not yet the last
 _POOR = 1.5
 _MOST_FILLED = 0.5
@@ -111,9 +112,17 @@ def fit_coupled_atmospheres(
     """
     say = progress or logger.info
     alone = fit_atmospheres(
-        wavelength, stokes, sigma, lines=lines, first=first, fixed=fixed, tied=tied, n_starts=n_starts, seed=seed,
+        wavelength,
+        stokes,
+        sigma,
+        lines=lines,
+        first=first,
+        fixed=fixed,
+        tied=tied,
+        n_starts=n_starts,
+        seed=seed,
         n_jobs=n_jobs,
-    )  # fmt: skip
+    )
     shape = stokes.shape[:2]
     flat = stokes.reshape(*shape, -1)
     error = np.broadcast_to(np.asarray(sigma, float), stokes.shape).reshape(flat.shape)
@@ -147,13 +156,13 @@ def fit_coupled_atmospheres(
             power,
             point_spread,
         )
-        found = fit_coupled(problem, start, largest_steps=_STEPS_BETWEEN, tolerance=1e-3)
+        found = fit_coupled(problem, start, largest_steps=_STEPS_BETWEEN, tolerance=_SETTLED)
         chi2 = float(found.misfit.sum() / n_used)
         say(f"prior weight {own:g}: chi2 {chi2:.4f} per value after {found.steps} steps")
         start = found.theta
         if chi2 <= _LARGEST_CHI2:
             break
-    found = fit_coupled(problem, start, largest_steps=largest_steps, tolerance=1e-4)
+    found = fit_coupled(problem, start, largest_steps=largest_steps, tolerance=_SETTLED)
     is_converged = found.is_converged
     if n_samples:
         say(f"errors from {n_samples} samples of the posterior")
