@@ -87,7 +87,9 @@ def milne_eddington(folder: Path, _: argparse.Namespace) -> list[str]:
 def coherent_dem(_: Path, __: argparse.Namespace) -> list[str]:
     """Compare emission measure that is coherent in time with that of single frames."""
     lines, found = _measured("coherent_dem")
-    return [*lines, *_nested("Emission measure in time (synthetic)", found)]
+    families = rows_of(found.pop("families"), "family")
+    caption = "Emission measure in time by family of flares (synthetic)"
+    return [*lines, listed(found), table_of(caption, families)]
 
 
 def neural_field(folder: Path, _: argparse.Namespace) -> list[str]:
