@@ -88,12 +88,17 @@ def _draw(maps: dict[str, np.ndarray], path: Path, wcs: dict) -> None:
     from tools.plotting.inversion_maps import plot_parameter_maps
     from tools.plotting.style import save_figure
 
-    panels = {
-        f"continuum, {name}": (m[..., 7] + m[..., 8], "", "positive") for name, m in maps.items()
+    panels, truth = {}, {}
+    shown = {
+        "continuum": (lambda m: m[..., 7] + m[..., 8], "", "positive"),
+        "velocity": (lambda m: m[..., 3], "km/s", "signed"),
     }
-    panels |= {f"velocity, {name}": (m[..., 3], "km/s", "signed") for name, m in maps.items()}
+    for quantity, (of, unit, kind) in shown.items():
+        for name in ("pixel by pixel", "coupled"):
+            panels[f"{quantity}, {name}"] = of(maps[name]), unit, kind
+            truth[f"{quantity}, {name}"] = of(maps["truth"])
     title = "Synthetic active region behind a telescope (velocity: + away from us)"
-    save_figure(plot_parameter_maps(panels, title, wcs=wcs), path)
+    save_figure(plot_parameter_maps(panels, title, truth=truth, wcs=wcs), path)
 
 
 if __name__ == "__main__":

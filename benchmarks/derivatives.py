@@ -264,7 +264,8 @@ def _automatic(n: int) -> list[dict]:
     from network_models.physics.jacobian import values_and_jacobian
 
     def weak_model(theta):
-        slope = ops.cast(ops.convert_to_tensor(_SLOPE), theta.dtype) + 0 * theta[:, :1]
+        own = ops.cast(ops.convert_to_tensor(_SLOPE), theta.dtype)
+        slope = ops.add(own, 0 * theta[:, :1])  # JAX arrays refuse symbolic tensors
         v = weak.longitudinal_profile(theta[:, 0], slope, _LINE)
         both = weak.transverse_profiles(theta[:, 1], theta[:, 2], slope, _WAVELENGTH, _LINE)
         return ops.stack([v, *both], axis=1)

@@ -16,6 +16,7 @@ from tools.report.report import Table
 
 __all__ = [
     "coherent_dem",
+    "coupled_atmospheres",
     "derivatives",
     "gaussian_fit",
     "milne_eddington",
@@ -82,6 +83,21 @@ def milne_eddington(folder: Path, _: argparse.Namespace) -> list[str]:
         table_of("Share of true values within one sigma, of pixels without a flag", coverage),
     ]
     return [*lines, *_picture("milne_eddington", "field", folder)]
+
+
+def coupled_atmospheres(folder: Path, _: argparse.Namespace) -> list[str]:
+    """Fit a map behind a telescope pixel by pixel and coupled; keep a picture."""
+    picture, options, shown = folder / "coupled.png", [], ""
+    psf = _DATA / "inversion" / "hinode_psf" / "hinode_psf_0.16.fits"
+    if psf.is_file():
+        options, shown = ["--psf", str(psf)], "--psf hinode_psf_0.16.fits"
+    lines, found = _measured(
+        "coupled_atmospheres", *options, "--picture", str(picture), shown=shown
+    )
+    rows = [{"map": k, **v} for k, v in found.items() if isinstance(v, dict)]
+    rest = {k: v for k, v in found.items() if not isinstance(v, dict)}
+    caption = "Quiet Sun and errors, pixel by pixel and coupled (synthetic)"
+    return [*lines, listed(rest), table_of(caption, rows), *_kept("coupled_atmospheres", picture)]
 
 
 def coherent_dem(_: Path, __: argparse.Namespace) -> list[str]:
@@ -175,16 +191,21 @@ def _picture(command: str, figure: str, folder: Path, *options: str) -> list[str
     """Run a command on its synthetic map, keep one figure, and return what it says."""
     script = f"science/inversion/{command}.py"
     outcome = run(script, *options, "--output", str(folder / command))
-    picture = _small(folder / command / f"{figure}.png")
     lines = [
         f"`{' '.join(('python', script, *options))}`: {outcome.cost}.\n",
         f"```\n{_without_paths(outcome.text)}\n```\n",
     ]
+    return [*lines, *_kept(command, folder / command / f"{figure}.png")]
+
+
+def _kept(what: str, path: Path) -> list[str]:
+    """Keep a small copy of a figure for the page, unless it would be too large."""
+    picture = _small(path)
     if len(picture) > _LARGEST_PICTURE:
-        return lines
-    name = f"inversion_{command}.png"
+        return []
+    name = f"inversion_{what}.png"
     write_bytes(_PICTURES / name, picture)
-    return [*lines, f"![{command.replace('_', ' ')} (synthetic)](pictures/{name})\n"]
+    return [f"![{what.replace('_', ' ')} (synthetic)](pictures/{name})\n"]
 
 
 def _small(path: Path) -> bytes:

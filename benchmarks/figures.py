@@ -31,6 +31,7 @@ from benchmarks.figure_dem import (
 )
 from benchmarks.figure_inversions import (
     coherent_dem,
+    coupled_atmospheres,
     derivatives,
     gaussian_fit,
     milne_eddington,
@@ -351,6 +352,10 @@ PARTS = {
         gaussian_fit,
     ),
     "milne-eddington": ("Milne-Eddington inversions (synthetic)", milne_eddington),
+    "coupled-atmospheres": (
+        "Milne-Eddington behind a telescope (synthetic)",
+        coupled_atmospheres,
+    ),
     "coherent-dem": ("Emission measure coherent in time (synthetic)", coherent_dem),
     "neural-field": ("Neural fields of maps (synthetic)", neural_field),
     "derivatives": ("Derivatives of the forward models", derivatives),
