@@ -11,8 +11,10 @@ import numpy as np
 from dataset_models.SDO.AIA.six_channels import Observation
 from science.dem.methods import method_names
 from tools.channels import CALIBRATION
+from tools.emission_measure.coherent import TIME_PENALTIES
 from tools.emission_measure.response import RESPONSE_VERSIONS
 from tools.emission_measure.response_table import ResponseTable, aia_table, read_response_table
+from tools.emission_measure.time_weight import WEIGHT_CRITERIA
 from tools.long_work.processes import usable_processes
 from tools.options import option
 
@@ -178,10 +180,59 @@ class SeriesConfig(InversionPlan):
         "times inverted at once, each in its own process; one takes about 2 GB for 4096 x 4096",
     )
     jobs: int = option(1, "threads of each process")
+    coherent: bool = option(
+        False,
+        "invert all times of a pixel together, coherent in time and not negative; one process with "
+        "WORKERS x JOBS threads",
+    )
+    time_penalty: str = option(
+        TIME_PENALTIES[0],
+        "for --coherent: which changes from time to time are unlikely",
+        choices=TIME_PENALTIES,
+    )
+    time_weight: float = option(
+        0.0, "for --coherent: weight of coherence in time; 0 has it chosen from the data"
+    )
+    weight_by: str = option(
+        WEIGHT_CRITERIA[0],
+        "for --coherent: what the weight in time is chosen by",
+        choices=WEIGHT_CRITERIA,
+    )
 
     def __post_init__(self):
         super().__post_init__()
+        self._check_coherence()
         if self.workers < 1 or self.jobs < 1:
             raise ValueError(
                 f"--workers and --jobs are 1 or more, got {self.workers} and {self.jobs}"
+            )
+
+    def _check_coherence(self) -> None:
+        """Raise a ValueError for options that do not go together with ``coherent``, or need it."""
+        fields = type(self).__dataclass_fields__
+        for name in ("time_penalty", "weight_by"):
+            if getattr(self, name) not in fields[name].metadata["choices"]:
+                listed = ", ".join(fields[name].metadata["choices"])
+                raise ValueError(
+                    f"expected --{name.replace('_', '-')} as one of {listed}, got "
+                    f"{getattr(self, name)!r}; take one of them"
+                )
+        if not 0 <= self.time_weight < float("inf"):
+            raise ValueError(
+                f"expected --time-weight of 0 or more, got {self.time_weight:g}; 0 has it chosen"
+            )
+        if self.coherent:
+            changed = [n for n in ("method", "run") if getattr(self, n) != fields[n].default]
+            if self.degradation == "response":
+                changed.append("degradation")
+            remedy = "--coherent has a method and one response of its own; leave them out"
+        else:
+            names = ("time_penalty", "time_weight", "weight_by")
+            changed = [n for n in names if getattr(self, n) != fields[n].default]
+            remedy = "they belong to --coherent; add it"
+        if changed:
+            given = ", ".join(f"--{n.replace('_', '-')} {getattr(self, n)}" for n in changed)
+            raise ValueError(
+                f"expected no {given} {'with' if self.coherent else 'without'} --coherent, got "
+                f"{'it' if len(changed) == 1 else 'them'}; {remedy}"
             )

@@ -16,7 +16,7 @@ from tools.emission_measure.families import LOG_T_EDGES
 from tools.emission_measure.inversion import UNIT_CM5, invert
 from tools.emission_measure.response import bin_response
 from tools.emission_measure.scores import relative_l1
-from tools.emission_measure.simulated_flares import FLARE_FAMILIES, PHASES, simulated_flares
+from tools.emission_measure.simulated_flares import simulated_flares
 from tools.emission_measure.status import NO_DATA, NO_SIGNAL, NOT_FITTED, OK
 from tools.emission_measure.time_chain import (
     chain_of,
@@ -372,26 +372,6 @@ def test_chosen_weights_lower_l1(by):
     frames = invert(*given, method="tikhonov", saturated=flares.saturated)
     l1 = [np.median(relative_l1(em.reshape(-1, N_BINS), truth)) for em in (found.em, frames.em)]
     assert l1[0] < l1[1]
-
-
-def test_simulated_flares_add_up():
-    for family in FLARE_FAMILIES:
-        flares = simulated_flares(family, 5, seed=1, n_times=6)
-        again = simulated_flares(family, 5, seed=1, n_times=6)
-        np.testing.assert_array_equal(flares.dn, again.dn)
-        assert flares.em.shape == (5, 6, N_BINS)
-        assert (flares.em >= 0).all()
-        assert (np.diff(flares.seconds) > 0).all()
-        assert flares.exposure_s.min() >= 0.08
-        assert set(np.unique(flares.phase)) <= set(range(len(PHASES)))
-        # the bins' response to the truth is brightness, but for noise and bins of 0.1 dex
-        seen = flares.em @ RESPONSE.T
-        away = np.abs(seen - flares.dn) / np.hypot(flares.sigma, 0.05 * seen)
-        assert np.median(away[~flares.saturated]) < 1.5
-    with pytest.raises(ValueError, match="expected a family of"):
-        simulated_flares("none", 5, seed=1)
-    with pytest.raises(ValueError, match="1 or more pixels"):
-        simulated_flares("impulsive", 0, seed=1)
 
 
 def test_errors_say_what_was_expected():
