@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def choose_time_weight(
         raise ValueError(f"expected {', '.join(WEIGHT_CRITERIA)}, got {by!r}; take one of them")
     if reference is None:
         reference = find_reference(dn, sigma, response, edges, left_out=left_out, n_jobs=n_jobs)
-    common = {
+    common: dict[str, Any] = {
         "seconds": seconds,
         "time_penalty": time_penalty,
         "left_out": left_out,

@@ -105,7 +105,8 @@ def _fit(linearise, data, weight, start, lower, upper, largest_steps, tolerance)
         steps[left] += 1
         move = _step(normal[left], gradient[left], damping[left], free[left], lower, upper)
         trial = np.clip(free[left] + move, lower, upper)
-        found = _normal_equations(*linearise(trial, left), data[left], weight[left])
+        values, jacobian = linearise(trial, left)
+        found = _normal_equations(values, jacobian, data[left], weight[left])
         is_better = found[0] <= misfit[left]
         taken = left[is_better]
         gain = misfit[taken] - found[0][is_better]

@@ -250,9 +250,9 @@ def fit_atmospheres(
     for array in (theta, errors, chi2, along, along_error):
         array[lost] = np.nan
     for name in _SCALED:
-        p = PARAMETERS.index(name)
-        theta[:, p] *= level
-        errors[:, p] *= level
+        scaled = PARAMETERS.index(name)
+        theta[:, scaled] *= level
+        errors[:, scaled] *= level
     return MilneEddingtonFit(
         theta.reshape(*shape, 9),
         errors.reshape(*shape, 9),
