@@ -2,15 +2,16 @@
 
 Of each pixel ``sum_t |(K x_t - y_t) / sigma_t|^2 + mu (sum_t x_t' D M D x_t + weight * C)`` is made
 as small as it gets over x >= 0. K: response, DN cm5 s-1 pix-1; x: emission measure in the bins,
-cm-5; D: 1 over the root of the running level s of each bin and time, which is what was found frame
-by frame, smoothed over five bins of log T and three times; M: squared first differences between
+cm-5; D: 1 over the root of s g, with s the running level of each bin and time, which is what was
+found frame by frame, smoothed over five bins of log T and three times, and g its total over the
+mean of all times, so that priors weigh relative amounts; M: squared first differences between
 neighbouring bins and a tenth of the squares. mu is found for each pixel so that chi2, the mean over
 all its data, is 1 (discrepancy principle, Morozov 1966). C ties neighbouring times, and is one of
 
-- ``total-variation``: ``sum s H(|x_t+1 - x_t| / s)``, H(u) = 2 u - k above k and u^2 / k below
+- ``total-variation``: ``sum s / g H(|x_t+1 - x_t| / s)``, H(u) = 2 u - k above k and u^2 / k below
   (Huber 1964, k = 0.05): sudden changes cost as much as slow ones, dt counts for nothing;
-- ``relative``: ``sum (x_t+1 - x_t)^2 / (s dt)``, with the level between the two times;
-- ``quadratic``: the same with the mean level of the bin over all times.
+- ``relative``: ``sum (x_t+1 - x_t)^2 / (s g dt)``, with s and g between the two times;
+- ``quadratic``: the same with the mean level of the bin over all times, and g = 1.
 
 dt is in units of the median step in time. With a weight of 0 frames are tied by mu and the level
 alone. Priors on emission measure: Hannah & Kontar 2012, A&A 539, A146.

@@ -65,6 +65,21 @@ def set_levels(reference, times, n_times, tilt, slope, level, rows):
 
 
 @numba.njit(cache=True, error_model="numpy")
+def _brightness(level, t, n_times):
+    """Return the total level of a time over the mean of all times.
+
+    Divided by it, priors weigh relative amounts: else those of bright times would decide, and faint
+    ones be over-fitted.
+    """
+    own, mean = 0.0, 0.0
+    for k in range(n_times):
+        for j in range(level.shape[1]):
+            own += level[k, j] if k == t else 0.0
+            mean += level[k, j] / n_times
+    return own / mean
+
+
+@numba.njit(cache=True, error_model="numpy")
 def set_ties(level, gap, n_times, penalty, tie):
     """Write the weights of squared changes, for a weight of 1 in time."""
     n = level.shape[1]
@@ -80,6 +95,12 @@ def set_ties(level, gap, n_times, penalty, tie):
                 tie[t, j] = 1.0 / (here * gap[t])
             else:
                 tie[t, j] = 1.0 / here
+    if penalty == QUADRATIC:
+        return
+    for t in range(n_times - 1):
+        bright = 0.5 * (_brightness(level, t, n_times) + _brightness(level, t + 1, n_times))
+        for j in range(n):
+            tie[t, j] /= bright
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -97,8 +118,9 @@ def set_smoothness(level, smooth, n_times, prior):
     n = level.shape[1]
     over = np.empty(n)
     for t in range(n_times):
+        bright = _brightness(level, t, n_times)
         for j in range(n):
-            over[j] = 1.0 / math.sqrt(level[t, j])
+            over[j] = 1.0 / math.sqrt(level[t, j] * bright)
         for a in range(n):
             for b in range(n):
                 prior[t, a, b] = smooth[a, b] * over[a] * over[b]
