@@ -5,8 +5,9 @@ python benchmarks/coherent_dem.py [--pixels 400] [--rounds 5] [--smoke]
 Flares of known emission measure, seen through AIA's response with photon noise, automatic exposures
 and saturation, are inverted by Tikhonov's method frame by frame, and coherently. Both take bins of
 0.1 dex to miss the data by 2 %. The coherent run's target of chi2 is moved until its median over
-the pixels (of the mean over all data of a pixel) equals that of frame by frame within 2 %. Penalty
-and criterion were chosen on the training families; the others were first run afterwards.
+the pixels (of the mean over all data of a pixel) equals that of frame by frame within 2 %. Penalty,
+criterion and the priors' form were chosen on the training families. The others were looked at
+before the last of these choices, with fainter flares and later with these, but decided none.
 """
 
 from __future__ import annotations
