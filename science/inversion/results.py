@@ -15,6 +15,14 @@ from tools.fitting.flags import FitFlag, flag_text
 
 __all__ = ["ParameterMaps", "write_parameter_maps"]
 
+# what FITS has no name for: its unit, and what values are multiplied by
+_IN_FITS = {
+    "mAngstrom": ("Angstrom", 1e-3),
+    "counts": ("count", 1.0),
+    "photons": ("photon", 1.0),
+    "continuum": ("", 1.0),
+}
+
 
 @dataclass(frozen=True)
 class ParameterMaps:
@@ -53,7 +61,8 @@ def write_parameter_maps(
 ) -> None:
     """Write one FITS file in one step: an extension for each map, named as the parameter.
 
-    Errors are named ``NAME_ERROR``, shares of the prior ``NAME_PRIOR``; then CHI2 and FLAGS.
+    Errors are named ``NAME_ERROR``, shares of the prior ``NAME_PRIOR``; then CHI2 and FLAGS. Units
+    stand as FITS spells them: what is in mAngstrom here is in Angstrom there.
 
     Parameters
     ----------
@@ -70,6 +79,8 @@ def write_parameter_maps(
 
     def add(name: str, array: np.ndarray, unit: str, text: str) -> None:
         kind = array.dtype if array.dtype.kind in "iu" else np.dtype(np.float32)
+        unit, factor = _IN_FITS.get(unit, (unit, 1.0))
+        array = array * factor if factor != 1 else array
         hdu = fits.ImageHDU(np.ascontiguousarray(array, kind), name=name.upper())
         hdu.header.update({**wcs, **header, "BUNIT": unit, "QUANTITY": text})
         hdus.append(hdu)
