@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 
+from science.inversion.parameter_options import fixed_parameters, tied_parameters
 from tools.options import LARGEST_SEED, Options, option
 from tools.physics.milne_eddington import PARAMETERS
 from tools.physics.milne_eddington_fit import LOWER, UPPER
 from tools.physics.zeeman import LINES, SpectralLine
 
 __all__ = ["AtmospherePlan"]
-
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_TIE = re.compile(rf"(\w+)=(?:({_NUMBER})\*)?([A-Za-z]\w*)([+-](?:\d+\.?\d*|\.\d+))?")
-_FIX = re.compile(rf"(\w+)=({_NUMBER})")
 
 
 @dataclass(frozen=True)
@@ -106,24 +102,9 @@ class AtmospherePlan(Options):
     @property
     def ties(self) -> dict[str, tuple[str, float, float]]:
         """What ``--tie`` says, as ``couple_parameters`` takes it."""
-        out = {}
-        for text in self.tie:
-            match = _TIE.fullmatch(text.replace(" ", ""))
-            if match is None:
-                raise ValueError(
-                    f"--tie {text!r} is not of the form source_gradient=-1*source_constant+1"
-                )
-            name, factor, other, shift = match.groups()
-            out[name] = (other, float(factor or 1), float(shift or 0))
-        return out
+        return tied_parameters(self.tie, "source_gradient=-1*source_constant+1")
 
     @property
     def fixed(self) -> dict[str, float]:
         """What ``--fix`` says: value by name."""
-        out = {}
-        for text in self.fix:
-            match = _FIX.fullmatch(text.replace(" ", ""))
-            if match is None:
-                raise ValueError(f"--fix {text!r} is not of the form damping=0.3")
-            out[match[1]] = float(match[2])
-        return out
+        return fixed_parameters(self.fix, "damping=0.3")

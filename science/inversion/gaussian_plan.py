@@ -6,16 +6,15 @@ import os
 import re
 from dataclasses import dataclass
 
+from science.inversion.parameter_options import NUMBER, fixed_parameters, tied_parameters
 from science.inversion.regularised_lines import PRIORS
 from tools.options import Options, option
 from tools.physics.gaussian_line import gaussian_names
 
 __all__ = ["CORES", "GaussianPlan"]
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_TIE = re.compile(rf"(\w+)=(?:({_NUMBER})\*)?([A-Za-z]\w*)([+-](?:\d+\.?\d*|\.\d+))?")
-_BOUND = re.compile(rf"(\w+)=({_NUMBER}|-inf):({_NUMBER}|inf)")
-_FIX = re.compile(rf"(\w+)=({_NUMBER})")
+_TIE_FORMS = "width_2=width_1, centre_2=centre_1+8.995 or amplitude_2=0.5*amplitude_1"
+_BOUND = re.compile(rf"(\w+)=({NUMBER}|-inf):({NUMBER}|inf)")
 # wavelength in air (NIST) and the half range in which a Gaussian is near the line's core: angstrom.
 # Beyond it wings of chromospheric lines and neighbours of Fe I 6301 would decide the width.
 CORES = {
@@ -103,28 +102,12 @@ class GaussianPlan(Options):
     @property
     def ties(self) -> dict[str, tuple[str, float, float]]:
         """What ``--tie`` says, as ``couple_parameters`` takes it."""
-        out = {}
-        for text in self.tie:
-            match = _TIE.fullmatch(text.replace(" ", ""))
-            if match is None:
-                raise ValueError(
-                    f"--tie {text!r} is not of the form width_2=width_1, centre_2=centre_1+8.995 "
-                    "or amplitude_2=0.5*amplitude_1"
-                )
-            name, factor, other, shift = match.groups()
-            out[name] = (other, float(factor or 1), float(shift or 0))
-        return out
+        return tied_parameters(self.tie, _TIE_FORMS)
 
     @property
     def fixed(self) -> dict[str, float]:
         """What ``--fix`` says: value by name."""
-        out = {}
-        for text in self.fix:
-            match = _FIX.fullmatch(text.replace(" ", ""))
-            if match is None:
-                raise ValueError(f"--fix {text!r} is not of the form width=0.06")
-            out[match[1]] = float(match[2])
-        return out
+        return fixed_parameters(self.fix, "width=0.06")
 
     @property
     def bounds(self) -> dict[str, tuple[float, float]]:
